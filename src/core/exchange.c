@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/exchange.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define GROWTH_BYTES_MAX (UINT64_C(256) << 20) /* past this a segment grows by no more at a time than it must */
+
+static const char *const reason_names[_REASON_N] = {
+    [REASON_NONE] = "no failure",
+    [REASON_HANDLER_FAILED] = "handler failed",
+    [REASON_HANDLER_KILLED] = "handler was killed",
+    [REASON_HANDLER_NOT_STARTED] = "handler could not be started",
+    [REASON_TIMED_OUT] = "handler timed out",
+    [REASON_WORKER_LOST] = "worker lost",
+    [REASON_MEMORY_BUDGET] = "memory budget exhausted",
+    [REASON_MEMORY_FULL] = "shared memory is full",
+    [REASON_PAYLOAD_TOO_LARGE] = "payload too large",
+    [REASON_RESPONSE_TOO_LARGE] = "response too large",
+    [REASON_BAD_REQUEST] = "bad request",
+    [REASON_REQUEST_CHANGED] = "request changed while it was read",
+    [REASON_NOT_ALLOWED] = "not allowed",
+    [REASON_VERSION] = "protocol version not spoken",
+    [REASON_LIMIT] = "limit reached",
+    [REASON_NOT_FOUND] = "not found",
+    [REASON_PLAIN_PEER] = "peer on the plain wire failed",
+    [REASON_STOPPED] = "worker stopped",
+};
+
+const char *reason_name(Reason reason) {
+    return (unsigned)reason < _REASON_N ? reason_names[reason] : "unknown reason";
+}
+
+int exchange_read_request(const Exchange *exchange, uint64_t at, void *data, size_t bytes) {
+    const Segment window = {.fd = exchange->request_fd, .offset = exchange->request_offset};
+    int r;
+
+    if (at > exchange->request_bytes || bytes > exchange->request_bytes - at)
+        return REASON_REQUEST_CHANGED;
+    r = segment_read(&window, at, data, bytes);
+    return r == -ENODATA ? REASON_REQUEST_CHANGED : r;
+}
+
+/* What to grow to: at least @bytes, at most the limit, in steps that double up to a point. */
+static uint64_t segment_bytes_for(const Exchange *exchange, uint64_t bytes) {
+    uint64_t limit = round_to_pages(exchange->max_response);
+    uint64_t now = exchange->response->bytes;
+    uint64_t generous = now + (now < GROWTH_BYTES_MAX ? now : GROWTH_BYTES_MAX);
+    uint64_t wanted = round_to_pages(bytes);
+
+    if (limit > exchange->response->capacity)
+        limit = exchange->response->capacity;
+    if (now == 0 || wanted > generous)
+        return wanted;
+    return generous < limit ? generous : limit;
+}
+
+int exchange_reserve(Exchange *exchange, uint64_t bytes) {
+    Segment *response = exchange->response;
+    uint64_t wanted;
+    int r;
+
+    if (bytes > exchange->max_response || bytes > response->capacity)
+        return REASON_RESPONSE_TOO_LARGE;
+    if (bytes > response->bytes) {
+        wanted = segment_bytes_for(exchange, bytes);
+        r = exchange->grow(exchange, wanted);
+        if (r != 0 && wanted > round_to_pages(bytes))
+            r = exchange->grow(exchange, wanted = round_to_pages(bytes));
+        if (r != 0)
+            return r;
+        r = segment_resize(response, wanted);
+        if (r == -ENOSPC)
+            return REASON_MEMORY_FULL;
+        if (r < 0)
+            return r;
+    }
+    return segment_remap(response);
+}
+
+void exchange_fail(Exchange *exchange, Reason reason, int status, const char *text, ...) {
+    char buffer[1024];
+    va_list arguments;
+    int bytes;
+
+    va_start(arguments, text);
+    bytes = vsnprintf(buffer, sizeof(buffer), text, arguments);
+    va_end(arguments);
+    if (bytes >= (int)sizeof(buffer))
+        bytes = sizeof(buffer) - 1;
+
+    exchange->reason = reason;
+    exchange->status = status;
+    exchange->response_bytes = 0;
+    if (bytes > 0 && exchange_reserve(exchange, (uint64_t)bytes) == 0) {
+        memcpy(exchange->response->map, buffer, (size_t)bytes);
+        exchange->response_bytes = (uint64_t)bytes;
+    }
+}
+
+void exchange_fail_expired(Exchange *exchange) {
+    exchange_fail(exchange, REASON_TIMED_OUT, 0, "%s",
+                  exchange->client_deadline ? "the caller's time was up before the handler had finished"
+                                            : "the handler took longer than the worker's `timeout` setting allows");
+}
+
+bool exchange_is_cancelled(Exchange *exchange) {
+    return exchange->cancelled && exchange->cancelled(exchange);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An exchange as a handler sees it
+ *
+ * The worker (or the plain wire) claims an exchange, fills this in, and calls the handler in its own thread. The handler reads the
+ * request, makes the response grow as it needs, and returns. It never learns which wire the exchange came by.
+ *
+ * The request of a client that is not trusted has `request == NULL`: its owner could rewrite, shrink or punch it at any time, so
+ * it is read through exchange_read_request() or spliced from `request_fd`, and what was read is used, never read again. A trusted one is
+ * mapped read-only at `request` and can be read both ways.
+ */
+#pragma once
+
+#include "os/segment.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Why an exchange failed: docs/protocol.md, section 6. */
+typedef enum Reason {
+    REASON_NONE = 0,
+    REASON_HANDLER_FAILED = 1,
+    REASON_HANDLER_KILLED = 2,
+    REASON_HANDLER_NOT_STARTED = 3,
+    REASON_TIMED_OUT = 4,
+    REASON_WORKER_LOST = 5,
+    REASON_MEMORY_BUDGET = 6,
+    REASON_MEMORY_FULL = 7,
+    REASON_PAYLOAD_TOO_LARGE = 8,
+    REASON_RESPONSE_TOO_LARGE = 9,
+    REASON_BAD_REQUEST = 10,
+    REASON_REQUEST_CHANGED = 11,
+    REASON_NOT_ALLOWED = 12,
+    REASON_VERSION = 13,
+    REASON_LIMIT = 14,
+    REASON_NOT_FOUND = 15,
+    REASON_PLAIN_PEER = 16,
+    REASON_STOPPED = 17,
+    _REASON_N,
+} Reason;
+
+typedef struct Exchange Exchange;
+
+/* How a wire lets the response grow. Return: 0, a positive Reason, or a negative errno. */
+typedef int (*ExchangeGrow)(Exchange *exchange, uint64_t segment_bytes);
+
+/* Whether the client still wants the answer. May talk to the host; called from the handler's thread. */
+typedef bool (*ExchangeCancelled)(Exchange *exchange);
+
+struct Exchange {
+    /* who and when */
+    uint64_t client;      /* id; 0 on the plain wire */
+    uid_t uid;            /* of the client */
+    uint32_t slot;
+    uint32_t generation;
+    uint32_t attempt;     /* 1 for the first */
+    uint64_t deadline_ns; /* CLOCK_MONOTONIC, never 0: the earlier of the client's deadline and the worker's timeout */
+    bool client_deadline; /* the deadline is the client's: past it the exchange EXPIRED, else it FAILED as timed out */
+
+    /* the request */
+    const void *request;  /* NULL: read it with exchange_read_request() */
+    uint64_t request_bytes;
+    int request_fd;       /* borrowed; the payload starts at request_offset */
+    uint64_t request_offset;
+
+    /* the response: `response->map`, of which the first response_bytes count */
+    Segment *response;
+    uint64_t response_bytes;
+    uint64_t max_response; /* bytes */
+
+    /* a failure */
+    Reason reason;        /* REASON_NONE: the response is an answer; otherwise it is a text that says why */
+    int status;           /* exit status, or minus the signal */
+
+    /* the wire's */
+    ExchangeGrow grow;
+    ExchangeCancelled cancelled;
+    int cancel_fd;        /* readable when exchange_cancelled() is worth asking; -1 for none */
+    void *wire;
+};
+
+/** exchange_read_request() - copy @bytes from @at of the request. Return: 0, REASON_REQUEST_CHANGED, or negative errno. */
+int exchange_read_request(const Exchange *exchange, uint64_t at, void *data, size_t bytes);
+
+/**
+ * exchange_reserve() - make room for a response of @bytes in all and map it
+ *
+ * What was written before stays; `exchange->response->map` may move. Grows geometrically, so that it may be called often.
+ * Return: 0; REASON_RESPONSE_TOO_LARGE, REASON_MEMORY_BUDGET or REASON_MEMORY_FULL; or a negative errno.
+ */
+int exchange_reserve(Exchange *exchange, uint64_t bytes);
+
+/**
+ * exchange_fail() - turn the exchange into a failure
+ * @reason:     why
+ * @status:     exit status of the handler, or minus the signal; 0 where neither is known
+ * @text:       for the caller, UTF-8; printf
+ *
+ * Replaces whatever response there was. Where there is no memory for the text, the reason stands alone.
+ */
+void exchange_fail(Exchange *exchange, Reason reason, int status, const char *text, ...) __attribute__((format(printf, 4, 5)));
+
+/** exchange_fail_expired() - fail because the deadline has passed; says whose it was. */
+void exchange_fail_expired(Exchange *exchange);
+
+/** exchange_is_cancelled() - whether nobody waits for the answer any more. */
+bool exchange_is_cancelled(Exchange *exchange);
+
+/** reason_name() - a short text for a person: "worker lost". */
+const char *reason_name(Reason reason);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Channels: SOCK_SEQPACKET Unix sockets with credentials and descriptors
+ *
+ * A record is sent and received whole or not at all, and no call here blocks. Descriptors are received close-on-exec. A record that was truncated, or
+ * that carries more descriptors than the receiver has room for, is -EBADMSG, and none of its descriptors stays open.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CHANNEL_FDS_MAX 8
+#define CHANNEL_RECORD_MAX 512
+#define CHANNEL_PATH_MAX 108
+
+/* Who is on the other side, as the kernel says. */
+typedef struct ChannelPeer {
+    pid_t pid;
+    uid_t uid;
+    gid_t gid;
+    gid_t *groups; /* supplementary; owned */
+    size_t n_groups;
+    int pidfd;     /* owned; -1 if the process is gone or of another PID namespace */
+} ChannelPeer;
+
+#define CHANNEL_PEER_NULL {.pidfd = -1}
+
+/**
+ * channel_listen() - bind @path with mode 0666 and listen
+ *
+ * A socket that nobody listens on any more is replaced. The directory is made (0755) if it is missing.
+ * Return: 0; -EADDRINUSE if a process listens there already; -ENAMETOOLONG; or another negative errno.
+ */
+int channel_listen(const char *path, int *ret_fd);
+
+/** channel_unlink() - remove the path of a socket that channel_listen() made, if it is still that one. */
+void channel_unlink(const char *path, int fd);
+
+/** channel_accept() - Return: 0, -EAGAIN when nobody waits, or negative errno (-EMFILE, -ENFILE: see channel_shed()). */
+int channel_accept(int fd, int *ret_fd);
+
+/** channel_shed() - give up the spare descriptor to accept one connection and close it at once. Return: 0 or negative errno. */
+int channel_shed(int fd, int *spare_fd);
+
+/** channel_connect() - Return: 0; -ENOENT or -ECONNREFUSED when there is no host; -EACCES; -EAGAIN when its backlog is full; or negative errno. */
+int channel_connect(const char *path, int *ret_fd);
+
+/** channel_pair() - two ends of one channel. Return: 0 or negative errno. */
+int channel_pair(int ret_fds[static 2]);
+
+/** channel_peer() - ask the kernel who is there. Return: 0 or negative errno. */
+int channel_peer(int fd, ChannelPeer *ret_peer);
+void channel_peer_deinit(ChannelPeer *peer);
+
+/** channel_send() - one record with @n_fds descriptors, which stay the caller's. Return: 0, -EAGAIN when the peer does not read, -EPIPE, or negative errno. */
+int channel_send(int fd, const void *data, size_t bytes, const int *fds, size_t n_fds);
+
+/**
+ * channel_receive() - one record
+ * @fds:        room for CHANNEL_FDS_MAX; what comes is the caller's
+ * Return: 0; -EAGAIN when there is none; -EPIPE when the peer has hung up; -EBADMSG (see above); or negative errno.
+ */
+int channel_receive(int fd, void *data, size_t room, size_t *ret_bytes, int fds[static CHANNEL_FDS_MAX], size_t *ret_n_fds);
