@@ -38,7 +38,12 @@ int queue_create(const char *name, uint32_t depth, uint32_t message_bytes, int *
 /** queue_connect() - an open file description of one's own, with the rights of @side, to the queue of @fd. Return: 0 or negative errno. */
 int queue_connect(int fd, QueueSide side, int *ret_fd);
 
-/** queue_open_named() - open "/name", or make it with mode 0600 if @create. Return: 0; a QueueLimit; or a negative errno (-ENOENT without @create). */
+/**
+ * queue_open_named() - open "/name", or make it with mode 0600 if @create
+ *
+ * A queue that is there keeps its size, whatever is asked for: see queue_depth().
+ * Return: 0; a QueueLimit; or a negative errno: -ENOENT without @create, -EPERM or -EACCES for another user's.
+ */
 int queue_open_named(const char *name, QueueSide side, bool create, uint32_t depth, uint32_t message_bytes, int *ret_fd);
 
 /** queue_named_same() - whether the name still leads to the queue of @fd. */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/descriptor.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+int descriptor_reopen(int fd, int flags, int *ret_fd) {
+    char path[sizeof("/proc/self/fd/-2147483648")];
+    int own;
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    do
+        own = open(path, flags | O_CLOEXEC);
+    while (own < 0 && errno == EINTR);
+    if (own < 0)
+        return error_errno();
+    *ret_fd = own;
+    return 0;
+}
+
+bool descriptor_same(int a, int b) {
+    struct stat left, right;
+
+    return fstat(a, &left) == 0 && fstat(b, &right) == 0 && left.st_dev == right.st_dev &&
+           left.st_ino == right.st_ino;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptors: what queues, segments and pages have in common
+ *
+ * A descriptor that was passed shares its open file description, flags and rights, with everybody who got it. Opened again
+ * through /proc, it is a description of one's own with rights of one's own, as far as the object's mode allows them.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+/** descriptor_reopen() - @flags as for open(); close-on-exec is added. Return: 0 or negative errno. */
+int descriptor_reopen(int fd, int flags, int *ret_fd);
+
+/** descriptor_same() - whether both lead to one object, as fstat says. */
+bool descriptor_same(int a, int b);
