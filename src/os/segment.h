@@ -27,6 +27,7 @@ typedef struct Segment {
     uint64_t bytes;    /* of the segment, whole pages: what is allocated (writer) or published (reader) */
     void *map;         /* NULL while not mapped */
     uint64_t map_bytes;
+    bool torn;         /* the guard has put zeros into the mapping: it is made anew even if its size fits */
 } Segment;
 
 #define SEGMENT_NULL {.fd = -1}
@@ -51,7 +52,7 @@ int object_usage(int fd, uint64_t *ret_bytes);
 /** object_size() - the object's size in bytes, holes with it. Return: 0 or negative errno. */
 int object_size(int fd, uint64_t *ret_bytes);
 
-/** object_unlink() - remove what a kill during object_create() has left, if it is this user's. Return: 0, also when there is none, or negative errno. */
+/** object_unlink() - remove what a kill during object_create() has left, if it is this user's. Return: 0, also when there is none; -EPERM; or negative errno. */
 int object_unlink(const char *name);
 
 /** segment_init() - a window of an object; nothing is allocated or mapped. */
@@ -61,7 +62,7 @@ void segment_init(Segment *segment, int fd, bool writable, uint64_t offset, uint
  * segment_resize() - writer: make the segment exactly @bytes (whole pages) big
  *
  * Growing allocates, shrinking punches. The mapping is left alone.
- * Return: 0; -EFBIG over the capacity; -ENOSPC when the file system is full, the segment being as it was; another negative errno.
+ * Return: 0; -EINVAL if not whole pages; -EFBIG over the capacity; -ENOSPC when the file system is full, the segment being as it was; another negative errno.
  */
 int segment_resize(Segment *segment, uint64_t bytes);
 
@@ -70,7 +71,8 @@ void segment_published(Segment *segment, uint64_t bytes);
 
 /**
  * segment_remap() - make the mapping fit the segment, if it does not already
- * Return: 0 (segment->map is NULL if the segment is empty) or negative errno.
+ * Return: 0 (segment->map is NULL if the segment is empty); -EINVAL for a size that is not whole pages or exceeds the capacity;
+ * or another negative errno.
  */
 int segment_remap(Segment *segment);
 
@@ -102,8 +104,8 @@ bool named_object_same(const char *name, int fd);
  */
 int segment_guard_install(void);
 
-/** segment_guard_begin() - watch this segment's mapping for this thread, one at a time. */
-void segment_guard_begin(const Segment *segment);
+/** segment_guard_begin() - watch this segment's mapping for this thread, one at a time; it is not remapped meanwhile. */
+void segment_guard_begin(Segment *segment);
 
-/** segment_guard_end() - stop watching. Return: whether memory went missing meanwhile. */
+/** segment_guard_end() - stop watching. Return: whether memory went missing meanwhile; the next segment_remap() then maps anew. */
 bool segment_guard_end(void);
