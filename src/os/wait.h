@@ -31,6 +31,8 @@ typedef struct WaitSource {
 
 /** wait_new() - Return: 0 or negative errno. */
 int wait_new(Wait **ret);
+
+/** wait_free() - every source must have been removed. Return: NULL. */
 Wait *wait_free(Wait *wait);
 
 int wait_get_fd(const Wait *wait);
@@ -41,7 +43,7 @@ int wait_add(Wait *wait, WaitSource *source, int fd, uint32_t events, uint32_t k
 /** wait_modify() - Return: 0 or negative errno. */
 int wait_modify(WaitSource *source, uint32_t events);
 
-/** wait_remove() - forget it, also if it is ready already. Does not close. Does nothing if not added. */
+/** wait_remove() - forget it, also if it is ready already. Does not close: that comes after. Does nothing if not added. */
 void wait_remove(WaitSource *source);
 
 /** wait_set_timer() - be ready at @at_ns (CLOCK_MONOTONIC) as well; 0 for never. Return: 0 or negative errno. */
