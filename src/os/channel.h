@@ -3,7 +3,8 @@
  * Channels: SOCK_SEQPACKET Unix sockets with credentials and descriptors
  *
  * A record is sent and received whole or not at all, and no call here blocks. Descriptors are received close-on-exec. A record that was truncated, or
- * that carries more descriptors than the receiver has room for, is -EBADMSG, and none of its descriptors stays open.
+ * that carries more descriptors than the receiver has room for, is -EBADMSG, and none of its descriptors stays open. So it is with -EMFILE,
+ * which says that this process may not have that many descriptors.
  */
 #pragma once
 
@@ -22,7 +23,7 @@ typedef struct ChannelPeer {
     gid_t gid;
     gid_t *groups; /* supplementary; owned */
     size_t n_groups;
-    int pidfd;     /* owned; -1 if the process is gone or of another PID namespace */
+    int pidfd;     /* owned; -1 where the kernel gives none: gone before Linux 6.5, or then of another PID namespace */
 } ChannelPeer;
 
 #define CHANNEL_PEER_NULL {.pidfd = -1}
@@ -31,7 +32,9 @@ typedef struct ChannelPeer {
  * channel_listen() - bind @path with mode 0666 and listen
  *
  * A socket that nobody listens on any more is replaced. The directory is made (0755) if it is missing.
- * Return: 0; -EADDRINUSE if a process listens there already; -ENAMETOOLONG; or another negative errno.
+ * While this runs there is a file PATH.lock; what a kill leaves of it does no harm.
+ * Return: 0; -EADDRINUSE if a process listens there already, or is about to; -ENAMETOOLONG; -ENOTSOCK if the path is something
+ * else; or another negative errno.
  */
 int channel_listen(const char *path, int *ret_fd);
 
@@ -54,12 +57,16 @@ int channel_pair(int ret_fds[static 2]);
 int channel_peer(int fd, ChannelPeer *ret_peer);
 void channel_peer_deinit(ChannelPeer *peer);
 
-/** channel_send() - one record with @n_fds descriptors, which stay the caller's. Return: 0, -EAGAIN when the peer does not read, -EPIPE, or negative errno. */
+/**
+ * channel_send() - one record of 1 to CHANNEL_RECORD_MAX bytes with @n_fds descriptors, which stay the caller's
+ * Return: 0; -EAGAIN when the peer does not read; -EPIPE when it has hung up; or negative errno.
+ */
 int channel_send(int fd, const void *data, size_t bytes, const int *fds, size_t n_fds);
 
 /**
  * channel_receive() - one record
  * @fds:        room for CHANNEL_FDS_MAX; what comes is the caller's
- * Return: 0; -EAGAIN when there is none; -EPIPE when the peer has hung up; -EBADMSG (see above); or negative errno.
+ * Return: 0; -EAGAIN when there is none; -EPIPE when the peer has hung up and everything was read; -EBADMSG or -EMFILE (see
+ * above); or another negative errno.
  */
 int channel_receive(int fd, void *data, size_t room, size_t *ret_bytes, int fds[static CHANNEL_FDS_MAX], size_t *ret_n_fds);
