@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "core/client.h"
+#include "os/page.h"
+#include "os/wait.h"
+#include "wire/hello.h"
+
+struct Client {
+    ClientState state;
+    Wait *wait;
+    uint64_t timer_ns; /* when the timer is set to; may be too early, never too late */
+
+    int channel;
+    WaitSource channel_source;
+    uint64_t serial;
+
+    int request_queue;
+    WaitSource request_source;
+    uint32_t n_owed;
+    int reply_queue;
+    WaitSource reply_source;
+
+    Page submit;
+    Page states;
+    int requests_fd;
+    int responses_fd;
+
+    uint64_t id;
+    uint64_t max_payload;
+    uint64_t stride;
+    uint32_t n_slots;
+    uint32_t n_workers;
+    Request *requests; /* n_slots */
+    uint32_t n_in_flight;
+
+    Reason refused;
+    char refused_text[REFUSED_TEXT_BYTES];
+};
+
+/* client-request.c: look at every slot in flight; end what has ended. Return: 0 or negative errno. */
+int client_look(Client *client);
+
+/* client-request.c: send what is owed, as far as there is room. Return: 0 or negative errno. */
+int client_pay(Client *client);
+
+/* client-request.c: ask the host to look at what is past its deadline, and set the timer for the rest. Return: 0 or negative errno. */
+int client_watch_deadlines(Client *client);
+
+/* client-request.c: the host's word on memory. */
+void client_granted(Client *client, const PacketReserved *reserved);
+
+/* client-request.c: the host is gone; end everything. */
+void client_end_all(Client *client);
+
+/* client.c: send one packet to the host. A host that does not read is lost. Return: 0 or negative errno. */
+int client_say(Client *client, const Packet *packet);

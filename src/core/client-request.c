@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests: one slot each, from taken to released (docs/protocol.md, section 5, "Client"). */
+#include "base/error.h"
+#include "core/client-internal.h"
+#include "os/queue.h"
+#include "wire/message.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool is_in_flight(const Request *request) {
+    return request->state == REQUEST_SENT || request->state == REQUEST_ABANDONED;
+}
+
+/* A text without memory of its own for a request that ended by the client's own knowledge. */
+static void request_end(Request *request, SlotState end, Reason reason) {
+    Client *client = request->client;
+
+    if (request->owed) {
+        request->owed = false;
+        client->n_owed--;
+    }
+    client->n_in_flight--;
+    request->end = end;
+    request->reason = reason;
+    if (request->state == REQUEST_SENT)
+        request->state = REQUEST_ENDED;
+    else
+        request->state = REQUEST_FREE;
+}
+
+/* Read the answer in the state page; whatever does not fit is a failure. Return: 0 or negative errno. */
+static int request_answer(Request *request, SlotState end) {
+    AnswerRecord answer;
+    int r;
+
+    request->response_bytes = 0;
+    if (end != SLOT_DONE && end != SLOT_FAILED) {
+        request_end(request, end, REASON_NONE);
+        return 0;
+    }
+    state_answer_copy(request->client->states.map, request->slot, &answer);
+    if (answer.payload_bytes > answer.segment_bytes || answer.segment_bytes > request->response.capacity ||
+        answer.segment_bytes % PAGE_BYTES) {
+        request_end(request, SLOT_FAILED, REASON_BAD_REQUEST);
+        return 0;
+    }
+    if (request->state == REQUEST_SENT && answer.payload_bytes > 0) {
+        segment_published(&request->response, answer.segment_bytes);
+        r = segment_remap(&request->response);
+        if (r < 0)
+            return r;
+    }
+    request->status = answer.status;
+    request->response_bytes = answer.payload_bytes;
+    memcpy(request->response_user, answer.user, sizeof(answer.user));
+    request_end(request, end, end == SLOT_FAILED ? (Reason)answer.reason : REASON_NONE);
+    return 0;
+}
+
+int client_look(Client *client) {
+    int r = 0;
+
+    for (uint32_t i = 0; i < client->n_slots && client->n_in_flight > 0 && r == 0; i++) {
+        Request *request = &client->requests[i];
+        SlotWord word;
+
+        if (!is_in_flight(request))
+            continue;
+        word = state_load(client->states.map, i, NULL);
+        if (word.generation == request->generation && state_is_end(word.state))
+            r = request_answer(request, word.state);
+    }
+    return r;
+}
+
+void client_end_all(Client *client) {
+    if (client->requests && client->states.map)
+        (void)client_look(client);
+    for (uint32_t i = 0; i < client->n_slots; i++) {
+        Request *request = &client->requests[i];
+
+        request->response_bytes = is_in_flight(request) ? 0 : request->response_bytes;
+        if (is_in_flight(request))
+            request_end(request, SLOT_FAILED, REASON_HOST_LOST);
+        else if (request->state == REQUEST_GROWING) {
+            request->reason = REASON_HOST_LOST;
+            request->state = REQUEST_TAKEN;
+        }
+    }
+}
+
+bool client_pop(Client *client, Request **ret_request) {
+    for (uint32_t i = 0; i < client->n_slots; i++)
+        if (client->requests[i].state == REQUEST_ENDED && !client->requests[i].popped) {
+            client->requests[i].popped = true;
+            *ret_request = &client->requests[i];
+            return true;
+        }
+    return false;
+}
+
+int client_take(Client *client, Request **ret_request) {
+    if (client->state != CLIENT_READY)
+        return CLIENT_NOT_READY;
+    for (uint32_t i = 0; i < client->n_slots; i++) {
+        Request *request = &client->requests[i];
+
+        if (request->state != REQUEST_FREE)
+            continue;
+        request->state = REQUEST_TAKEN;
+        request->reason = REASON_NONE;
+        request->payload_bytes = request->deadline_ns = 0;
+        request->tag = NULL;
+        request->popped = false;
+        memset(request->user, 0, sizeof(request->user));
+        *ret_request = request;
+        return 0;
+    }
+    return CLIENT_NO_SLOT;
+}
+
+void client_granted(Client *client, const PacketReserved *reserved) {
+    Request *request;
+
+    if (reserved->slot >= client->n_slots || reserved->direction != DIRECTION_REQUEST)
+        return;
+    request = &client->requests[reserved->slot];
+    request->granted_bytes = reserved->bytes;
+    request->reason = (Reason)reserved->code;
+    text_copy(request->text, sizeof(request->text), reserved->text);
+    if (request->state == REQUEST_GROWING)
+        request->state = REQUEST_TAKEN;
+}
+
+static int request_ask(Request *request, uint64_t bytes) {
+    Packet packet;
+    int r;
+
+    packet_init(&packet, PACKET_RESERVE, ++request->client->serial);
+    packet.reserve.client = request->client->id;
+    packet.reserve.bytes = bytes;
+    packet.reserve.slot = request->slot;
+    packet.reserve.direction = DIRECTION_REQUEST;
+    request->asked_bytes = bytes;
+    request->reason = REASON_NONE;
+    request->state = REQUEST_GROWING;
+    r = client_say(request->client, &packet);
+    return r < 0 ? r : CLIENT_PENDING;
+}
+
+static int not_granted(Request *request, Reason reason, const char *text) {
+    request->reason = reason;
+    text_copy(request->text, sizeof(request->text), text);
+    return CLIENT_NOT_GRANTED;
+}
+
+int request_reserve(Request *request, uint64_t bytes, bool exact) {
+    uint64_t wanted = round_to_pages(bytes);
+    int r;
+
+    if (request->state == REQUEST_GROWING)
+        return CLIENT_PENDING;
+    if (bytes > request->client->max_payload)
+        return not_granted(request, REASON_PAYLOAD_TOO_LARGE, "the payload is larger than the host's `max_payload`");
+    if (wanted > request->granted_bytes) {
+        if (request->reason != REASON_NONE && wanted >= request->asked_bytes)
+            return CLIENT_NOT_GRANTED; /* ->text is the host's */
+        return request_ask(request, wanted);
+    }
+    if (wanted > request->segment.bytes || (exact && wanted < request->segment.bytes)) {
+        r = segment_resize(&request->segment, wanted);
+        if (r == -ENOSPC)
+            return not_granted(request, REASON_MEMORY_FULL, "the file system of shared memory (/dev/shm) is full");
+        if (r < 0)
+            return r;
+    }
+    return segment_remap(&request->segment);
+}
+
+static int request_announce(Request *request) {
+    Client *client = request->client;
+    const Message message = {
+        .client = client->id,
+        .slot = request->slot,
+        .generation = request->generation,
+        .payload_bytes = request->payload_bytes,
+        .segment_bytes = request->segment.bytes,
+    };
+
+    return queue_send(client->request_queue, &message, sizeof(message), 0);
+}
+
+int request_send(Request *request) {
+    Client *client = request->client;
+    SubmitRecord record = {
+        .generation = request->generation + 1,
+        .payload_bytes = request->payload_bytes,
+        .segment_bytes = request->segment.bytes,
+        .deadline_ns = request->deadline_ns,
+    };
+    int r;
+
+    memcpy(record.user, request->user, sizeof(record.user));
+    request->generation = record.generation;
+    request->looked = false;
+    request->state = REQUEST_SENT;
+    request->sent_ns = clock_now_ns();
+    client->n_in_flight++;
+    submit_publish(client->submit.map, request->slot, &record);
+
+    r = request_announce(request);
+    if (r == -EAGAIN) {
+        request->owed = true;
+        if (client->n_owed++ == 0)
+            r = wait_modify(&client->request_source, WAIT_WRITE);
+        else
+            r = 0;
+    }
+    return r < 0 ? r : client_watch_deadlines(client);
+}
+
+int client_pay(Client *client) {
+    int r = 0;
+
+    if (client->n_owed == 0)
+        return 0;
+    for (uint32_t i = 0; i < client->n_slots && r == 0; i++) {
+        Request *request = &client->requests[i];
+
+        if (!request->owed)
+            continue;
+        if (slots_is_open(client->submit.map, client->states.map, i, request->generation))
+            r = request_announce(request);
+        if (r == 0) {
+            request->owed = false;
+            client->n_owed--;
+        }
+    }
+    if (r < 0 && r != -EAGAIN)
+        return r;
+    return client->n_owed == 0 ? wait_modify(&client->request_source, 0) : 0;
+}
+
+static int request_ask_to_look(Request *request) {
+    Packet packet;
+
+    if (request->client->channel < 0)
+        return 0;
+    packet_init(&packet, PACKET_LOOK, 0);
+    packet.slot.slot = request->slot;
+    packet.slot.generation = request->generation;
+    return client_say(request->client, &packet);
+}
+
+int client_watch_deadlines(Client *client) {
+    uint64_t now = 0, earliest = UINT64_MAX;
+    int r = 0;
+
+    for (uint32_t i = 0; i < client->n_slots && client->n_in_flight > 0 && r == 0; i++) {
+        Request *request = &client->requests[i];
+
+        if (!is_in_flight(request) || request->looked || request->deadline_ns == 0)
+            continue;
+        now = now ? now : clock_now_ns();
+        if (request->deadline_ns <= now) {
+            request->looked = true;
+            r = request_ask_to_look(request);
+        } else if (request->deadline_ns < earliest)
+            earliest = request->deadline_ns;
+    }
+    if (r < 0 || earliest == UINT64_MAX || (client->timer_ns > now && client->timer_ns <= earliest))
+        return r;
+    client->timer_ns = earliest;
+    return wait_set_timer(client->wait, earliest);
+}
+
+int request_cancel(Request *request) {
+    if (!is_in_flight(request))
+        return 0;
+    submit_cancel(request->client->submit.map, request->slot);
+    return request_ask_to_look(request);
+}
+
+void request_release(Request *request) {
+    switch (request->state) {
+    case REQUEST_SENT:
+        request->state = REQUEST_ABANDONED;
+        (void)request_cancel(request);
+        break;
+    case REQUEST_ENDED:
+        if (request->client->submit.map)
+            submit_release(request->client->submit.map, request->slot, request->generation);
+        request->state = REQUEST_FREE;
+        break;
+    case REQUEST_GROWING: /* the answer will find a free slot, which does no harm */
+    case REQUEST_TAKEN:
+        request->state = REQUEST_FREE;
+        break;
+    case REQUEST_FREE:
+    case REQUEST_ABANDONED:
+        break;
+    }
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Client: requests in, answers out
+ *
+ * A state machine without a loop: put client_get_fd() into any loop and call client_dispatch() when it is readable, or use
+ * client_wait(). It never blocks otherwise, never calls back, and starts no thread. Not thread-safe: one thread at a time.
+ *
+ * A request is taken (a slot of this client), given memory, filled in place, sent, and ends exactly once: with an answer, or with a
+ * reason. It is then read in place and released. Whoever does not want to wait abandons it; its slot comes back when the other side is done.
+ *
+ * What it keeps true: a message that the full queue did not take is owed and sent when there is room; before the descriptor can
+ * sleep, the reply queue was emptied and every slot in flight was looked at; a response is read only after the word showed an end.
+ */
+#pragma once
+
+#include "base/cleanup.h"
+#include "os/segment.h"
+#include "wire/reason.h"
+#include "wire/slots.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Client Client;
+
+typedef enum ClientState {
+    CLIENT_CONNECTING, /* the host has not answered yet */
+    CLIENT_READY,
+    CLIENT_REFUSED,    /* see client_refusal() */
+    CLIENT_LOST,       /* the host hung up; every request has ended */
+} ClientState;
+
+typedef enum RequestState {
+    REQUEST_FREE,
+    REQUEST_TAKEN,     /* the caller's: reserve, fill, send */
+    REQUEST_GROWING,   /* waits for the host's word on memory */
+    REQUEST_SENT,
+    REQUEST_ENDED,     /* the caller's: read, release */
+    REQUEST_ABANDONED, /* nobody's; free once it has ended */
+} RequestState;
+
+typedef struct Request {
+    Client *client;
+    uint32_t slot;
+    RequestState state;
+
+    Segment segment;        /* of the request: fill segment.map */
+    uint64_t granted_bytes; /* of memory, by the host */
+    uint64_t asked_bytes;   /* what the host was last asked for */
+    uint64_t payload_bytes;
+    uint8_t user[SLOT_USER_BYTES];
+    uint64_t deadline_ns;   /* CLOCK_MONOTONIC; 0 for none */
+    void *tag;              /* the caller's */
+
+    uint32_t generation;
+    uint64_t sent_ns;
+    bool owed;              /* its message is still to be sent */
+    bool looked;            /* the host was asked to look after the deadline */
+    bool popped;            /* client_pop() has handed it out */
+
+    SlotState end;          /* DONE, FAILED, CANCELLED or EXPIRED */
+    Reason reason;          /* why it FAILED, or why memory was refused */
+    int status;
+    Segment response;       /* response.map holds response_bytes; of a failure: a text without NUL */
+    uint64_t response_bytes;
+    uint8_t response_user[SLOT_USER_BYTES];
+    char text[128];         /* the host's words when memory was refused */
+} Request;
+
+/* Positive results. */
+enum {
+    CLIENT_NO_SLOT = 1,  /* every slot is in use */
+    CLIENT_PENDING,      /* asked the host; dispatch until the state changes */
+    CLIENT_NOT_GRANTED,  /* request->reason and ->text say why */
+    CLIENT_NOT_READY,    /* connecting, refused or lost */
+};
+
+/**
+ * client_new() - begin as a client on a connected socket
+ * @fd:         of channel_connect(); taken over, also on failure
+ * @name:       of the program, for people
+ * Return: 0 or negative errno.
+ */
+int client_new(Client **ret, int fd, const char *name);
+Client *client_free(Client *client);
+
+int client_get_fd(const Client *client);
+
+/** client_dispatch() - do what is to be done, without waiting. Return: 0 or negative errno. */
+int client_dispatch(Client *client);
+
+/** client_wait() - wait until there is something to do, or @until_ns (CLOCK_MONOTONIC, UINT64_MAX for ever), then dispatch. A signal ends the wait early. Return: 0 or negative errno. */
+int client_wait(Client *client, uint64_t until_ns);
+
+ClientState client_state(const Client *client);
+
+/** client_refusal() - why the host refused. @ret_text lives as long as the client. */
+Reason client_refusal(const Client *client, const char **ret_text);
+
+uint64_t client_id(const Client *client);
+uint64_t client_max_payload(const Client *client);
+
+/** client_n_workers() - workers attached to the host, as far as it has told: 0 or not 0 is current. */
+uint32_t client_n_workers(const Client *client);
+
+/** client_pop() - the next request that has ended. Return: whether there was one. */
+bool client_pop(Client *client, Request **ret_request);
+
+/** client_take() - take a slot. Return: 0, CLIENT_NO_SLOT or CLIENT_NOT_READY. */
+int client_take(Client *client, Request **ret_request);
+
+/**
+ * request_reserve() - make the request's segment @bytes big (rounded up to pages) and map it; what was written stays
+ * @exact:      shrink it if it is bigger, which gives memory back
+ * Return: 0; CLIENT_PENDING: the state is GROWING until the host has answered, then call again; CLIENT_NOT_GRANTED; or negative errno.
+ */
+int request_reserve(Request *request, uint64_t bytes, bool exact);
+
+/** request_send() - submit what is in the segment, of which payload_bytes count. Return: 0 or negative errno. */
+int request_send(Request *request);
+
+/** request_cancel() - wish that it be given up. It still ends in one way or another. Return: 0 or negative errno. */
+int request_cancel(Request *request);
+
+/** request_release() - give the slot back: from TAKEN, ENDED, or (then it is cancelled and abandoned) any other state. */
+void request_release(Request *request);
+
+DEFINE_CLEANUP(Client, client_free)

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* The clients that a worker has met: their pages, their objects, the windows in them. */
+#include "core/worker-internal.h"
+
+#include "base/error.h"
+#include "os/channel.h"
+
+#include <errno.h>
+#include <string.h>
+
+static WorkerClient *worker_client_free(WorkerClient *client) {
+    if (!client)
+        return NULL;
+    for (uint32_t i = 0; client->slots && i < client->n_slots; i++) {
+        segment_disconnect(&client->slots[i].request);
+        segment_disconnect(&client->slots[i].response);
+    }
+    free(client->slots);
+    page_deinit(&client->submit);
+    page_deinit(&client->states);
+    fd_close(client->reply_queue);
+    fd_close(client->requests_fd);
+    fd_close(client->responses_fd);
+    free(client);
+    return NULL;
+}
+
+DEFINE_CLEANUP(WorkerClient, worker_client_free)
+
+static int worker_client_new(WorkerClient **ret, const PacketClient *packet, int *fds) {
+    _cleanup_(worker_client_freep) WorkerClient *client = calloc(1, sizeof(*client));
+    size_t bytes = slots_page_bytes(packet->n_slots);
+    int r;
+
+    if (!client)
+        return error_origin(-ENOMEM);
+    client->id = packet->client;
+    client->uid = packet->uid;
+    client->trusted = packet->flags & CLIENT_TRUSTED;
+    client->probe = packet->flags & CLIENT_PROBE;
+    client->n_slots = packet->n_slots;
+    client->stride = packet->stride;
+    client->submit = client->states = (Page)PAGE_NULL;
+    client->reply_queue = TAKE_FD(fds[CLIENT_REPLY_QUEUE]);
+    client->requests_fd = TAKE_FD(fds[CLIENT_REQUESTS]);
+    client->responses_fd = TAKE_FD(fds[CLIENT_RESPONSES]);
+    client->slots = calloc(client->n_slots, sizeof(*client->slots));
+    if (!client->slots)
+        return error_origin(-ENOMEM);
+    for (uint32_t i = 0; i < client->n_slots; i++) {
+        segment_init(&client->slots[i].request, client->requests_fd, false, i * client->stride, client->stride);
+        segment_init(&client->slots[i].response, client->responses_fd, true, i * client->stride, client->stride);
+    }
+    r = page_init_connect(&client->submit, TAKE_FD(fds[CLIENT_SUBMIT]), bytes, false);
+    if (r < 0)
+        return r;
+    r = page_init_connect(&client->states, TAKE_FD(fds[CLIENT_STATE]), bytes, true);
+    if (r < 0)
+        return r;
+    if (!state_page_is_valid(client->states.map, client->n_slots))
+        return error_origin(-EBADMSG);
+    *ret = TAKE(client);
+    return 0;
+}
+
+/* What the host says of a client must hang together. */
+static bool packet_fits(const PacketClient *packet, uint64_t id, uid_t uid, size_t n_fds) {
+    return n_fds == CLIENT_N_FDS && packet->client == id && packet->uid == uid && packet->n_slots > 0 &&
+           packet->n_slots <= SLOTS_MAX && packet->stride > 0 && packet->stride % PAGE_BYTES == 0 &&
+           packet->stride <= (uint64_t)INT64_MAX / packet->n_slots;
+}
+
+static int tell_dropped(Worker *worker, uint64_t id) {
+    Packet packet;
+
+    packet_init(&packet, PACKET_DROPPED, 0);
+    packet.id.client = id;
+    return worker_say(worker, &packet);
+}
+
+int worker_meet_client(Worker *worker, uint64_t id, uid_t uid, WorkerClient **ret) {
+    _cleanup_(worker_client_freep) WorkerClient *client = NULL;
+    int fds[CHANNEL_FDS_MAX];
+    size_t n_fds = 0;
+    Packet question, answer;
+    int r;
+
+    *ret = NULL;
+    packet_init(&question, PACKET_MEET, ++worker->serial);
+    question.meet.client = id;
+    question.meet.uid = uid;
+    r = worker_ask(worker, &question, PACKET_CLIENT, &answer, fds, &n_fds);
+    if (r < 0)
+        return r == -ENOTCONN ? 0 : r;
+    if (answer.client.flags & CLIENT_GONE)
+        return 0;
+    r = packet_fits(&answer.client, id, uid, n_fds) ? worker_client_new(&client, &answer.client, fds) : error_origin(-EBADMSG);
+    for (size_t i = 0; i < n_fds; i++)
+        fd_close(fds[i]);
+    if (r == 0)
+        r = table_insert(&worker->clients, id, client);
+    if (r == 0)
+        *ret = TAKE(client);
+    else
+        worker->lost = true; /* no memory, no descriptors: begin again with nothing in hand, and the host announces anew */
+    return 0;
+}
+
+int worker_drop_client(Worker *worker, uint64_t id) {
+    if (worker->busy && worker->busy->id == id) {
+        worker->busy->gone = true;
+        return 0;
+    }
+    worker_client_free(table_remove(&worker->clients, id));
+    return tell_dropped(worker, id);
+}
+
+void worker_drop_all_clients(Worker *worker) {
+    for (size_t i = 0; i < worker->clients.n; i++)
+        worker_client_free(table_at(&worker->clients, i));
+    table_deinit(&worker->clients);
+}

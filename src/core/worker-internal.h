@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/table.h"
+#include "core/worker.h"
+#include "os/page.h"
+#include "os/wait.h"
+#include "wire/hello.h"
+#include "wire/message.h"
+#include "wire/slots.h"
+
+/* A window's two mappings. */
+typedef struct WorkerSlot {
+    Segment request;
+    Segment response;
+} WorkerSlot;
+
+/* A client that was met. */
+typedef struct WorkerClient {
+    uint64_t id;
+    uid_t uid;
+    bool trusted;
+    bool probe;
+    bool gone;  /* to be dropped as soon as its exchange has ended */
+    bool known; /* has had an exchange here */
+    uint32_t n_slots;
+    uint64_t stride;
+    int reply_queue;
+    Page submit;
+    Page states;
+    int requests_fd;
+    int responses_fd;
+    WorkerSlot *slots;
+} WorkerClient;
+
+/* The reading end of one uid's request queue. */
+typedef struct WorkerQueue {
+    uid_t uid;
+    int fd;
+    WaitSource source;
+} WorkerQueue;
+
+struct Worker {
+    const WorkerSettings *settings;
+    Handler *handler;       /* borrowed */
+    Handler *probe_handler; /* echo, for the host's probes */
+    char name[NAME_BYTES];
+    char *path;
+
+    WorkerState state;
+    uint32_t number;     /* the host's name for this worker; the owner in a slot's word */
+    uint64_t n_exchanges;
+    uint64_t retry_ns;   /* how long to wait before the next try to connect */
+    bool told_missing;   /* the journal knows that the host is missing, or refuses */
+    bool lost;           /* the host hung up; to be torn down when no exchange is in hand */
+
+    Wait *wait;
+    WaitSource channel_source;
+    WaitSource watch_source;
+    int channel;
+    uint64_t serial;
+
+    Table queues;        /* WorkerQueue, by uid */
+    Table clients;       /* WorkerClient, by id */
+    WorkerClient *busy;     /* whose exchange is in hand */
+    EventQueue events;
+};
+
+/* worker.c: one packet to the host. A host that does not read is lost. Return: 0 or negative errno. */
+int worker_say(Worker *worker, const Packet *packet);
+
+/* worker.c: hear what the host has said by now. Return: 0 or negative errno. */
+int worker_listen(Worker *worker);
+
+/*
+ * worker.c: say @packet and wait for the answer with its serial and @type, hearing everything else meanwhile.
+ * Return: 0; -ENOTCONN if the host is lost (also when it does not answer in time); or another negative errno.
+ */
+int worker_ask(Worker *worker, const Packet *packet, PacketType type, Packet *ret_answer, int *ret_fds, size_t *ret_n_fds);
+
+/* worker-client.c: ask the host for a client's descriptors. Return: 0, with *ret NULL if there is no such client or nothing can be had; or negative errno. */
+int worker_meet_client(Worker *worker, uint64_t id, uid_t uid, WorkerClient **ret);
+
+/* The host said that it is gone: let go of it, now or when its exchange has ended. Return: 0 or negative errno. */
+int worker_drop_client(Worker *worker, uint64_t id);
+void worker_drop_all_clients(Worker *worker);
+
+/* worker-exchange.c: take at most one message from the queue and see it through. Return: 0 or negative errno. */
+int worker_take_message(Worker *worker, WorkerQueue *queue);

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/* The connection to the host: found, lost, found again; queues come and go. */
+#include "core/worker-internal.h"
+
+#include "base/error.h"
+#include "base/units.h"
+#include "os/channel.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define RETRY_FIRST_NS (100 * NS_PER_MS)
+#define RETRY_MAX_NS   (2 * NS_PER_SEC)
+#define ANSWER_NS      (10 * NS_PER_SEC) /* a host that does not answer for so long is as good as gone */
+
+enum { SOURCE_CHANNEL, SOURCE_QUEUE, SOURCE_WATCH };
+
+static Event *tell(Worker *worker, EventKind kind) {
+    Event *event = event_push(&worker->events, kind);
+
+    event->worker = worker->number;
+    return event;
+}
+
+static void queue_free(WorkerQueue *queue) {
+    wait_remove(&queue->source);
+    fd_close(queue->fd);
+    free(queue);
+}
+
+static int retry_later(Worker *worker) {
+    uint64_t pause = worker->retry_ns;
+
+    worker->retry_ns = pause * 2 < RETRY_MAX_NS ? pause * 2 : RETRY_MAX_NS;
+    return wait_set_timer(worker->wait, clock_now_ns() + pause);
+}
+
+/* Let go of everything that the host gave. */
+static void disconnect(Worker *worker) {
+    wait_remove(&worker->channel_source);
+    worker->channel = fd_close(worker->channel);
+    for (size_t i = 0; i < worker->queues.n; i++)
+        queue_free(table_at(&worker->queues, i));
+    table_deinit(&worker->queues);
+    worker_drop_all_clients(worker);
+    worker->lost = false;
+    worker->number = 0;
+}
+
+/* A host that is still there should know that this worker went by its own will. One that is not there does not hear it. */
+static void say_leaving(Worker *worker) {
+    Packet packet;
+
+    packet_init(&packet, PACKET_LEAVING, 0);
+    (void)channel_send(worker->channel, &packet, packet.header.bytes, NULL, 0);
+}
+
+/* Tear down after the host was lost. Not while an exchange is in hand: its handler polls the channel. */
+static int lose_host(Worker *worker) {
+    if (worker->state == WORKER_ATTACHED) {
+        tell(worker, EVENT_HOST_LOST);
+        say_leaving(worker);
+    }
+    disconnect(worker);
+    worker->state = WORKER_SEEKING;
+    return retry_later(worker);
+}
+
+int worker_say(Worker *worker, const Packet *packet) {
+    int r;
+
+    if (worker->lost)
+        return 0;
+    r = channel_send(worker->channel, packet, packet->header.bytes, NULL, 0);
+    if (r != -EPIPE && r != -ECONNRESET && r != -EAGAIN)
+        return r;
+    worker->lost = true;
+    return 0;
+}
+
+static int say_hello(Worker *worker) {
+    Packet packet;
+
+    packet_init(&packet, PACKET_HELLO, 0);
+    memcpy(packet.hello.magic, HELLO_MAGIC, sizeof(packet.hello.magic));
+    packet.hello.role = ROLE_WORKER;
+    packet.hello.version_min = PROTOCOL_VERSION;
+    packet.hello.version_max = PROTOCOL_VERSION;
+    packet.hello.timeout_ns = worker->settings->timeout_ns;
+    text_copy(packet.hello.name, sizeof(packet.hello.name), worker->name);
+    return worker_say(worker, &packet);
+}
+
+static int host_is_missing(Worker *worker, int error) {
+    if (!worker->told_missing) {
+        Event *event = tell(worker, EVENT_HOST_MISSING);
+
+        worker->told_missing = true;
+        event->status = -error;
+        snprintf(event->text, sizeof(event->text), "%s: %s", worker->path, strerror(-error));
+    }
+    return retry_later(worker);
+}
+
+static int seek_host(Worker *worker) {
+    int r = channel_connect(worker->path, &worker->channel);
+
+    if (r < 0)
+        return host_is_missing(worker, r);
+    r = wait_add(worker->wait, &worker->channel_source, worker->channel, WAIT_READ, SOURCE_CHANNEL, worker);
+    if (r < 0)
+        return r;
+    worker->state = WORKER_GREETING;
+    return say_hello(worker);
+}
+
+static int add_queue(Worker *worker, uid_t uid, int *fd) {
+    WorkerQueue *queue = calloc(1, sizeof(*queue));
+    int r;
+
+    if (!queue)
+        return error_origin(-ENOMEM);
+    queue->uid = uid;
+    queue->fd = TAKE_FD(*fd);
+    r = wait_add(worker->wait, &queue->source, queue->fd, WAIT_READ, SOURCE_QUEUE, queue);
+    if (r == 0)
+        r = table_insert(&worker->queues, uid, queue);
+    if (r < 0)
+        queue_free(queue);
+    return r;
+}
+
+static void remove_queue(Worker *worker, uid_t uid) {
+    WorkerQueue *queue = table_remove(&worker->queues, uid);
+
+    if (queue)
+        queue_free(queue);
+}
+
+static int hear_welcome(Worker *worker, const PacketWelcome *welcome) {
+    if (welcome->id == 0 || welcome->id > SLOT_OWNER_MAX)
+        return error_origin(-EBADMSG);
+    worker->number = (uint32_t)welcome->id;
+    worker->state = WORKER_ATTACHED;
+    worker->retry_ns = RETRY_FIRST_NS;
+    worker->told_missing = false;
+    tell(worker, EVENT_HOST_ATTACHED);
+    return 0;
+}
+
+static void hear_refusal(Worker *worker, const PacketRefused *refused) {
+    if (!worker->told_missing) {
+        Event *event = tell(worker, EVENT_HOST_REFUSED);
+
+        event->reason = (Reason)refused->code;
+        text_copy(event->text, sizeof(event->text), refused->text);
+        worker->told_missing = true;
+    }
+    worker->lost = true;
+}
+
+static int answer_ping(Worker *worker) {
+    Packet packet;
+
+    packet_init(&packet, PACKET_PONG, 0);
+    return worker_say(worker, &packet);
+}
+
+/* CLIENT and RESERVED are heard by worker_ask(); here they are answers that came too late. */
+static int hear(Worker *worker, const Packet *packet, int *fds) {
+    switch (packet->header.type) {
+    case PACKET_WELCOME:
+        return hear_welcome(worker, &packet->welcome);
+    case PACKET_REFUSED:
+        hear_refusal(worker, &packet->refused);
+        return 0;
+    case PACKET_QUEUE:
+        return add_queue(worker, packet->number.number, &fds[0]);
+    case PACKET_UNQUEUE:
+        remove_queue(worker, packet->number.number);
+        return 0;
+    case PACKET_GONE:
+        return worker_drop_client(worker, packet->id.client);
+    case PACKET_PING:
+        return answer_ping(worker);
+    default:
+        return 0;
+    }
+}
+
+/* One packet, its descriptors the caller's. Return: 0; -EAGAIN when there is none; -ENOTCONN when the host is lost; or negative errno. */
+static int receive(Worker *worker, Packet *ret_packet, int fds[static CHANNEL_FDS_MAX], size_t *ret_n_fds) {
+    size_t bytes;
+    int r;
+
+    if (worker->lost)
+        return -ENOTCONN;
+    r = channel_receive(worker->channel, ret_packet, sizeof(*ret_packet), &bytes, fds, ret_n_fds);
+    if (r == -EPIPE || r == -ECONNRESET) {
+        worker->lost = true;
+        return -ENOTCONN;
+    }
+    if (r < 0)
+        return r;
+    return packet_check(ret_packet, bytes, *ret_n_fds, ROLE_HOST) ? error_origin(-EBADMSG) : 0;
+}
+
+static void close_all(int *fds, size_t n_fds) {
+    for (size_t i = 0; i < n_fds; i++)
+        fds[i] = fd_close(fds[i]);
+}
+
+int worker_listen(Worker *worker) {
+    for (;;) {
+        int fds[CHANNEL_FDS_MAX];
+        size_t n_fds = 0;
+        Packet packet;
+        int r = receive(worker, &packet, fds, &n_fds);
+
+        if (r == 0)
+            r = hear(worker, &packet, fds);
+        close_all(fds, n_fds);
+        if (r == -EAGAIN || r == -ENOTCONN)
+            return 0;
+        if (r < 0)
+            return r;
+    }
+}
+
+/* Wait for one packet. Return: as receive(), but never -EAGAIN. */
+static int await(Worker *worker, uint64_t until_ns, Packet *ret_packet, int *fds, size_t *ret_n_fds) {
+    for (;;) {
+        int r = receive(worker, ret_packet, fds, ret_n_fds);
+
+        if (r != -EAGAIN)
+            return r;
+        if (clock_now_ns() >= until_ns) {
+            worker->lost = true;
+            return -ENOTCONN;
+        }
+        r = wait_for_fd(worker->channel, WAIT_READ, until_ns);
+        if (r < 0)
+            return r;
+    }
+}
+
+int worker_ask(Worker *worker, const Packet *packet, PacketType type, Packet *ret_answer, int *ret_fds, size_t *ret_n_fds) {
+    uint64_t until_ns = clock_now_ns() + ANSWER_NS;
+    int r = worker_say(worker, packet);
+
+    while (r == 0) {
+        int fds[CHANNEL_FDS_MAX];
+        size_t n_fds = 0;
+
+        r = await(worker, until_ns, ret_answer, fds, &n_fds);
+        if (r == 0 && ret_answer->header.type == type && ret_answer->header.serial == packet->header.serial) {
+            if (ret_fds) {
+                memcpy(ret_fds, fds, n_fds * sizeof(*fds));
+                *ret_n_fds = n_fds;
+            } else
+                close_all(fds, n_fds);
+            return 0;
+        }
+        if (r == 0)
+            r = hear(worker, ret_answer, fds);
+        close_all(fds, n_fds);
+    }
+    return r;
+}
+
+int worker_new(Worker **ret, const char *name, const char *path, const WorkerSettings *settings, Handler *handler) {
+    _cleanup_(worker_freep) Worker *worker = calloc(1, sizeof(*worker));
+    int r;
+
+    if (!worker)
+        return error_origin(-ENOMEM);
+    worker->channel = -1;
+    worker->settings = settings;
+    worker->handler = handler;
+    worker->retry_ns = RETRY_FIRST_NS;
+    text_copy(worker->name, sizeof(worker->name), name);
+    worker->path = strdup(path);
+    if (!worker->path)
+        return error_origin(-ENOMEM);
+    r = handler_new(&worker->probe_handler, &(HandlerSettings){.type = HANDLER_ECHO});
+    if (r < 0)
+        return r;
+    r = wait_new(&worker->wait);
+    if (r < 0)
+        return r;
+    r = wait_set_timer(worker->wait, clock_now_ns()); /* connect at once */
+    if (r < 0)
+        return r;
+    *ret = TAKE(worker);
+    return 0;
+}
+
+Worker *worker_free(Worker *worker) {
+    if (!worker)
+        return NULL;
+    disconnect(worker);
+    wait_remove(&worker->watch_source);
+    wait_free(worker->wait);
+    handler_free(worker->probe_handler);
+    free(worker->path);
+    free(worker);
+    return NULL;
+}
+
+int worker_get_fd(const Worker *worker) {
+    return wait_get_fd(worker->wait);
+}
+
+int worker_watch(Worker *worker, int fd) {
+    wait_remove(&worker->watch_source);
+    return wait_add(worker->wait, &worker->watch_source, fd, WAIT_READ, SOURCE_WATCH, worker);
+}
+
+static int work(Worker *worker, WaitSource *source) {
+    switch (source->kind) {
+    case SOURCE_CHANNEL:
+        return worker_listen(worker);
+    case SOURCE_QUEUE:
+        return worker_take_message(worker, source->owner);
+    default:
+        return 0; /* the watched descriptor is its owner's business */
+    }
+}
+
+int worker_wait(Worker *worker, uint64_t until_ns) {
+    WaitSource *source;
+    uint32_t events;
+    int r = wait_poll(worker->wait, until_ns);
+
+    while (r == 0 && !worker->lost && (source = wait_next(worker->wait, &events)))
+        r = work(worker, source);
+    if (wait_timer_expired(worker->wait) && r == 0 && worker->state == WORKER_SEEKING)
+        r = seek_host(worker);
+    if (r == -EBADMSG)
+        worker->lost = true; /* no host of ours: let go, and try again */
+    else if (r < 0)
+        return r;
+    return worker->lost ? lose_host(worker) : 0;
+}
+
+void worker_stop(Worker *worker) {
+    if (worker->state == WORKER_ATTACHED)
+        say_leaving(worker);
+    disconnect(worker);
+    worker->state = WORKER_STOPPED;
+}
+
+WorkerState worker_state(const Worker *worker) {
+    return worker->state;
+}
+
+uint64_t worker_n_exchanges(const Worker *worker) {
+    return worker->n_exchanges;
+}
+
+bool worker_pop_event(Worker *worker, Event *ret_event) {
+    return event_pop(&worker->events, ret_event);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/hello.h"
+
+#include "wire/reason.h"
+
+#include <string.h>
+
+#define BY(role) (1u << (role))
+
+/* One row a packet: its size, how many descriptors may come with it, and who may send it. */
+static const struct {
+    uint16_t bytes;
+    uint8_t fds_min;
+    uint8_t fds_max;
+    uint8_t senders;
+} packets[_PACKET_N] = {
+    [PACKET_HELLO] = {sizeof(PacketHello), 0, 0, BY(ROLE_STRANGER)},
+    [PACKET_WELCOME] = {sizeof(PacketWelcome), 0, WELCOME_N_FDS, BY(ROLE_HOST)},
+    [PACKET_REFUSED] = {sizeof(PacketRefused), 0, 0, BY(ROLE_HOST)},
+    [PACKET_RESERVE] = {sizeof(PacketReserve), 0, 0, BY(ROLE_CLIENT) | BY(ROLE_WORKER)},
+    [PACKET_RESERVED] = {sizeof(PacketReserved), 0, 0, BY(ROLE_HOST)},
+    [PACKET_LOOK] = {sizeof(PacketSlot), 0, 0, BY(ROLE_CLIENT)},
+    [PACKET_WORKERS] = {sizeof(PacketNumber), 0, 0, BY(ROLE_HOST)},
+    [PACKET_QUEUE] = {sizeof(PacketNumber), 1, 1, BY(ROLE_HOST)},
+    [PACKET_UNQUEUE] = {sizeof(PacketNumber), 0, 0, BY(ROLE_HOST)},
+    [PACKET_MEET] = {sizeof(PacketMeet), 0, 0, BY(ROLE_WORKER)},
+    [PACKET_CLIENT] = {sizeof(PacketClient), 0, CLIENT_N_FDS, BY(ROLE_HOST)},
+    [PACKET_GONE] = {sizeof(PacketId), 0, 0, BY(ROLE_HOST)},
+    [PACKET_DROPPED] = {sizeof(PacketId), 0, 0, BY(ROLE_WORKER)},
+    [PACKET_PING] = {sizeof(PacketEmpty), 0, 0, BY(ROLE_HOST)},
+    [PACKET_PONG] = {sizeof(PacketEmpty), 0, 0, BY(ROLE_WORKER)},
+    [PACKET_LEAVING] = {sizeof(PacketEmpty), 0, 0, BY(ROLE_WORKER)},
+    [PACKET_CANCEL] = {sizeof(PacketCancel), 0, 0, BY(ROLE_HOST)},
+    [PACKET_STATUS] = {sizeof(PacketEmpty), 0, 0, BY(ROLE_STATUS)},
+    [PACKET_STATUS_HOST] = {sizeof(PacketStatusHost), 0, 0, BY(ROLE_HOST)},
+    [PACKET_STATUS_CLIENT] = {sizeof(PacketStatusClient), 0, 0, BY(ROLE_HOST)},
+    [PACKET_STATUS_WORKER] = {sizeof(PacketStatusWorker), 0, 0, BY(ROLE_HOST)},
+    [PACKET_STATUS_END] = {sizeof(PacketEmpty), 0, 0, BY(ROLE_HOST)},
+};
+
+_Static_assert(sizeof(PacketHello) == 112 && sizeof(PacketWelcome) == 64, "docs/protocol.md, section 2");
+_Static_assert(sizeof(PacketRefused) == 256 && sizeof(PacketReserved) == 176, "docs/protocol.md, section 2");
+_Static_assert(sizeof(Packet) <= 512, "a record's size");
+
+size_t packet_init(Packet *packet, PacketType type, uint64_t serial) {
+    memset(packet, 0, sizeof(*packet));
+    packet->header = (PacketHeader){.type = type, .bytes = packets[type].bytes, .serial = serial};
+    return packets[type].bytes;
+}
+
+static void texts_terminate(Packet *packet) {
+    switch (packet->header.type) {
+    case PACKET_HELLO:
+        packet->hello.name[NAME_BYTES - 1] = 0;
+        break;
+    case PACKET_REFUSED:
+        packet->refused.text[REFUSED_TEXT_BYTES - 1] = 0;
+        break;
+    case PACKET_RESERVED:
+        packet->reserved.text[RESERVED_TEXT_BYTES - 1] = 0;
+        break;
+    case PACKET_STATUS_HOST:
+        packet->status_host.name[NAME_BYTES - 1] = 0;
+        packet->status_host.version[sizeof(packet->status_host.version) - 1] = 0;
+        break;
+    case PACKET_STATUS_CLIENT:
+        packet->status_client.name[NAME_BYTES - 1] = 0;
+        break;
+    case PACKET_STATUS_WORKER:
+        packet->status_worker.name[NAME_BYTES - 1] = 0;
+        break;
+    default:
+        break;
+    }
+}
+
+const char *packet_check(Packet *packet, size_t bytes, size_t n_fds, Role from) {
+    uint32_t type = packet->header.type;
+
+    if (bytes < sizeof(PacketHeader) || packet->header.bytes != bytes)
+        return "a packet that does not have the size it says";
+    if (type == 0 || type >= _PACKET_N)
+        return "a packet of an unknown type";
+    if (bytes != packets[type].bytes)
+        return "a packet of the wrong size for its type";
+    if (!(packets[type].senders & BY(from)))
+        return from == ROLE_STRANGER ? "a packet before its HELLO" : "a packet that its role does not send";
+    if (n_fds < packets[type].fds_min || n_fds > packets[type].fds_max)
+        return "a packet with the wrong number of descriptors";
+    texts_terminate(packet);
+    return NULL;
+}
+
+int hello_check(const PacketHello *hello, const char **ret_text) {
+    if (memcmp(hello->magic, HELLO_MAGIC, sizeof(hello->magic)) != 0) {
+        *ret_text = "this is the socket of a shmipc host, and that was no HELLO of a shmipc peer";
+        return REASON_BAD_REQUEST;
+    }
+    if (hello->version_min > PROTOCOL_VERSION) {
+        *ret_text = "this host is too old for you: it speaks version 1 of the protocol; upgrade it and restart it";
+        return REASON_VERSION;
+    }
+    if (hello->version_max < PROTOCOL_VERSION) {
+        *ret_text = "you are too old for this host: it speaks version 1 of the protocol; upgrade the program and its library";
+        return REASON_VERSION;
+    }
+    if (hello->role < ROLE_CLIENT || hello->role > ROLE_STATUS) {
+        *ret_text = "the role must be client, worker or status";
+        return REASON_BAD_REQUEST;
+    }
+    return 0;
+}
+
+void text_copy(char *field, size_t bytes, const char *text) {
+    size_t length = strnlen(text, bytes - 1);
+
+    memset(field, 0, bytes);
+    memcpy(field, text, length);
+}

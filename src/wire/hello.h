@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The socket protocol: one struct for each packet (docs/protocol.md, section 2)
+ *
+ * The structs are the bytes on the socket. packet_check() is the door: what passes it has the right size, the right number of
+ * descriptors and a sender that may say so; texts in it end with a NUL. Values are checked by whoever uses them.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROTOCOL_VERSION 1u
+#define HELLO_MAGIC      "SHMIPC\r\n"
+
+typedef enum Role {
+    ROLE_CLIENT = 1,
+    ROLE_WORKER = 2,
+    ROLE_STATUS = 3,
+    ROLE_HOST = 4,     /* never in a HELLO */
+    ROLE_STRANGER = 5, /* has said nothing yet */
+} Role;
+
+typedef enum PacketType {
+    PACKET_HELLO = 1,
+    PACKET_WELCOME,
+    PACKET_REFUSED,
+    PACKET_RESERVE,
+    PACKET_RESERVED,
+    PACKET_LOOK,
+    PACKET_WORKERS,
+    PACKET_QUEUE,
+    PACKET_UNQUEUE,
+    PACKET_MEET,
+    PACKET_CLIENT,
+    PACKET_GONE,
+    PACKET_DROPPED,
+    PACKET_PING,
+    PACKET_PONG,
+    PACKET_LEAVING,
+    PACKET_CANCEL,
+    PACKET_STATUS,
+    PACKET_STATUS_HOST,
+    PACKET_STATUS_CLIENT,
+    PACKET_STATUS_WORKER,
+    PACKET_STATUS_END,
+    _PACKET_N,
+} PacketType;
+
+#define NAME_BYTES          64
+#define REFUSED_TEXT_BYTES  232
+#define RESERVED_TEXT_BYTES 128
+
+/* Order of the descriptors that come with WELCOME to a client, and with CLIENT. */
+enum { WELCOME_REQUEST_QUEUE, WELCOME_REPLY_QUEUE, WELCOME_SUBMIT, WELCOME_STATE, WELCOME_REQUESTS, WELCOME_RESPONSES, WELCOME_N_FDS };
+enum { CLIENT_REPLY_QUEUE, CLIENT_SUBMIT, CLIENT_STATE, CLIENT_REQUESTS, CLIENT_RESPONSES, CLIENT_N_FDS };
+
+#define WELCOME_TRUSTED 1u
+
+#define CLIENT_TRUSTED 1u
+#define CLIENT_PROBE   2u
+#define CLIENT_GONE    4u
+
+#define DIRECTION_REQUEST  1u
+#define DIRECTION_RESPONSE 2u
+
+typedef struct PacketHeader {
+    uint32_t type;
+    uint32_t bytes;
+    uint64_t serial;
+} PacketHeader;
+
+typedef struct PacketHello {
+    PacketHeader header;
+    char magic[8];
+    uint32_t role;
+    uint32_t version_min;
+    uint32_t version_max;
+    uint32_t reserved;
+    uint64_t timeout_ns;
+    char name[NAME_BYTES];
+} PacketHello;
+
+typedef struct PacketWelcome {
+    PacketHeader header;
+    uint32_t version;
+    uint32_t n_slots;
+    uint64_t id;
+    uint64_t max_payload;
+    uint64_t stride;
+    uint32_t uid;
+    uint32_t n_workers;
+    uint32_t flags;
+    uint32_t reserved;
+} PacketWelcome;
+
+typedef struct PacketRefused {
+    PacketHeader header;
+    uint32_t code;
+    uint32_t reserved;
+    char text[REFUSED_TEXT_BYTES];
+} PacketRefused;
+
+typedef struct PacketReserve {
+    PacketHeader header;
+    uint64_t client;
+    uint64_t bytes;
+    uint32_t slot;
+    uint32_t direction;
+} PacketReserve;
+
+typedef struct PacketReserved {
+    PacketHeader header;
+    uint64_t client;
+    uint64_t bytes;
+    uint32_t slot;
+    uint32_t direction;
+    uint32_t code;
+    uint32_t reserved;
+    char text[RESERVED_TEXT_BYTES];
+} PacketReserved;
+
+/* LOOK */
+typedef struct PacketSlot {
+    PacketHeader header;
+    uint32_t slot;
+    uint32_t generation;
+} PacketSlot;
+
+/* WORKERS, QUEUE, UNQUEUE: n_workers or uid */
+typedef struct PacketNumber {
+    PacketHeader header;
+    uint32_t number;
+    uint32_t reserved;
+} PacketNumber;
+
+typedef struct PacketMeet {
+    PacketHeader header;
+    uint64_t client;
+    uint32_t uid;
+    uint32_t reserved;
+} PacketMeet;
+
+typedef struct PacketClient {
+    PacketHeader header;
+    uint64_t client;
+    uint64_t stride;
+    uint32_t n_slots;
+    uint32_t uid;
+    uint32_t flags;
+    uint32_t reserved;
+} PacketClient;
+
+/* GONE, DROPPED */
+typedef struct PacketId {
+    PacketHeader header;
+    uint64_t client;
+} PacketId;
+
+/* PING, PONG, LEAVING, STATUS, STATUS_END */
+typedef struct PacketEmpty {
+    PacketHeader header;
+} PacketEmpty;
+
+typedef struct PacketCancel {
+    PacketHeader header;
+    uint64_t client;
+    uint32_t slot;
+    uint32_t generation;
+} PacketCancel;
+
+/* The host's own numbers. Times are CLOCK_MONOTONIC nanoseconds, counters count since the host's start. */
+typedef struct PacketStatusHost {
+    PacketHeader header;
+    char name[NAME_BYTES];
+    char version[32];
+    uint64_t pid;
+    uint64_t uptime_ns;
+    uint64_t memory_bytes;          /* reserved by segments */
+    uint64_t memory_limit;
+    uint64_t max_payload;
+    uint64_t n_done;                /* exchanges, of clients that are gone too */
+    uint64_t n_failed;
+    uint64_t n_cancelled;           /* and expired */
+    uint64_t n_redelivered;
+    uint64_t request_payload_bytes; /* of exchanges that ended */
+    uint64_t response_payload_bytes;
+    uint64_t in_flight;
+    uint64_t probe_ns;              /* how long the last probe took */
+    uint64_t queue_bytes;           /* of RLIMIT_MSGQUEUE, by this host */
+    uint64_t queue_bytes_limit;
+    uint64_t n_queues;
+    uint64_t n_queues_limit;        /* fs.mqueue.queues_max */
+    uint64_t n_files;               /* descriptors */
+    uint64_t n_files_limit;
+    uint32_t n_clients;
+    uint32_t max_clients;
+    uint32_t n_workers;
+    uint32_t healthy;               /* 0 not known yet, 1 well, 2 ill */
+    uint32_t slots_per_client;
+    uint32_t queue_depth;           /* messages that a request queue holds */
+} PacketStatusHost;
+
+typedef struct PacketStatusClient {
+    PacketHeader header;
+    char name[NAME_BYTES];
+    uint64_t id;
+    uint64_t request_bytes;         /* reserved */
+    uint64_t response_bytes;
+    uint64_t resident_bytes;        /* in memory now, as the kernel says */
+    uint64_t n_done;
+    uint64_t n_failed;
+    uint64_t age_ns;
+    uint32_t pid;
+    uint32_t uid;
+    uint32_t in_flight;
+    uint32_t queued;                /* messages in its uid's request queue */
+    uint32_t trusted;               /* 1: requests handled in place, 0: copied */
+    uint32_t probe;                 /* 1: the host's own */
+} PacketStatusClient;
+
+typedef struct PacketStatusWorker {
+    PacketHeader header;
+    char name[NAME_BYTES];
+    uint64_t number;
+    uint64_t age_ns;
+    uint64_t busy_ns;               /* since it claimed what it has; 0: idle */
+    uint64_t client;                /* whose exchange it has */
+    uint32_t slot;
+    uint32_t pid;
+    uint32_t uid;
+    uint32_t n_clients;             /* whose memory it has met */
+    uint32_t leaving;
+    uint32_t reserved;
+} PacketStatusWorker;
+
+/* Any packet, for receiving. */
+typedef union Packet {
+    PacketHeader header;
+    PacketHello hello;
+    PacketWelcome welcome;
+    PacketRefused refused;
+    PacketReserve reserve;
+    PacketReserved reserved;
+    PacketSlot slot;
+    PacketNumber number;
+    PacketMeet meet;
+    PacketClient client;
+    PacketId id;
+    PacketEmpty empty;
+    PacketCancel cancel;
+    PacketStatusHost status_host;
+    PacketStatusClient status_client;
+    PacketStatusWorker status_worker;
+} Packet;
+
+/** packet_init() - zero a packet of this type and write its header. Return: its size, which is what is sent. */
+size_t packet_init(Packet *packet, PacketType type, uint64_t serial);
+
+/**
+ * packet_check() - whether @bytes bytes that were received with @n_fds descriptors are a packet that @from may send
+ * Return: 0, with its texts NUL-terminated; or a text that says what is wrong.
+ */
+const char *packet_check(Packet *packet, size_t bytes, size_t n_fds, Role from);
+
+/** hello_check() - whether a HELLO can be answered. Return: 0, or the Reason why not with a text for the peer. */
+int hello_check(const PacketHello *hello, const char **ret_text);
+
+/** text_copy() - copy a string into a fixed field, cut if need be, NUL-padded. */
+void text_copy(char *field, size_t bytes, const char *text);

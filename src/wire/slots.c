@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/slots.h"
+
+#include "wire/reason.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#define SUBMIT_MAGIC UINT32_C(0x53484d50)
+#define STATE_MAGIC  UINT32_C(0x53484d53)
+#define VERSION      1u
+#define USER_WORDS   (SLOT_USER_BYTES / sizeof(uint64_t))
+#define PAGE         4096u
+
+typedef struct Head {
+    _Atomic uint32_t magic;
+    _Atomic uint32_t version;
+    _Atomic uint32_t n_slots;
+    uint32_t reserved;
+    uint8_t rest[48]; /* state page: Counts */
+} Head;
+
+/* The state page's head goes on with these. */
+typedef struct Counts {
+    _Atomic uint64_t n_done;
+    _Atomic uint64_t n_failed;
+    _Atomic uint64_t n_cancelled;
+    _Atomic uint64_t request_bytes;
+    _Atomic uint64_t response_bytes;
+    uint64_t reserved;
+} Counts;
+
+typedef struct SubmitSlot {
+    _Atomic uint32_t generation;
+    _Atomic uint32_t flags;
+    _Atomic uint64_t payload_bytes;
+    _Atomic uint64_t segment_bytes;
+    _Atomic uint64_t deadline_ns;
+    _Atomic uint32_t released;
+    uint8_t reserved[28];
+    _Atomic uint64_t user[USER_WORDS];
+} SubmitSlot;
+
+typedef struct StateSlot {
+    _Atomic uint64_t word;
+    _Atomic uint64_t payload_bytes;
+    _Atomic uint64_t segment_bytes;
+    _Atomic uint64_t claimed_ns;
+    _Atomic uint32_t reason;
+    _Atomic int32_t status;
+    uint8_t reserved[24];
+    _Atomic uint64_t user[USER_WORDS];
+} StateSlot;
+
+_Static_assert(sizeof(Head) == 64 && sizeof(Counts) == 48, "docs/protocol.md, section 3");
+_Static_assert(sizeof(SubmitSlot) == 128 && sizeof(StateSlot) == 128, "docs/protocol.md, section 3");
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the word is shared between processes");
+
+#define GET(field)        atomic_load_explicit(&(field), memory_order_relaxed)
+#define SET(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
+
+static SubmitSlot *submit_at(const void *page, uint32_t slot) {
+    return (SubmitSlot *)(void *)((uint8_t *)(uintptr_t)page + sizeof(Head)) + slot;
+}
+
+static StateSlot *state_at(const void *page, uint32_t slot) {
+    return (StateSlot *)(void *)((uint8_t *)(uintptr_t)page + sizeof(Head)) + slot;
+}
+
+static Counts *counts_of(const void *page) {
+    return (Counts *)(void *)((Head *)(uintptr_t)page)->rest;
+}
+
+/* Only what a person looks at depends on them, so they need no order. */
+static void count(const void *state, SlotState end, uint64_t request_bytes, uint64_t response_bytes) {
+    Counts *counts = counts_of(state);
+    _Atomic uint64_t *n = end == SLOT_DONE ? &counts->n_done : end == SLOT_FAILED ? &counts->n_failed : &counts->n_cancelled;
+
+    atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
+    if (request_bytes)
+        atomic_fetch_add_explicit(&counts->request_bytes, request_bytes, memory_order_relaxed);
+    if (response_bytes)
+        atomic_fetch_add_explicit(&counts->response_bytes, response_bytes, memory_order_relaxed);
+}
+
+static uint64_t word_pack(SlotWord word) {
+    return word.generation | (uint64_t)word.owner << 32 | (uint64_t)word.state << 56 | (uint64_t)word.attempts << 60;
+}
+
+static SlotWord word_unpack(uint64_t raw) {
+    return (SlotWord){
+        .generation = (uint32_t)raw,
+        .owner = (uint32_t)(raw >> 32) & SLOT_OWNER_MAX,
+        .state = (SlotState)(raw >> 56 & 0xf),
+        .attempts = (uint32_t)(raw >> 60),
+    };
+}
+
+/* Sequentially consistent: a client that wishes and then looks, and a worker that claims and then looks, must not miss each other. */
+static bool word_swap(StateSlot *slot, uint64_t expected, SlotWord next) {
+    return atomic_compare_exchange_strong(&slot->word, &expected, word_pack(next));
+}
+
+static void user_write(_Atomic uint64_t *shared, const uint8_t *user) {
+    uint64_t word;
+
+    for (size_t i = 0; i < USER_WORDS; i++) {
+        memcpy(&word, user + i * sizeof(word), sizeof(word));
+        SET(shared[i], word);
+    }
+}
+
+static void user_read(_Atomic uint64_t *shared, uint8_t *user) {
+    uint64_t word;
+
+    for (size_t i = 0; i < USER_WORDS; i++) {
+        word = GET(shared[i]);
+        memcpy(user + i * sizeof(word), &word, sizeof(word));
+    }
+}
+
+size_t slots_page_bytes(uint32_t n_slots) {
+    return (sizeof(Head) + n_slots * sizeof(StateSlot) + PAGE - 1) / PAGE * PAGE;
+}
+
+static void page_format(void *page, uint32_t magic, uint32_t n_slots) {
+    Head *head = page;
+
+    SET(head->version, VERSION);
+    SET(head->n_slots, n_slots);
+    atomic_store_explicit(&head->magic, magic, memory_order_release);
+}
+
+static bool page_is_valid(const void *page, uint32_t magic, uint32_t n_slots) {
+    Head *head = (Head *)(uintptr_t)page;
+
+    return atomic_load_explicit(&head->magic, memory_order_acquire) == magic && GET(head->version) == VERSION &&
+           GET(head->n_slots) == n_slots;
+}
+
+void submit_page_format(void *page, uint32_t n_slots) {
+    page_format(page, SUBMIT_MAGIC, n_slots);
+}
+
+void state_page_format(void *page, uint32_t n_slots) {
+    page_format(page, STATE_MAGIC, n_slots);
+}
+
+bool submit_page_is_valid(const void *page, uint32_t n_slots) {
+    return page_is_valid(page, SUBMIT_MAGIC, n_slots);
+}
+
+bool state_page_is_valid(const void *page, uint32_t n_slots) {
+    return page_is_valid(page, STATE_MAGIC, n_slots);
+}
+
+void submit_publish(void *submit, uint32_t slot, const SubmitRecord *record) {
+    SubmitSlot *shared = submit_at(submit, slot);
+
+    SET(shared->flags, record->flags);
+    SET(shared->payload_bytes, record->payload_bytes);
+    SET(shared->segment_bytes, record->segment_bytes);
+    SET(shared->deadline_ns, record->deadline_ns);
+    user_write(shared->user, record->user);
+    atomic_store(&shared->generation, record->generation);
+}
+
+void submit_cancel(void *submit, uint32_t slot) {
+    atomic_fetch_or(&submit_at(submit, slot)->flags, SUBMIT_CANCEL);
+}
+
+void submit_release(void *submit, uint32_t slot, uint32_t generation) {
+    atomic_store_explicit(&submit_at(submit, slot)->released, generation, memory_order_release);
+}
+
+uint32_t submit_generation(const void *submit, uint32_t slot) {
+    return atomic_load(&submit_at(submit, slot)->generation);
+}
+
+uint32_t submit_released(const void *submit, uint32_t slot) {
+    return atomic_load_explicit(&submit_at(submit, slot)->released, memory_order_acquire);
+}
+
+void submit_copy(const void *submit, uint32_t slot, SubmitRecord *ret_record) {
+    SubmitSlot *shared = submit_at(submit, slot);
+
+    ret_record->generation = atomic_load(&shared->generation);
+    ret_record->flags = atomic_load(&shared->flags);
+    ret_record->payload_bytes = GET(shared->payload_bytes);
+    ret_record->segment_bytes = GET(shared->segment_bytes);
+    ret_record->deadline_ns = GET(shared->deadline_ns);
+    user_read(shared->user, ret_record->user);
+}
+
+bool submit_is_cancelled(const void *submit, uint32_t slot, uint32_t generation) {
+    SubmitSlot *shared = submit_at(submit, slot);
+
+    return atomic_load(&shared->generation) == generation && atomic_load(&shared->flags) & SUBMIT_CANCEL;
+}
+
+SlotWord state_load(const void *state, uint32_t slot, uint64_t *ret_raw) {
+    uint64_t raw = atomic_load(&state_at(state, slot)->word);
+
+    if (ret_raw)
+        *ret_raw = raw;
+    return word_unpack(raw);
+}
+
+bool state_is_end(SlotState state) {
+    return state != SLOT_WAITING && state != SLOT_CLAIMED;
+}
+
+void state_answer_copy(const void *state, uint32_t slot, AnswerRecord *ret_record) {
+    StateSlot *shared = state_at(state, slot);
+
+    ret_record->payload_bytes = GET(shared->payload_bytes);
+    ret_record->segment_bytes = GET(shared->segment_bytes);
+    ret_record->claimed_ns = GET(shared->claimed_ns);
+    ret_record->reason = GET(shared->reason);
+    ret_record->status = GET(shared->status);
+    user_read(shared->user, ret_record->user);
+}
+
+void state_counts(const void *state, SlotCounts *ret_counts) {
+    Counts *counts = counts_of(state);
+
+    *ret_counts = (SlotCounts){
+        .n_done = GET(counts->n_done),
+        .n_failed = GET(counts->n_failed),
+        .n_cancelled = GET(counts->n_cancelled),
+        .request_bytes = GET(counts->request_bytes),
+        .response_bytes = GET(counts->response_bytes),
+    };
+}
+
+uint64_t state_claimed_ns(const void *state, uint32_t slot) {
+    return GET(state_at(state, slot)->claimed_ns);
+}
+
+/* Whether @word lets @generation be claimed, as far as the state page says. */
+static bool word_is_open(SlotWord word, uint32_t generation) {
+    if (word.state == SLOT_WAITING)
+        return word.generation == generation;
+    return state_is_end(word.state) && word.generation + 1 == generation;
+}
+
+bool slots_is_open(const void *submit, const void *state, uint32_t slot, uint32_t generation) {
+    return submit_generation(submit, slot) == generation && word_is_open(state_load(state, slot, NULL), generation);
+}
+
+bool slots_pending(const void *submit, const void *state, uint32_t slot, uint32_t *ret_generation) {
+    uint32_t generation = submit_generation(submit, slot);
+
+    if (!word_is_open(state_load(state, slot, NULL), generation))
+        return false;
+    *ret_generation = generation;
+    return true;
+}
+
+bool slots_claim(const void *submit, void *state, uint32_t slot, uint32_t generation, uint32_t owner, uint64_t now_ns,
+                 SlotClaim *ret_claim) {
+    StateSlot *shared = state_at(state, slot);
+    uint64_t raw;
+    SlotWord word = state_load(state, slot, &raw);
+    SlotWord claim = {.generation = generation, .owner = owner, .state = SLOT_CLAIMED, .attempts = 1};
+
+    if (!word_is_open(word, generation) || submit_generation(submit, slot) != generation)
+        return false;
+    if (word.state == SLOT_WAITING)
+        claim.attempts = word.attempts < SLOT_ATTEMPTS_MAX ? word.attempts + 1 : SLOT_ATTEMPTS_MAX;
+    if (!word_swap(shared, raw, claim))
+        return false;
+
+    SET(shared->claimed_ns, now_ns);
+    ret_claim->raw = word_pack(claim);
+    ret_claim->generation = generation;
+    ret_claim->attempt = claim.attempts;
+    submit_copy(submit, slot, &ret_claim->request);
+    return true;
+}
+
+bool slots_end(void *state, uint32_t slot, const SlotClaim *claim, SlotState end, const AnswerRecord *answer) {
+    StateSlot *shared = state_at(state, slot);
+    SlotWord word = word_unpack(claim->raw);
+
+    if (state_load(state, slot, NULL).owner != word.owner)
+        return false;
+    SET(shared->payload_bytes, answer->payload_bytes);
+    SET(shared->segment_bytes, answer->segment_bytes);
+    SET(shared->reason, answer->reason);
+    SET(shared->status, answer->status);
+    user_write(shared->user, answer->user);
+    word.state = end;
+    if (!word_swap(shared, claim->raw, word))
+        return false;
+    count(state, end, claim->request.payload_bytes, answer->payload_bytes);
+    return true;
+}
+
+/* What the client wishes for a generation that nobody works on: an end, or SLOT_WAITING for none. */
+static SlotState wish(const void *submit, uint32_t slot, uint32_t generation, bool gone, uint64_t now_ns) {
+    SubmitRecord record;
+
+    submit_copy(submit, slot, &record);
+    if (gone || (record.generation == generation && record.flags & SUBMIT_CANCEL))
+        return SLOT_CANCELLED;
+    if (record.generation == generation && record.deadline_ns && record.deadline_ns <= now_ns)
+        return SLOT_EXPIRED;
+    return SLOT_WAITING;
+}
+
+SlotState slots_look(const void *submit, void *state, uint32_t slot, bool gone, uint64_t now_ns) {
+    StateSlot *shared = state_at(state, slot);
+
+    for (;;) {
+        uint64_t raw;
+        SlotWord word = state_load(state, slot, &raw);
+        uint32_t generation = submit_generation(submit, slot);
+        SlotState end;
+
+        if (word.state == SLOT_CLAIMED)
+            return SLOT_CLAIMED;
+        if (!word_is_open(word, generation))
+            return SLOT_DONE;
+        end = wish(submit, slot, generation, gone, now_ns);
+        if (end == SLOT_WAITING)
+            return SLOT_WAITING;
+        if (word_swap(shared, raw, (SlotWord){.generation = generation, .state = end})) {
+            count(state, end, 0, 0);
+            return end;
+        }
+    }
+}
+
+SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts, bool again, bool gone,
+                       uint64_t now_ns) {
+    StateSlot *shared = state_at(state, slot);
+    uint64_t raw;
+    SlotWord word = state_load(state, slot, &raw);
+    SlotState end;
+
+    if (word.state != SLOT_CLAIMED || word.owner != owner)
+        return SLOT_DONE;
+    end = wish(submit, slot, word.generation, gone, now_ns);
+    if (end == SLOT_WAITING && (!again || word.attempts >= max_attempts)) {
+        end = SLOT_FAILED;
+        SET(shared->payload_bytes, 0);
+        SET(shared->reason, REASON_WORKER_LOST);
+        SET(shared->status, 0);
+    }
+    word_swap(shared, raw, (SlotWord){.generation = word.generation, .state = end, .attempts = word.attempts});
+    if (end != SLOT_WAITING)
+        count(state, end, 0, 0);
+    return end;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Slots: the submit page and the state page of one client (docs/protocol.md, sections 3 to 5)
+ *
+ * The two pages are the truth about every exchange. Each has one writing side: the client writes its submit page; workers and host
+ * write the state page, which the client can only read. This module knows their layout, and is the only one that touches them. What
+ * it keeps true:
+ *
+ * - The word of a slot is changed only by compare-and-swap of all its 64 bits, from a value that was looked at.
+ * - A submit record is read once, as a copy, after the claim; what the client writes later changes nothing.
+ * - Fields are published before the word (or generation) that makes them count.
+ *
+ * No system calls here. Every function may be called from any thread; the rules above say who may.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SLOTS_MAX       1024u
+#define SLOT_OWNER_MAX  0xffffffu /* workers' numbers have 24 bits; 0 is nobody */
+#define SLOT_ATTEMPTS_MAX 15u
+#define SLOT_USER_BYTES 64u       /* of the caller's own, in both directions */
+
+#define SUBMIT_CANCEL 1u /* flag: the client does not want the answer any more */
+
+typedef enum SlotState {
+    SLOT_FRESH = 0,
+    SLOT_WAITING = 1,
+    SLOT_CLAIMED = 2,
+    SLOT_DONE = 3,
+    SLOT_FAILED = 4,
+    SLOT_CANCELLED = 5,
+    SLOT_EXPIRED = 6,
+} SlotState;
+
+/* The word of a slot, taken apart. */
+typedef struct SlotWord {
+    uint32_t generation;
+    uint32_t owner;
+    SlotState state;
+    uint32_t attempts;
+} SlotWord;
+
+/* What a client wishes. */
+typedef struct SubmitRecord {
+    uint32_t generation;
+    uint32_t flags;
+    uint64_t payload_bytes;
+    uint64_t segment_bytes;
+    uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0 for none */
+    uint8_t user[SLOT_USER_BYTES];
+} SubmitRecord;
+
+/* What became of it, if it ended as DONE or FAILED; after another end it says nothing. */
+typedef struct AnswerRecord {
+    uint64_t payload_bytes;
+    uint64_t segment_bytes;
+    uint64_t claimed_ns;
+    uint32_t reason; /* enum Reason */
+    int32_t status;
+    uint8_t user[SLOT_USER_BYTES];
+} AnswerRecord;
+
+/* How many exchanges of a client have ended, since it came. */
+typedef struct SlotCounts {
+    uint64_t n_done;
+    uint64_t n_failed;
+    uint64_t n_cancelled;    /* and expired */
+    uint64_t request_bytes;  /* payloads */
+    uint64_t response_bytes;
+} SlotCounts;
+
+/** slots_page_bytes() - the size of either page, in whole pages. */
+size_t slots_page_bytes(uint32_t n_slots);
+
+/** submit_page_format() / state_page_format() - host: write the head of a zeroed page. */
+void submit_page_format(void *page, uint32_t n_slots);
+void state_page_format(void *page, uint32_t n_slots);
+
+/** submit_page_is_valid() / state_page_is_valid() - whether the head says what it must. The size was checked by page_init_connect(). */
+bool submit_page_is_valid(const void *page, uint32_t n_slots);
+bool state_page_is_valid(const void *page, uint32_t n_slots);
+
+/* --- the client's side --- */
+
+/** submit_publish() - write a record, its generation last. */
+void submit_publish(void *submit, uint32_t slot, const SubmitRecord *record);
+
+/** submit_cancel() - wish that the slot's exchange be given up. Look at the word afterwards, not before. */
+void submit_cancel(void *submit, uint32_t slot);
+
+/** submit_release() - the response of @generation is not read any more. */
+void submit_release(void *submit, uint32_t slot, uint32_t generation);
+
+/* --- reading --- */
+
+/** submit_generation() - the latest generation submitted. */
+uint32_t submit_generation(const void *submit, uint32_t slot);
+
+/** submit_released() - the last generation whose response the client no longer reads. */
+uint32_t submit_released(const void *submit, uint32_t slot);
+
+/** submit_copy() - one copy of the record; whatever the client does meanwhile, it is what is used. */
+void submit_copy(const void *submit, uint32_t slot, SubmitRecord *ret_record);
+
+/** submit_is_cancelled() - whether this generation's cancel flag is set. */
+bool submit_is_cancelled(const void *submit, uint32_t slot, uint32_t generation);
+
+/** state_load() - the word; @ret_raw is what a compare-and-swap expects, and may be NULL. */
+SlotWord state_load(const void *state, uint32_t slot, uint64_t *ret_raw);
+
+/** state_is_end() - whether a client may submit the next generation. FRESH counts. */
+bool state_is_end(SlotState state);
+
+/** state_answer_copy() - one copy of the answer. It counts only if the word showed an end before. */
+void state_answer_copy(const void *state, uint32_t slot, AnswerRecord *ret_record);
+
+/** state_counts() - what has ended so far. */
+void state_counts(const void *state, SlotCounts *ret_counts);
+
+/** state_claimed_ns() - when the present claim was made. 0 in the moment between claim and note. */
+uint64_t state_claimed_ns(const void *state, uint32_t slot);
+
+/* --- workers and host --- */
+
+/* A claim that was won. */
+typedef struct SlotClaim {
+    uint64_t raw; /* the word as the claim left it */
+    uint32_t generation;
+    uint32_t attempt;
+    SubmitRecord request;
+} SlotClaim;
+
+/** slots_is_open() - whether a message about @generation would claim something: it is submitted, or waits again. */
+bool slots_is_open(const void *submit, const void *state, uint32_t slot, uint32_t generation);
+
+/**
+ * slots_claim() - claim first, then look
+ *
+ * Return: whether the claim was won; the caller is then bound to end the exchange, whatever the record says (its generation may be
+ * another one: a client that does not keep the rules).
+ */
+bool slots_claim(const void *submit, void *state, uint32_t slot, uint32_t generation, uint32_t owner, uint64_t now_ns,
+                 SlotClaim *ret_claim);
+
+/** slots_end() - end an exchange that was claimed, with its answer. Return: false if the claim was not this one's any more. */
+bool slots_end(void *state, uint32_t slot, const SlotClaim *claim, SlotState end, const AnswerRecord *answer);
+
+/**
+ * slots_look() - host: end an exchange that nobody has claimed, if the client wishes so
+ * @gone:       the client is gone, which cancels everything of its own
+ * Return: SLOT_CANCELLED or SLOT_EXPIRED if it was ended now; SLOT_CLAIMED if somebody has it; SLOT_WAITING if it is to wait on; SLOT_DONE
+ * if there is nothing to end.
+ */
+SlotState slots_look(const void *submit, void *state, uint32_t slot, bool gone, uint64_t now_ns);
+
+/**
+ * slots_settle() - host: settle a claim whose owner is dead
+ *
+ * Only after the owner has been seen dead.
+ * Return: SLOT_WAITING if it is to be tried again; SLOT_FAILED if that was the last attempt or @again is false; SLOT_CANCELLED or
+ * SLOT_EXPIRED if the client wished so; SLOT_DONE if @owner had no claim on the slot.
+ */
+SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts, bool again, bool gone,
+                       uint64_t now_ns);
+
+/** slots_pending() - host: the generation that should be announced because it is submitted or waits again. Return: whether there is one. */
+bool slots_pending(const void *submit, const void *state, uint32_t slot, uint32_t *ret_generation);
