@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The surface that systemd reads: units, drop-ins, sysusers.d, tmpfiles.d, sysctl.d and the journal catalog. Prints TAP.
+# The surface that systemd reads: units, drop-ins, sysusers.d, tmpfiles.d, sysctl.d and the journal
+# catalog. Prints TAP.
 # Usage: test-units-systemd.sh BUILT-SYSTEMD-FOLDER SOURCE-ROOT
 set -u
 
@@ -77,7 +78,7 @@ catalog_ids() {
 }
 
 every_id_has_one_catalog_entry() {
-    [ "$(code_ids | wc -l)" = "$(grep -c '^#define' "$source/src/app/message-ids.h")" ] || { echo 'malformed id'; return 1; }
+    [ "$(code_ids | wc -l)" = "$(grep -c '^#define' "$source/src/app/message-ids.h")" ] || echo 'malformed id'
     code_ids | uniq -d | grep . && return 1
     code_ids >"$work/code"
     catalog_ids | diff "$work/code" -
@@ -91,7 +92,7 @@ catalog_compiles() {
 }
 
 sysusers_makes_user_and_group() {
-    systemd-sysusers --root="$work/root" "$built/shmipc.sysusers" >"$work/sysusers" 2>&1 || { cat "$work/sysusers"; return 1; }
+    systemd-sysusers --root="$work/root" "$built/shmipc.sysusers" >"$work/sysusers" 2>&1 || cat "$work/sysusers"
     user=$(sed -n 's/^User=//p' "$built/shmipc@.service")
     group=$(sed -n 's/^Group=//p' "$built/shmipc@.service")
     grep -q "^$user:" "$work/root/etc/passwd" || echo "no user $user"
