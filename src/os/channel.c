@@ -48,8 +48,9 @@ static int make_directory(const char *path) {
 }
 
 /*
- * The right to look at a path, remove what is stale there and bind it. It is a file of mode 0600 beside the path: the
- * directory could be locked by anybody who may read it. Whoever finds it locked has met another host at its start.
+ * The right to look at a path, remove what is stale there and bind it. It is a file of mode 0600 beside the
+ * path: the directory could be locked by anybody who may read it. Whoever finds it locked has met another
+ * host at its start.
  */
 static int lock_path(const char *lock_file, int *ret_fd) {
     for (;;) {
@@ -70,7 +71,10 @@ static int lock_path(const char *lock_file, int *ret_fd) {
     }
 }
 
-/* Return: 0 if nobody listens at the path and it is free now; -EADDRINUSE; -ENOTSOCK for what is no socket; or negative errno. */
+/*
+ * Return: 0 if nobody listens at the path and it is free now; -EADDRINUSE; -ENOTSOCK for what is no socket;
+ * or negative errno.
+ */
 static int remove_stale(const char *path) {
     _cleanup_close_ int fd = -1;
     struct stat st;
@@ -129,8 +133,8 @@ int channel_listen(const char *path, int *ret_fd) {
 }
 
 /*
- * A listening socket does not say which file it is bound to. But who connects to the path is told the credentials that
- * its listener had when it began to listen, and the listener can be asked for the same.
+ * A listening socket does not say which file it is bound to. But who connects to the path is told the
+ * credentials that its listener had when it began to listen, and the listener can be asked for the same.
  */
 void channel_unlink(const char *path, int fd) {
     _cleanup_close_ int probe = -1;
@@ -232,8 +236,8 @@ static int peer_groups(int fd, gid_t **ret_groups, size_t *ret_n_groups) {
 }
 
 /*
- * Before Linux 6.5: the number may have gone to another process by now. If the socket still has its other end, its process
- * was there when the pidfd was opened.
+ * Before Linux 6.5: the number may have gone to another process by now. If the socket still has its other
+ * end, its process was there when the pidfd was opened.
  */
 static int pidfd_of_number(int fd, pid_t pid, int *ret_pidfd) {
     _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -296,7 +300,10 @@ void channel_peer_deinit(ChannelPeer *peer) {
 
 /* ---- records ---- */
 
-/* Room for the descriptors of one record, aligned as the kernel wants it, and no more: what exceeds it is dropped and reported. */
+/*
+ * Room for the descriptors of one record, aligned as the kernel wants it, and no more: what exceeds it is
+ * dropped and reported.
+ */
 typedef union Control {
     struct cmsghdr header;
     char bytes[CMSG_SPACE(CHANNEL_FDS_MAX * sizeof(int))];

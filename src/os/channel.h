@@ -2,9 +2,10 @@
 /*
  * Channels: SOCK_SEQPACKET Unix sockets with credentials and descriptors
  *
- * A record is sent and received whole or not at all, and no call here blocks. Descriptors are received close-on-exec. A record that was truncated, or
- * that carries more descriptors than the receiver has room for, is -EBADMSG, and none of its descriptors stays open. So it is with -EMFILE,
- * which says that this process may not have that many descriptors.
+ * A record is sent and received whole or not at all, and no call here blocks. Descriptors are received
+ * close-on-exec. A record that was truncated, or that carries more descriptors than the receiver has room
+ * for, is -EBADMSG, and none of its descriptors stays open. So it is with -EMFILE, which says that this
+ * process may not have that many descriptors.
  */
 #pragma once
 
@@ -23,7 +24,7 @@ typedef struct ChannelPeer {
     gid_t gid;
     gid_t *groups; /* supplementary; owned */
     size_t n_groups;
-    int pidfd;     /* owned; -1 where the kernel gives none: gone before Linux 6.5, or then of another PID namespace */
+    int pidfd;     /* owned; -1 where the kernel gives none: before Linux 6.5, if it is gone */
 } ChannelPeer;
 
 #define CHANNEL_PEER_NULL {.pidfd = -1}
@@ -33,21 +34,31 @@ typedef struct ChannelPeer {
  *
  * A socket that nobody listens on any more is replaced. The directory is made (0755) if it is missing.
  * While this runs there is a file PATH.lock; what a kill leaves of it does no harm.
- * Return: 0; -EADDRINUSE if a process listens there already, or is about to; -ENAMETOOLONG; -ENOTSOCK if the path is something
- * else; or another negative errno.
+ * Return: 0; -EADDRINUSE if a process listens there already, or is about to; -ENAMETOOLONG; -ENOTSOCK if the
+ * path is something else; or another negative errno.
  */
 int channel_listen(const char *path, int *ret_fd);
 
 /** channel_unlink() - remove the path of a socket that channel_listen() made, if it is still that one. */
 void channel_unlink(const char *path, int fd);
 
-/** channel_accept() - Return: 0, -EAGAIN when nobody waits, or negative errno (-EMFILE, -ENFILE: see channel_shed()). */
+/**
+ * channel_accept() - take one connection
+ * Return: 0, -EAGAIN when nobody waits, or negative errno (-EMFILE, -ENFILE: see channel_shed()).
+ */
 int channel_accept(int fd, int *ret_fd);
 
-/** channel_shed() - give up the spare descriptor to accept one connection and close it at once. Return: 0 or negative errno. */
+/**
+ * channel_shed() - give up the spare descriptor to accept one connection and close it at once
+ * Return: 0 or negative errno.
+ */
 int channel_shed(int fd, int *spare_fd);
 
-/** channel_connect() - Return: 0; -ENOENT or -ECONNREFUSED when there is no host; -EACCES; -EAGAIN when its backlog is full; or negative errno. */
+/**
+ * channel_connect() - connect to whoever listens there
+ * Return: 0; -ENOENT or -ECONNREFUSED when there is no host; -EACCES; -EAGAIN when its backlog is full; or
+ * negative errno.
+ */
 int channel_connect(const char *path, int *ret_fd);
 
 /** channel_pair() - two ends of one channel. Return: 0 or negative errno. */
@@ -58,7 +69,8 @@ int channel_peer(int fd, ChannelPeer *ret_peer);
 void channel_peer_deinit(ChannelPeer *peer);
 
 /**
- * channel_send() - one record of 1 to CHANNEL_RECORD_MAX bytes with @n_fds descriptors, which stay the caller's
+ * channel_send() - one record of 1 to CHANNEL_RECORD_MAX bytes
+ * @fds:        @n_fds descriptors that go with it; they stay the caller's
  * Return: 0; -EAGAIN when the peer does not read; -EPIPE when it has hung up; or negative errno.
  */
 int channel_send(int fd, const void *data, size_t bytes, const int *fds, size_t n_fds);
@@ -66,7 +78,8 @@ int channel_send(int fd, const void *data, size_t bytes, const int *fds, size_t 
 /**
  * channel_receive() - one record
  * @fds:        room for CHANNEL_FDS_MAX; what comes is the caller's
- * Return: 0; -EAGAIN when there is none; -EPIPE when the peer has hung up and everything was read; -EBADMSG or -EMFILE (see
- * above); or another negative errno.
+ * Return: 0; -EAGAIN when there is none; -EPIPE when the peer has hung up and everything was read; -EBADMSG
+ * or -EMFILE (see above); or another negative errno.
  */
-int channel_receive(int fd, void *data, size_t room, size_t *ret_bytes, int fds[static CHANNEL_FDS_MAX], size_t *ret_n_fds);
+int channel_receive(int fd, void *data, size_t room, size_t *ret_bytes, int fds[static CHANNEL_FDS_MAX],
+                    size_t *ret_n_fds);

@@ -2,8 +2,9 @@
 /*
  * Descriptors: what queues, segments and pages have in common
  *
- * A descriptor that was passed shares its open file description, flags and rights, with everybody who got it. Opened again
- * through /proc, it is a description of one's own with rights of one's own, as far as the object's mode allows them.
+ * A descriptor that was passed shares its open file description, flags and rights, with everybody who got it.
+ * Opened again through /proc, it is a description of one's own with rights of one's own, as far as the
+ * object's mode allows them.
  */
 #pragma once
 

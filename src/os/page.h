@@ -2,8 +2,8 @@
 /*
  * Pages: small shared memory that can never fault
  *
- * A memfd of fixed size, mode 0600, sealed against shrinking, growing and further seals, with its memory allocated. What others
- * get is a descriptor that was reopened with the rights they may have.
+ * A memfd of fixed size, mode 0600, sealed against shrinking, growing and further seals, with its memory
+ * allocated. What others get is a descriptor that was reopened with the rights they may have.
  */
 #pragma once
 
@@ -19,12 +19,16 @@ typedef struct Page {
 
 #define PAGE_NULL {.fd = -1}
 
-/** page_init_create() - make and map one, read-write. @name shows up in /proc/PID/maps. Return: 0 or negative errno. */
+/**
+ * page_init_create() - make and map one, read-write. @name shows up in /proc/PID/maps.
+ * Return: 0 or negative errno.
+ */
 int page_init_create(Page *page, const char *name, size_t bytes);
 
 /**
  * page_init_connect() - map one that was received; takes @fd over, also on failure
- * Return: 0; -EBADMSG if it is no sealed memfd of exactly @bytes (rounded up to whole pages); or negative errno.
+ * Return: 0; -EBADMSG if it is no sealed memfd of exactly @bytes (rounded up to whole pages); or negative
+ * errno.
  */
 int page_init_connect(Page *page, int fd, size_t bytes, bool writable);
 

@@ -12,7 +12,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-/* A time that has passed: mq_timed* then never block, even where somebody has cleared O_NONBLOCK on the description. */
+/*
+ * A time that has passed: mq_timed* then never block, even where somebody has cleared O_NONBLOCK on the
+ * description.
+ */
 static const struct timespec at_once = {0};
 
 /* O_NONBLOCK is set all the same: with it the kernel does not even look at a timer. */
@@ -38,7 +41,9 @@ static int limit_of_emfile(void) {
     return QUEUE_LIMIT_BYTES;
 }
 
-/* What a refused mq_open(O_CREAT) means: its errno misleads. Return: a QueueLimit, or the errno as negative. */
+/*
+ * What a refused mq_open(O_CREAT) means: its errno misleads. Return: a QueueLimit, or the errno as negative.
+ */
 static int limit_of_errno(const char *name, uint32_t depth, uint32_t message_bytes) {
     switch (errno) {
     case EINVAL:
@@ -159,11 +164,14 @@ int queue_depth(int fd, uint32_t *ret_n_messages, uint32_t *ret_depth, uint32_t 
     return 0;
 }
 
-/* One number of /proc/sys/fs/mqueue; -1 where it cannot be read. */
-static long mqueue_sysctl(const char *path) {
-    FILE *file = fopen(path, "re");
+/* One number of fs.mqueue; -1 where it cannot be read. */
+static long mqueue_sysctl(const char *name) {
+    char path[64];
     long number = -1;
+    FILE *file;
 
+    snprintf(path, sizeof(path), "/proc/sys/fs/mqueue/%s", name);
+    file = fopen(path, "re");
     if (file) {
         if (fscanf(file, "%ld", &number) != 1)
             number = -1;
@@ -185,24 +193,24 @@ const char *queue_limit_text(QueueLimit limit, char *buffer, size_t bytes) {
         snprintf(buffer, bytes,
                  "the queue is deeper than fs.mqueue.msg_max = %ld or its messages are bigger than "
                  "fs.mqueue.msgsize_max = %ld; lower queue_depth or raise the limit with sysctl",
-                 mqueue_sysctl("/proc/sys/fs/mqueue/msg_max"), mqueue_sysctl("/proc/sys/fs/mqueue/msgsize_max"));
+                 mqueue_sysctl("msg_max"), mqueue_sysctl("msgsize_max"));
         return buffer;
     case QUEUE_LIMIT_BYTES:
         snprintf(buffer, bytes,
-                 "this user's message queues may hold %llu bytes in all (RLIMIT_MSGQUEUE); lower queue_depth, or "
-                 "raise LimitMSGQUEUE= of the unit or `ulimit -q`",
+                 "this user's message queues may hold %llu bytes in all (RLIMIT_MSGQUEUE); lower "
+                 "queue_depth, or raise LimitMSGQUEUE= of the unit or `ulimit -q`",
                  rlimit_now(RLIMIT_MSGQUEUE));
         return buffer;
     case QUEUE_LIMIT_QUEUES:
         snprintf(buffer, bytes,
-                 "there are fs.mqueue.queues_max = %ld message queues already; raise it with sysctl, or remove queues "
-                 "that nobody uses (ls /dev/mqueue)",
-                 mqueue_sysctl("/proc/sys/fs/mqueue/queues_max"));
+                 "there are fs.mqueue.queues_max = %ld message queues already; raise it with sysctl, or "
+                 "remove queues that nobody uses (ls /dev/mqueue)",
+                 mqueue_sysctl("queues_max"));
         return buffer;
     case QUEUE_LIMIT_FILES:
         snprintf(buffer, bytes,
-                 "out of descriptors: this process may have %llu (RLIMIT_NOFILE); raise LimitNOFILE= of the unit or "
-                 "`ulimit -n`, or fs.file-max with sysctl",
+                 "out of descriptors: this process may have %llu (RLIMIT_NOFILE); raise LimitNOFILE= of the "
+                 "unit or `ulimit -n`, or fs.file-max with sysctl",
                  rlimit_now(RLIMIT_NOFILE));
         return buffer;
     }

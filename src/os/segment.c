@@ -63,8 +63,8 @@ static int give_back(int fd, uint64_t offset, uint64_t bytes) {
 }
 
 /*
- * Only what is new is allocated: when tmpfs fails halfway it takes back every page of the range that was never written,
- * also those that an earlier call had allocated.
+ * Only what is new is allocated: when tmpfs fails halfway it takes back every page of the range that was
+ * never written, also those that an earlier call had allocated.
  */
 int segment_resize(Segment *segment, uint64_t bytes) {
     int r = 0;
@@ -220,7 +220,10 @@ int named_object_open(const char *name, int *ret_fd) {
     _cleanup_close_ int fd = shm_open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     struct stat st;
 
-    /* By its mode, or by fs.protected_regular, which keeps even root away from what others have put into /dev/shm. */
+    /*
+     * By its mode, or by fs.protected_regular, which keeps even root away from what others have put into
+     * /dev/shm.
+     */
     if (fd < 0)
         return errno == EACCES ? error_origin(-EPERM) : error_errno();
     if (fstat(fd, &st) < 0)
@@ -255,7 +258,8 @@ bool named_object_same(const char *name, int fd) {
 /* ---- the guard ---- */
 
 /*
- * What this thread watches. It is read in a signal handler: "initial-exec" keeps the first access there from allocating.
+ * What this thread watches. It is read in a signal handler: "initial-exec" keeps the first access there from
+ * allocating.
  */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     Segment *segment;
@@ -266,8 +270,8 @@ static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
 } watch;
 
 /*
- * Zeros from the page of @at to the end of what is watched. One mapping for all of it: page by page, a big segment would
- * die of vm.max_map_count.
+ * Zeros from the page of @at to the end of what is watched. One mapping for all of it: page by page, a big
+ * segment would die of vm.max_map_count.
  */
 static bool replace_rest(uintptr_t at) {
     uintptr_t page = at & ~(uintptr_t)(PAGE_BYTES - 1);
@@ -293,7 +297,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context) {
 }
 
 int segment_guard_install(void) {
-    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 
     (void)sigemptyset(&action.sa_mask);
     return sigaction(SIGBUS, &action, NULL) < 0 ? error_errno() : 0;

@@ -2,12 +2,14 @@
 /*
  * Segments: windows in POSIX shared memory
  *
- * An object is a POSIX shared memory object (shm_open), known by a descriptor. A segment is a window of it: `offset` to
- * `offset + capacity`, of which the first `bytes` are in memory. It is grown by posix_fallocate, so that a full file system is
- * an error here and not a SIGBUS at the first touch, and given back by punching a hole. A mapping is this process's view of the segment and is made
- * anew when the segment's size differs from it.
+ * An object is a POSIX shared memory object (shm_open), known by a descriptor. A segment is a window of it:
+ * `offset` to `offset + capacity`, of which the first `bytes` are in memory. It is grown by posix_fallocate,
+ * so that a full file system is an error here and not a SIGBUS at the first touch, and given back by punching
+ * a hole. A mapping is this process's view of the segment and is made anew when the segment's size differs
+ * from it.
  *
- * A Segment does not own its descriptor: one object carries many windows. It owns its mapping. Not thread-safe; one thread at a time.
+ * A Segment does not own its descriptor: one object carries many windows. It owns its mapping. Not
+ * thread-safe; one thread at a time.
  */
 #pragma once
 
@@ -37,13 +39,17 @@ uint64_t round_to_pages(uint64_t bytes);
 
 /**
  * object_create() - make a shared memory object of @bytes, sparse, mode 0600, and unlink it at once
- * @name:       "/name"; it stands in the file system for a moment, so that a kill can leave it behind (object_unlink() sweeps)
+ * @name:       "/name"; it is there for a moment, so that a kill can leave it behind (object_unlink() sweeps)
  * @ret_fd:     read-write, close-on-exec
  * Return: 0, or a negative errno; -EEXIST if the name is taken.
  */
 int object_create(const char *name, uint64_t bytes, int *ret_fd);
 
-/** object_connect() - a descriptor of the same object with rights of its own: read-only, or read-write if @writable. Return: 0 or negative errno. */
+/**
+ * object_connect() - a descriptor of the same object with rights of its own: read-only, or read-write if
+ * @writable.
+ * Return: 0 or negative errno.
+ */
 int object_connect(int fd, bool writable, int *ret_fd);
 
 /** object_usage() - the bytes that the object holds in memory. Return: 0 or negative errno. */
@@ -52,7 +58,10 @@ int object_usage(int fd, uint64_t *ret_bytes);
 /** object_size() - the object's size in bytes, holes with it. Return: 0 or negative errno. */
 int object_size(int fd, uint64_t *ret_bytes);
 
-/** object_unlink() - remove what a kill during object_create() has left, if it is this user's. Return: 0, also when there is none; -EPERM; or negative errno. */
+/**
+ * object_unlink() - remove what a kill during object_create() has left, if it is this user's.
+ * Return: 0, also when there is none; -EPERM; or negative errno.
+ */
 int object_unlink(const char *name);
 
 /** segment_init() - a window of an object; nothing is allocated or mapped. */
@@ -62,7 +71,8 @@ void segment_init(Segment *segment, int fd, bool writable, uint64_t offset, uint
  * segment_resize() - writer: make the segment exactly @bytes (whole pages) big
  *
  * Growing allocates, shrinking punches. The mapping is left alone.
- * Return: 0; -EINVAL if not whole pages; -EFBIG over the capacity; -ENOSPC when the file system is full, the segment being as it was; another negative errno.
+ * Return: 0; -EINVAL if not whole pages; -EFBIG over the capacity; -ENOSPC when the file system is full, the
+ * segment being as it was; another negative errno.
  */
 int segment_resize(Segment *segment, uint64_t bytes);
 
@@ -71,25 +81,32 @@ void segment_published(Segment *segment, uint64_t bytes);
 
 /**
  * segment_remap() - make the mapping fit the segment, if it does not already
- * Return: 0 (segment->map is NULL if the segment is empty); -EINVAL for a size that is not whole pages or exceeds the capacity;
- * or another negative errno.
+ * Return: 0 (segment->map is NULL if the segment is empty); -EINVAL for a size that is not whole pages or
+ * exceeds the capacity; or another negative errno.
  */
 int segment_remap(Segment *segment);
 
 /** segment_disconnect() - unmap. The descriptor stays open. */
 void segment_disconnect(Segment *segment);
 
-/** segment_read() - pread of exactly @bytes from @at of the window into @data. Return: 0, -ENODATA if the object ends before, or negative errno. */
+/**
+ * segment_read() - pread of exactly @bytes from @at of the window into @data.
+ * Return: 0, -ENODATA if the object ends before, or negative errno.
+ */
 int segment_read(const Segment *segment, uint64_t at, void *data, size_t bytes);
 
 /** segment_write() - pwrite of exactly @bytes to @at of the window. Return: 0, -ENOSPC, or negative errno. */
 int segment_write(const Segment *segment, uint64_t at, const void *data, size_t bytes);
 
 /*
- * The plain wire's segment is a whole object that keeps its name and that either side resizes (docs/protocol.md, section 7).
+ * The plain wire's segment is a whole object that keeps its name and that either side resizes
+ * (docs/protocol.md, section 7).
  */
 
-/** named_object_open() - open "/name", or make it empty with mode 0600. Return: 0 or negative errno; -EPERM if it is another user's. */
+/**
+ * named_object_open() - open "/name", or make it empty with mode 0600.
+ * Return: 0 or negative errno; -EPERM if it is another user's.
+ */
 int named_object_open(const char *name, int *ret_fd);
 
 /** named_object_resize() - ftruncate to @bytes and allocate them. Return: 0, -ENOSPC, or negative errno. */
@@ -99,13 +116,20 @@ int named_object_resize(int fd, uint64_t bytes);
 bool named_object_same(const char *name, int fd);
 
 /**
- * segment_guard_install() - from now on, a SIGBUS from touching a mapped segment, whose memory somebody else took away, puts zeros there
- * instead of ending the process. Process-wide: for the daemon, not for the library unless asked. Return: 0 or negative errno.
+ * segment_guard_install() - from now on, a SIGBUS from touching a mapped segment, whose memory somebody else
+ * took away, puts zeros there instead of ending the process. Process-wide: for the daemon, not for the
+ * library unless asked. Return: 0 or negative errno.
  */
 int segment_guard_install(void);
 
-/** segment_guard_begin() - watch this segment's mapping for this thread, one at a time; it is not remapped meanwhile. */
+/**
+ * segment_guard_begin() - watch this segment's mapping for this thread, one at a time; it is not remapped
+ * meanwhile.
+ */
 void segment_guard_begin(Segment *segment);
 
-/** segment_guard_end() - stop watching. Return: whether memory went missing meanwhile; the next segment_remap() then maps anew. */
+/**
+ * segment_guard_end() - stop watching.
+ * Return: whether memory went missing meanwhile; the next segment_remap() then maps anew.
+ */
 bool segment_guard_end(void);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is ready is kept as the kernel gave it, in a fixed array that is handed out from the front. Removing a source takes it out of
- * the array too, so that nothing in it ever leads to an owner that is gone. The set is level-triggered: what was not handed
- * out, or did not fit, is simply reported by the next poll.
+ * What is ready is kept as the kernel gave it, in a fixed array that is handed out from the front. Removing a
+ * source takes it out of the array too, so that nothing in it ever leads to an owner that is gone. The set is
+ * level-triggered: what was not handed out, or did not fit, is simply reported by the next poll.
  */
 #include "os/wait.h"
 
@@ -116,8 +116,9 @@ void wait_remove(WaitSource *source) {
     if (!wait)
         return;
     /*
-     * The kernel forgets a descriptor by itself only when the last of its description is closed, and ours are passed around.
-     * So a source goes before its descriptor does: otherwise its events would come for ever, to nobody.
+     * The kernel forgets a descriptor by itself only when the last of its description is closed, and ours are
+     * passed around. So a source goes before its descriptor does: otherwise its events would come for ever,
+     * to nobody.
      */
     r = epoll_ctl(wait->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
     assert(r == 0);

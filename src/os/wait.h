@@ -2,8 +2,9 @@
 /*
  * Waiting: an epoll set with a timer
  *
- * A state machine has one Wait. Its descriptor can be put into anybody's loop: it is readable when there is something to do. wait_next() hands
- * out what is ready one at a time and looks at each source again before it does, so that handling one may remove any other.
+ * A state machine has one Wait. Its descriptor can be put into anybody's loop: it is readable when there is
+ * something to do. wait_next() hands out what is ready one at a time and looks at each source again before it
+ * does, so that handling one may remove any other.
  */
 #pragma once
 
@@ -37,16 +38,25 @@ Wait *wait_free(Wait *wait);
 
 int wait_get_fd(const Wait *wait);
 
-/** wait_add() - watch @fd for @events; @source must stay where it is until wait_remove(). Return: 0 or negative errno. */
+/**
+ * wait_add() - watch @fd for @events; @source must stay where it is until wait_remove().
+ * Return: 0 or negative errno.
+ */
 int wait_add(Wait *wait, WaitSource *source, int fd, uint32_t events, uint32_t kind, void *owner);
 
 /** wait_modify() - Return: 0 or negative errno. */
 int wait_modify(WaitSource *source, uint32_t events);
 
-/** wait_remove() - forget it, also if it is ready already. Does not close: that comes after. Does nothing if not added. */
+/**
+ * wait_remove() - forget it, also if it is ready already. Does not close: that comes after. Does nothing if
+ * not added.
+ */
 void wait_remove(WaitSource *source);
 
-/** wait_set_timer() - be ready at @at_ns (CLOCK_MONOTONIC) as well; 0 for never. Return: 0 or negative errno. */
+/**
+ * wait_set_timer() - be ready at @at_ns (CLOCK_MONOTONIC) as well; 0 for never.
+ * Return: 0 or negative errno.
+ */
 int wait_set_timer(Wait *wait, uint64_t at_ns);
 
 /**
