@@ -4,7 +4,7 @@
  *
  * They are for ever: scripts look for them (`journalctl MESSAGE_ID=…`), and systemd/shmipc.catalog
  * explains each (`journalctl -x`). A new kind of message gets a new id (`systemd-id128 new`) and an
- * entry there; a test holds the two files together.
+ * entry there; a test holds the two files together. The comment says who logs it.
  */
 #pragma once
 
