@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "unit.h"
 
+#include <dirent.h>
+#include <grp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+static bool is_root;
 
 const char *unit_name(void) {
     static char name[64];
@@ -14,10 +20,52 @@ const char *unit_name(void) {
     return name;
 }
 
+bool unit_is_root(void) {
+    return is_root;
+}
+
+int unit_as_uid(uid_t uid, int (*function)(void *data), void *data) {
+    pid_t pid = fork();
+    int status;
+
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        if (setgroups(0, NULL) < 0 || setgid(uid) < 0 || setuid(uid) < 0)
+            _exit(255);
+        _exit(function(data));
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+void unit_small_shm(size_t bytes) {
+    char options[64];
+
+    snprintf(options, sizeof(options), "size=%zu,mode=1777", bytes);
+    ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+    ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    ck_assert_int_eq(mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, options), 0);
+}
+
+size_t unit_n_fds(void) {
+    DIR *directory = opendir("/proc/self/fd");
+    size_t n = 0;
+
+    ck_assert_ptr_nonnull(directory);
+    while (readdir(directory))
+        n++;
+    closedir(directory);
+    return n - 3; /* "." and ".." and the directory's own */
+}
+
 int main(void) {
     SRunner *runner;
     int n_failed;
 
+    /* Root in a container may lack what it takes. */
+    is_root = geteuid() == 0 && unshare(CLONE_NEWNS) == 0;
+    if (!is_root)
+        printf("# not root: tests that mount or change uids are left out\n");
     /* Where it cannot be had, the tests share the machine's namespace. */
     if (unshare(CLONE_NEWIPC) < 0)
         (void)unshare(CLONE_NEWUSER | CLONE_NEWIPC);
