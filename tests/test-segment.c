@@ -277,7 +277,9 @@ START_TEST(remap_refuses_a_size_outside_of_the_window) {
 }
 END_TEST
 
-/* Whether /proc/self/smaps has "dd" (not in core dumps) among the flags of the mapping that begins at @map. */
+/*
+ * Whether /proc/self/smaps has "dd" (not in core dumps) among the flags of the mapping that begins at @map.
+ */
 static bool kept_out_of_dumps(const void *map) {
     FILE *smaps = fopen("/proc/self/smaps", "re");
     bool here = false, kept_out = false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What unit tests share. Each program has one suite; unit.c holds main(): it enters an IPC namespace of its own,
- * so that queues of tests that run side by side never meet, and prints TAP.
+ * What unit tests share. Each program has one suite; unit.c holds main(): it enters an IPC namespace of its
+ * own, so that queues of tests that run side by side never meet, and prints TAP.
  */
 #pragma once
 
@@ -23,7 +23,10 @@ const char *unit_name(void);
 /* Whether tests may mount and change uids. Those that do are added to their suite only then. */
 bool unit_is_root(void);
 
-/* Run @function in a child of that uid, without groups. Return: what it returned, 0 to 255; -1 if it was killed. */
+/*
+ * Run @function in a child of that uid, without groups. Return: what it returned, 0 to 255; -1 if it was
+ * killed.
+ */
 int unit_as_uid(uid_t uid, int (*function)(void *data), void *data);
 
 /* From now on /dev/shm is, for this process, an empty file system of @bytes. Needs unit_is_root(). */
