@@ -36,7 +36,7 @@ static int client_hello(Client *client, const char *name) {
 
     packet_init(&packet, PACKET_HELLO, 0);
     memcpy(packet.hello.magic, HELLO_MAGIC, sizeof(packet.hello.magic));
-    packet.hello.role = ROLE_CLIENT;
+    packet.hello.role = PEER_CLIENT;
     packet.hello.version_min = PROTOCOL_VERSION;
     packet.hello.version_max = PROTOCOL_VERSION;
     text_copy(packet.hello.name, sizeof(packet.hello.name), name);
@@ -173,7 +173,7 @@ static int client_listen(Client *client) {
     }
     if (r < 0)
         return r;
-    r = packet_check(&packet, bytes, n_fds, ROLE_HOST) ? error_origin(-EBADMSG) : client_hear(client, &packet, fds, n_fds);
+    r = packet_check(&packet, bytes, n_fds, PEER_HOST) ? error_origin(-EBADMSG) : client_hear(client, &packet, fds, n_fds);
     for (size_t i = 0; i < n_fds; i++)
         fd_close(fds[i]);
     return r;

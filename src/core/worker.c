@@ -84,7 +84,7 @@ static int say_hello(Worker *worker) {
 
     packet_init(&packet, PACKET_HELLO, 0);
     memcpy(packet.hello.magic, HELLO_MAGIC, sizeof(packet.hello.magic));
-    packet.hello.role = ROLE_WORKER;
+    packet.hello.role = PEER_WORKER;
     packet.hello.version_min = PROTOCOL_VERSION;
     packet.hello.version_max = PROTOCOL_VERSION;
     packet.hello.timeout_ns = worker->settings->timeout_ns;
@@ -203,7 +203,7 @@ static int receive(Worker *worker, Packet *ret_packet, int fds[static CHANNEL_FD
     }
     if (r < 0)
         return r;
-    return packet_check(ret_packet, bytes, *ret_n_fds, ROLE_HOST) ? error_origin(-EBADMSG) : 0;
+    return packet_check(ret_packet, bytes, *ret_n_fds, PEER_HOST) ? error_origin(-EBADMSG) : 0;
 }
 
 static void close_all(int *fds, size_t n_fds) {

@@ -14,28 +14,28 @@ static const struct {
     uint8_t fds_max;
     uint8_t senders;
 } packets[_PACKET_N] = {
-    [PACKET_HELLO] = {sizeof(PacketHello), 0, 0, BY(ROLE_STRANGER)},
-    [PACKET_WELCOME] = {sizeof(PacketWelcome), 0, WELCOME_N_FDS, BY(ROLE_HOST)},
-    [PACKET_REFUSED] = {sizeof(PacketRefused), 0, 0, BY(ROLE_HOST)},
-    [PACKET_RESERVE] = {sizeof(PacketReserve), 0, 0, BY(ROLE_CLIENT) | BY(ROLE_WORKER)},
-    [PACKET_RESERVED] = {sizeof(PacketReserved), 0, 0, BY(ROLE_HOST)},
-    [PACKET_LOOK] = {sizeof(PacketSlot), 0, 0, BY(ROLE_CLIENT)},
-    [PACKET_WORKERS] = {sizeof(PacketNumber), 0, 0, BY(ROLE_HOST)},
-    [PACKET_QUEUE] = {sizeof(PacketNumber), 1, 1, BY(ROLE_HOST)},
-    [PACKET_UNQUEUE] = {sizeof(PacketNumber), 0, 0, BY(ROLE_HOST)},
-    [PACKET_MEET] = {sizeof(PacketMeet), 0, 0, BY(ROLE_WORKER)},
-    [PACKET_CLIENT] = {sizeof(PacketClient), 0, CLIENT_N_FDS, BY(ROLE_HOST)},
-    [PACKET_GONE] = {sizeof(PacketId), 0, 0, BY(ROLE_HOST)},
-    [PACKET_DROPPED] = {sizeof(PacketId), 0, 0, BY(ROLE_WORKER)},
-    [PACKET_PING] = {sizeof(PacketEmpty), 0, 0, BY(ROLE_HOST)},
-    [PACKET_PONG] = {sizeof(PacketEmpty), 0, 0, BY(ROLE_WORKER)},
-    [PACKET_LEAVING] = {sizeof(PacketEmpty), 0, 0, BY(ROLE_WORKER)},
-    [PACKET_CANCEL] = {sizeof(PacketCancel), 0, 0, BY(ROLE_HOST)},
-    [PACKET_STATUS] = {sizeof(PacketEmpty), 0, 0, BY(ROLE_STATUS)},
-    [PACKET_STATUS_HOST] = {sizeof(PacketStatusHost), 0, 0, BY(ROLE_HOST)},
-    [PACKET_STATUS_CLIENT] = {sizeof(PacketStatusClient), 0, 0, BY(ROLE_HOST)},
-    [PACKET_STATUS_WORKER] = {sizeof(PacketStatusWorker), 0, 0, BY(ROLE_HOST)},
-    [PACKET_STATUS_END] = {sizeof(PacketEmpty), 0, 0, BY(ROLE_HOST)},
+    [PACKET_HELLO] = {sizeof(PacketHello), 0, 0, BY(PEER_STRANGER)},
+    [PACKET_WELCOME] = {sizeof(PacketWelcome), 0, WELCOME_N_FDS, BY(PEER_HOST)},
+    [PACKET_REFUSED] = {sizeof(PacketRefused), 0, 0, BY(PEER_HOST)},
+    [PACKET_RESERVE] = {sizeof(PacketReserve), 0, 0, BY(PEER_CLIENT) | BY(PEER_WORKER)},
+    [PACKET_RESERVED] = {sizeof(PacketReserved), 0, 0, BY(PEER_HOST)},
+    [PACKET_LOOK] = {sizeof(PacketSlot), 0, 0, BY(PEER_CLIENT)},
+    [PACKET_WORKERS] = {sizeof(PacketNumber), 0, 0, BY(PEER_HOST)},
+    [PACKET_QUEUE] = {sizeof(PacketNumber), 1, 1, BY(PEER_HOST)},
+    [PACKET_UNQUEUE] = {sizeof(PacketNumber), 0, 0, BY(PEER_HOST)},
+    [PACKET_MEET] = {sizeof(PacketMeet), 0, 0, BY(PEER_WORKER)},
+    [PACKET_CLIENT] = {sizeof(PacketClient), 0, CLIENT_N_FDS, BY(PEER_HOST)},
+    [PACKET_GONE] = {sizeof(PacketId), 0, 0, BY(PEER_HOST)},
+    [PACKET_DROPPED] = {sizeof(PacketId), 0, 0, BY(PEER_WORKER)},
+    [PACKET_PING] = {sizeof(PacketEmpty), 0, 0, BY(PEER_HOST)},
+    [PACKET_PONG] = {sizeof(PacketEmpty), 0, 0, BY(PEER_WORKER)},
+    [PACKET_LEAVING] = {sizeof(PacketEmpty), 0, 0, BY(PEER_WORKER)},
+    [PACKET_CANCEL] = {sizeof(PacketCancel), 0, 0, BY(PEER_HOST)},
+    [PACKET_STATUS] = {sizeof(PacketEmpty), 0, 0, BY(PEER_STATUS)},
+    [PACKET_STATUS_HOST] = {sizeof(PacketStatusHost), 0, 0, BY(PEER_HOST)},
+    [PACKET_STATUS_CLIENT] = {sizeof(PacketStatusClient), 0, 0, BY(PEER_HOST)},
+    [PACKET_STATUS_WORKER] = {sizeof(PacketStatusWorker), 0, 0, BY(PEER_HOST)},
+    [PACKET_STATUS_END] = {sizeof(PacketEmpty), 0, 0, BY(PEER_HOST)},
 };
 
 _Static_assert(sizeof(PacketHello) == 112 && sizeof(PacketWelcome) == 64, "docs/protocol.md, section 2");
@@ -74,7 +74,7 @@ static void texts_terminate(Packet *packet) {
     }
 }
 
-const char *packet_check(Packet *packet, size_t bytes, size_t n_fds, Role from) {
+const char *packet_check(Packet *packet, size_t bytes, size_t n_fds, PeerRole from) {
     uint32_t type = packet->header.type;
 
     if (bytes < sizeof(PacketHeader) || packet->header.bytes != bytes)
@@ -84,7 +84,7 @@ const char *packet_check(Packet *packet, size_t bytes, size_t n_fds, Role from) 
     if (bytes != packets[type].bytes)
         return "a packet of the wrong size for its type";
     if (!(packets[type].senders & BY(from)))
-        return from == ROLE_STRANGER ? "a packet before its HELLO" : "a packet that its role does not send";
+        return from == PEER_STRANGER ? "a packet before its HELLO" : "a packet that its role does not send";
     if (n_fds < packets[type].fds_min || n_fds > packets[type].fds_max)
         return "a packet with the wrong number of descriptors";
     texts_terminate(packet);
@@ -104,7 +104,7 @@ int hello_check(const PacketHello *hello, const char **ret_text) {
         *ret_text = "you are too old for this host: it speaks version 1 of the protocol; upgrade the program and its library";
         return REASON_VERSION;
     }
-    if (hello->role < ROLE_CLIENT || hello->role > ROLE_STATUS) {
+    if (hello->role < PEER_CLIENT || hello->role > PEER_STATUS) {
         *ret_text = "the role must be client, worker or status";
         return REASON_BAD_REQUEST;
     }

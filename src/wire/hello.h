@@ -13,13 +13,13 @@
 #define PROTOCOL_VERSION 1u
 #define HELLO_MAGIC      "SHMIPC\r\n"
 
-typedef enum Role {
-    ROLE_CLIENT = 1,
-    ROLE_WORKER = 2,
-    ROLE_STATUS = 3,
-    ROLE_HOST = 4,     /* never in a HELLO */
-    ROLE_STRANGER = 5, /* has said nothing yet */
-} Role;
+typedef enum PeerRole {
+    PEER_CLIENT = 1,
+    PEER_WORKER = 2,
+    PEER_STATUS = 3,
+    PEER_HOST = 4,     /* never in a HELLO */
+    PEER_STRANGER = 5, /* has said nothing yet */
+} PeerRole;
 
 typedef enum PacketType {
     PACKET_HELLO = 1,
@@ -261,7 +261,7 @@ size_t packet_init(Packet *packet, PacketType type, uint64_t serial);
  * packet_check() - whether @bytes bytes that were received with @n_fds descriptors are a packet that @from may send
  * Return: 0, with its texts NUL-terminated; or a text that says what is wrong.
  */
-const char *packet_check(Packet *packet, size_t bytes, size_t n_fds, Role from);
+const char *packet_check(Packet *packet, size_t bytes, size_t n_fds, PeerRole from);
 
 /** hello_check() - whether a HELLO can be answered. Return: 0, or the Reason why not with a text for the peer. */
 int hello_check(const PacketHello *hello, const char **ret_text);

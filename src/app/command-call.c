@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shmipc call: one exchange
+ *
+ * The input is read straight into the request's segment, and the response is written straight from the response's. Nothing reaches the output
+ * before the exchange is known to be DONE.
+ */
+#include "app/command.h"
+#include "app/endpoint.h"
+#include "app/progress.h"
+
+#include "base/error.h"
+#include "base/units.h"
+#include "core/client.h"
+#include "os/wait.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define TIMEOUT_NS        (60 * NS_PER_SEC)
+#define NO_WORKER_NS      (10 * NS_PER_SEC) /* that a call waits while no worker is attached, unless -t says otherwise */
+#define GRACE_NS          NS_PER_SEC        /* past the deadline, for the host or worker to write the end */
+#define READ_BYTES        (UINT64_C(1) << 20)
+#define FIRST_BYTES       (UINT64_C(64) << 10) /* room that is made for an input of unknown size */
+#define TEXT_BYTES_MAX    (64 << 10)           /* of a failure's text that are shown */
+
+static const char help[] =
+    "Usage: shmipc call [-H HOST] [-t SECONDS] [-o OUT] [FILE]\n"
+    "\n"
+    "Send FILE, or standard input, to a worker of the host and write its response to\n"
+    "OUT, or standard output. A failed call writes nothing there.\n"
+    "\n"
+    "  -H, --host HOST         instead of $SHMIPC_HOST or `host`\n"
+    "  -t, --timeout SECONDS   how long to wait: 60 unless said, or 10 while no worker\n"
+    "                          is attached; 0 for ever; 250ms, 5min are understood\n"
+    "  -o, --output OUT        write the response to this file\n"
+    "  -h, --help              this text\n"
+    "\n"
+    "Exit status: 0 done, 1 the handler failed (its exit status and the end of its\n"
+    "standard error are shown), 2 usage, 3 no such host or not running, 4 not allowed,\n"
+    "5 timed out, 6 payload too large or no memory, 7 the worker was lost.\n";
+
+typedef struct Call {
+    const char *host;
+    const char *input;  /* NULL: standard input */
+    const char *output; /* NULL: standard output */
+    uint64_t timeout_ns;
+    bool has_timeout;
+    uint64_t started_ns;
+    uint64_t deadline_ns; /* UINT64_MAX: none */
+    int input_fd;
+    char path[CHANNEL_PATH_MAX];
+    Client *client;
+    Request *request;
+    Progress progress;
+} Call;
+
+static int fail(int status, const char *text, ...) __attribute__((format(printf, 2, 3)));
+static int fail(int status, const char *text, ...) {
+    va_list arguments;
+
+    fputs("shmipc call: ", stderr);
+    va_start(arguments, text);
+    vfprintf(stderr, text, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    return status;
+}
+
+static int fail_errno(int r, const char *what) {
+    return fail(EXIT_HANDLER, "%s: %s (%s)", what, strerror(-r), error_where());
+}
+
+/* --- waiting --- */
+
+/* When this call has waited long enough, as things are now. */
+static uint64_t give_up_at(const Call *call) {
+    uint64_t patience = call->started_ns + NO_WORKER_NS;
+
+    if (!call->has_timeout && client_state(call->client) == CLIENT_READY && client_n_workers(call->client) == 0 &&
+        patience < call->deadline_ns)
+        return patience;
+    return call->deadline_ns;
+}
+
+static int say_timed_out(const Call *call) {
+    char duration[UNITS_TEXT_MAX];
+
+    duration_format((clock_now_ns() - call->started_ns) / NS_PER_MS * NS_PER_MS, duration);
+    if (client_state(call->client) == CLIENT_CONNECTING)
+        return fail(EXIT_TIMED_OUT, "timed out after %s: the host `%s` listens on %s, but does not answer", duration, call->host, call->path);
+    if (client_n_workers(call->client) == 0)
+        return fail(EXIT_TIMED_OUT, "timed out after %s: no worker is attached to the host `%s`; start one, as in `systemctl start "
+                    "shmipc@worker`, or wait longer with -t", duration, call->host);
+    return fail(EXIT_TIMED_OUT, "timed out after %s: no worker has answered; wait longer with -t", duration);
+}
+
+static int say_refused(const Call *call) {
+    const char *text;
+    Reason reason = client_refusal(call->client, &text);
+
+    return fail(reason == REASON_LIMIT ? EXIT_NO_MEMORY : EXIT_NOT_ALLOWED, "refused by the host: %s", text);
+}
+
+/* Whatever ends every call, whoever waits for what. Return: 0 to go on, or an exit status. */
+static int look_at_client(const Call *call) {
+    if (client_state(call->client) == CLIENT_REFUSED)
+        return say_refused(call);
+    if (client_state(call->client) == CLIENT_LOST && (!call->request || call->request->state != REQUEST_ENDED))
+        return fail(EXIT_NO_HOST, "the host `%s` went away; is it running? See `systemctl status shmipc@%s`", call->host, call->host);
+    return 0;
+}
+
+/* Wait once. Return: 0, or an exit status. */
+static int wait_once(Call *call, uint64_t grace_ns) {
+    uint64_t until_ns = give_up_at(call);
+    int r;
+
+    if (until_ns != UINT64_MAX)
+        until_ns += grace_ns;
+    if (clock_now_ns() >= until_ns)
+        return say_timed_out(call);
+    progress_show(&call->progress);
+    r = client_wait(call->client, progress_until(&call->progress, until_ns));
+    if (r < 0)
+        return fail_errno(r, "waiting for the host");
+    return look_at_client(call);
+}
+
+/* --- the request --- */
+
+static int connect_to_host(Call *call) {
+    int fd, r = endpoint_find(call->host, call->path);
+
+    if (r < 0)
+        return fail(EXIT_USAGE, "the path of the socket is too long");
+    r = channel_connect(call->path, &fd);
+    if (r == -ENOENT || r == -ECONNREFUSED)
+        return fail(EXIT_NO_HOST, "there is no host `%s` at %s; start it, as in `systemctl start shmipc@%s`", call->host, call->path, call->host);
+    if (r == -EACCES)
+        return fail(EXIT_NOT_ALLOWED, "%s: permission denied", call->path);
+    if (r == -EAGAIN)
+        return fail(EXIT_NO_HOST, "the host `%s` at %s is too busy to be connected to; try again", call->host, call->path);
+    if (r < 0)
+        return fail(EXIT_NO_HOST, "%s: %s", call->path, strerror(-r));
+    r = client_new(&call->client, fd, "shmipc call");
+    if (r < 0)
+        return fail_errno(r, "connecting");
+    while (client_state(call->client) == CLIENT_CONNECTING) {
+        r = wait_once(call, 0);
+        if (r != 0)
+            return r;
+    }
+    return look_at_client(call);
+}
+
+static int say_no_memory(const Call *call) {
+    const char *text = call->request->text[0] ? call->request->text : reason_name(call->request->reason);
+
+    return fail(call->request->reason == REASON_HOST_LOST ? EXIT_NO_HOST : EXIT_NO_MEMORY, "no memory for the request: %s", text);
+}
+
+/* Make the segment big enough. Return: 0, CLIENT_NOT_GRANTED, or minus an exit status. */
+static int reserve(Call *call, uint64_t bytes) {
+    for (;;) {
+        int r = request_reserve(call->request, bytes, false);
+
+        if (r == 0 || r == CLIENT_NOT_GRANTED)
+            return r;
+        if (r < 0)
+            return -fail_errno(r, "making room for the request");
+        r = wait_once(call, 0);
+        if (r != 0)
+            return -r;
+    }
+}
+
+/* Make room for more of an input whose size is not known: twice as much if that can be had, else a little. */
+static int make_room(Call *call) {
+    uint64_t now = call->request->segment.bytes;
+    uint64_t max = client_max_payload(call->client);
+    uint64_t wanted = now ? 2 * now : FIRST_BYTES;
+    int r = reserve(call, wanted < max ? wanted : max);
+
+    if (r == CLIENT_NOT_GRANTED && now)
+        r = reserve(call, now + READ_BYTES);
+    if (r == CLIENT_NOT_GRANTED)
+        return say_no_memory(call);
+    return r < 0 ? -r : 0;
+}
+
+/* At the end of a full segment: is there more? Return: 0 with whether, or an exit status. */
+static int read_one_more(Call *call, char *ret_byte, bool *ret_more) {
+    ssize_t n;
+
+    do
+        n = read(call->input_fd, ret_byte, 1);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return fail(EXIT_HANDLER, "reading %s: %s", call->input ? call->input : "standard input", strerror(errno));
+    *ret_more = n > 0;
+    return 0;
+}
+
+/* Read until the segment is full or the input ends. Return: 0 with whether it ended, or an exit status. */
+static int read_segment(Call *call, bool *ret_end) {
+    Request *request = call->request;
+
+    *ret_end = false;
+    while (request->payload_bytes < request->segment.bytes) {
+        uint64_t room = request->segment.bytes - request->payload_bytes;
+        ssize_t n = read(call->input_fd, (char *)request->segment.map + request->payload_bytes, room < READ_BYTES ? room : READ_BYTES);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail(EXIT_HANDLER, "reading %s: %s", call->input ? call->input : "standard input", strerror(errno));
+        if (n == 0) {
+            *ret_end = true;
+            return 0;
+        }
+        request->payload_bytes += (uint64_t)n;
+        progress_add(&call->progress, (uint64_t)n);
+        progress_show(&call->progress);
+    }
+    return 0;
+}
+
+static int read_input(Call *call) {
+    for (;;) {
+        bool end = false, more = false;
+        char byte = 0;
+        int r = read_segment(call, &end);
+
+        if (r != 0 || end)
+            return r;
+        r = read_one_more(call, &byte, &more);
+        if (r != 0 || !more)
+            return r;
+        r = make_room(call);
+        if (r != 0)
+            return r;
+        ((char *)call->request->segment.map)[call->request->payload_bytes++] = byte;
+    }
+}
+
+/* A file says how big it is, so that too big a one is refused before a byte is read. */
+static int fill_request(Call *call) {
+    struct stat is;
+    int r = client_take(call->client, &call->request);
+
+    if (r != 0)
+        return fail(EXIT_NO_HOST, "the host `%s` has no slot for this call", call->host);
+    if (fstat(call->input_fd, &is) == 0 && S_ISREG(is.st_mode) && is.st_size > 0) {
+        off_t at = lseek(call->input_fd, 0, SEEK_CUR);
+        uint64_t bytes = (uint64_t)(at > 0 && at < is.st_size ? is.st_size - at : is.st_size);
+
+        progress_expect(&call->progress, bytes);
+        r = reserve(call, bytes);
+        if (r == CLIENT_NOT_GRANTED)
+            return say_no_memory(call);
+        if (r < 0)
+            return -r;
+    }
+    return read_input(call);
+}
+
+static int exchange(Call *call) {
+    int r;
+
+    progress_stage(&call->progress, "waiting");
+    /* Without -t, the time runs from here: reading a slow input is not the worker's fault. */
+    call->started_ns = call->has_timeout ? call->started_ns : clock_now_ns();
+    if (!call->has_timeout)
+        call->deadline_ns = call->started_ns + call->timeout_ns;
+    call->request->deadline_ns = call->deadline_ns == UINT64_MAX ? 0 : call->deadline_ns;
+    r = request_send(call->request);
+    if (r < 0)
+        return fail_errno(r, "sending the request");
+    while (call->request->state != REQUEST_ENDED) {
+        r = wait_once(call, GRACE_NS);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+/* --- the response --- */
+
+static int open_output(const Call *call, int *ret_fd) {
+    *ret_fd = STDOUT_FILENO;
+    if (!call->output)
+        return 0;
+    *ret_fd = open(call->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    return *ret_fd < 0 ? fail(EXIT_HANDLER, "%s: %s", call->output, strerror(errno)) : 0;
+}
+
+static int write_response(Call *call) {
+    const Request *request = call->request;
+    uint64_t at = 0;
+    int fd, r = open_output(call, &fd);
+
+    progress_stage(&call->progress, "writing");
+    while (r == 0 && at < request->response_bytes) {
+        uint64_t left = request->response_bytes - at;
+        ssize_t n = write(fd, (const char *)request->response.map + at, left < READ_BYTES ? left : READ_BYTES);
+
+        if (n >= 0)
+            at += (uint64_t)n;
+        else if (errno != EINTR)
+            r = fail(EXIT_HANDLER, "writing %s: %s", call->output ? call->output : "standard output", strerror(errno));
+    }
+    if (call->output && fd >= 0 && close(fd) < 0 && r == 0)
+        r = fail(EXIT_HANDLER, "writing %s: %s", call->output, strerror(errno));
+    return r;
+}
+
+static void show_text(const Request *request) {
+    const char *text = request->response.map;
+    uint64_t bytes = request->response_bytes;
+
+    if (bytes == 0)
+        return;
+    if (bytes > TEXT_BYTES_MAX)
+        bytes = TEXT_BYTES_MAX;
+    fwrite(text, 1, bytes, stderr);
+    if (text[bytes - 1] != '\n')
+        fputc('\n', stderr);
+}
+
+static int status_of(Reason reason) {
+    switch ((int)reason) {
+    case REASON_TIMED_OUT:
+        return EXIT_TIMED_OUT;
+    case REASON_WORKER_LOST:
+    case REASON_STOPPED:
+        return EXIT_WORKER_LOST;
+    case REASON_HOST_LOST:
+        return EXIT_NO_HOST;
+    case REASON_MEMORY_BUDGET:
+    case REASON_MEMORY_FULL:
+    case REASON_PAYLOAD_TOO_LARGE:
+    case REASON_RESPONSE_TOO_LARGE:
+        return EXIT_NO_MEMORY;
+    case REASON_NOT_ALLOWED:
+        return EXIT_NOT_ALLOWED;
+    default:
+        return EXIT_HANDLER;
+    }
+}
+
+static int say_failed(const Call *call) {
+    const Request *request = call->request;
+
+    if (request->end == SLOT_EXPIRED)
+        return say_timed_out(call);
+    if (request->end == SLOT_CANCELLED)
+        return fail(EXIT_WORKER_LOST, "the exchange was cancelled");
+    if (request->status > 0)
+        fail(0, "%s with exit status %d", reason_name(request->reason), request->status);
+    else if (request->status < 0)
+        fail(0, "%s by signal %d (%s)", reason_name(request->reason), -request->status, strsignal(-request->status));
+    else
+        fail(0, "%s", reason_name(request->reason));
+    show_text(request);
+    return status_of(request->reason);
+}
+
+/* --- the command --- */
+
+static int run(Call *call) {
+    int r = connect_to_host(call);
+
+    if (r == 0)
+        r = fill_request(call);
+    if (r == 0)
+        r = exchange(call);
+    progress_clear(&call->progress);
+    if (r != 0)
+        return r;
+    return call->request->end == SLOT_DONE ? write_response(call) : say_failed(call);
+}
+
+static int open_input(Call *call) {
+    call->input_fd = STDIN_FILENO;
+    if (!call->input || !strcmp(call->input, "-"))
+        return 0;
+    call->input_fd = open(call->input, O_RDONLY | O_CLOEXEC);
+    return call->input_fd < 0 ? fail(EXIT_HANDLER, "%s: %s", call->input, strerror(errno)) : 0;
+}
+
+static int parse(int argc, char **argv, Call *call) {
+    static const struct option options[] = {{"host", required_argument, NULL, 'H'},
+                                            {"timeout", required_argument, NULL, 't'},
+                                            {"output", required_argument, NULL, 'o'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    int option;
+
+    while ((option = getopt_long(argc, argv, "H:t:o:h", options, NULL)) >= 0) {
+        switch (option) {
+        case 'H':
+            call->host = optarg;
+            break;
+        case 't':
+            call->has_timeout = true;
+            if (duration_parse(optarg, &call->timeout_ns) < 0)
+                return fail(EXIT_USAGE, "-t takes seconds or a duration like 250ms or 5min, not `%s`", optarg);
+            break;
+        case 'o':
+            call->output = optarg;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return -1;
+        default:
+            fputs("Try `shmipc call --help`.\n", stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind < argc - 1)
+        return fail(EXIT_USAGE, "one file at a time, not %d. Try `shmipc call --help`.", argc - optind);
+    call->input = argv[optind];
+    return 0;
+}
+
+int command_call(int argc, char **argv) {
+    Call call = {.host = endpoint_default_host(), .timeout_ns = TIMEOUT_NS, .input_fd = -1};
+    int r = parse(argc, argv, &call);
+
+    if (r != 0)
+        return r < 0 ? EXIT_SUCCESS : r;
+    r = open_input(&call);
+    if (r != 0)
+        return r;
+    call.started_ns = clock_now_ns();
+    call.deadline_ns = call.has_timeout && call.timeout_ns == 0 ? UINT64_MAX : call.started_ns + call.timeout_ns;
+    progress_init(&call.progress);
+    r = run(&call);
+    progress_clear(&call.progress);
+    client_free(call.client);
+    return r;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Subcommands: each takes its own argc and argv (argv[0] is its name) and returns the exit status of the process
+ */
+#pragma once
+
+/* Exit statuses; those of `shmipc call` are 1 to 7. */
+enum {
+    EXIT_HANDLER = 1,      /* the handler failed; of other commands: the command did */
+    EXIT_USAGE = 2,
+    EXIT_NO_HOST = 3,
+    EXIT_NOT_ALLOWED = 4,
+    EXIT_TIMED_OUT = 5,
+    EXIT_NO_MEMORY = 6,    /* or the payload is too large */
+    EXIT_WORKER_LOST = 7,
+    EXIT_CONFIG = 78,      /* EX_CONFIG of sysexits.h: starting again will not help */
+};
+
+int command_run(int argc, char **argv);
+int command_call(int argc, char **argv);
+int command_check(int argc, char **argv);
+int command_status(int argc, char **argv);

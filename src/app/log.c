@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/log.h"
+
+#include "app/message-ids.h"
+#include "base/cleanup.h"
+#include "base/units.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <systemd/sd-journal.h>
+
+#define FIELDS_MAX  16
+#define FIELD_BYTES 640
+
+static const char *log_instance = "shmipc";
+static volatile int log_level = LOG_INFO; /* one word, written by a reload: a line more or less does not matter */
+static bool to_journal;
+
+/* One journal entry, in the making. */
+typedef struct Entry {
+    struct iovec fields[FIELDS_MAX];
+    char room[FIELDS_MAX][FIELD_BYTES];
+    int n;
+} Entry;
+
+/* systemd tells a service which stream its standard error is; a terminal or a pipe is another one. */
+static bool stderr_is_journal(void) {
+    const char *stream = getenv("JOURNAL_STREAM");
+    uint64_t device, inode;
+    struct stat is;
+
+    return stream && sscanf(stream, "%" SCNu64 ":%" SCNu64, &device, &inode) == 2 && fstat(STDERR_FILENO, &is) == 0 &&
+           is.st_dev == device && is.st_ino == inode;
+}
+
+void log_open(const char *instance, int level) {
+    log_instance = instance;
+    log_level = level;
+    to_journal = stderr_is_journal();
+}
+
+void log_set_level(int level) {
+    log_level = level;
+}
+
+static void add_field(Entry *entry, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add_field(Entry *entry, const char *format, ...) {
+    va_list arguments;
+    char *room;
+    int length;
+
+    if (entry->n == FIELDS_MAX)
+        return;
+    room = entry->room[entry->n];
+    va_start(arguments, format);
+    length = vsnprintf(room, FIELD_BYTES, format, arguments);
+    va_end(arguments);
+    entry->fields[entry->n++] = (struct iovec){room, strnlen(room, length > 0 ? FIELD_BYTES : 0)};
+}
+
+/* One write, so that lines of several processes do not mix. */
+static void write_line(int level, const char *text) {
+    static const char *const words[] = {[LOG_ERR] = "error: ", [LOG_WARNING] = "warning: "};
+    char line[FIELD_BYTES + 64];
+    const char *word = level < (int)ELEMENTS(words) && words[level] ? words[level] : "";
+    int length = snprintf(line, sizeof(line), "shmipc[%s]: %s%s\n", log_instance, word, text);
+
+    if (length >= (int)sizeof(line))
+        length = sizeof(line) - 1;
+    if (write(STDERR_FILENO, line, (size_t)length) < 0)
+        return; /* nobody reads the log; that stops nothing */
+}
+
+static void emit(int level, const char *message_id, const char *text, Entry *entry) {
+    if (!to_journal) {
+        write_line(level, text);
+        return;
+    }
+    add_field(entry, "MESSAGE=%s", text);
+    add_field(entry, "PRIORITY=%d", level);
+    add_field(entry, "SHMIPC_INSTANCE=%s", log_instance);
+    if (message_id)
+        add_field(entry, "MESSAGE_ID=%s", message_id);
+    (void)sd_journal_sendv(entry->fields, entry->n);
+}
+
+void log_line(int level, const char *message_id, const char *text, ...) {
+    char message[FIELD_BYTES - 16];
+    Entry entry = {.n = 0};
+    va_list arguments;
+
+    if (level > log_level)
+        return;
+    va_start(arguments, text);
+    vsnprintf(message, sizeof(message), text, arguments);
+    va_end(arguments);
+    emit(level, message_id, message, &entry);
+}
+
+/* --- events in words --- */
+
+static char *put(char *at, char *end, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static char *put(char *at, char *end, const char *format, ...) {
+    va_list arguments;
+    int length;
+
+    va_start(arguments, format);
+    length = vsnprintf(at, (size_t)(end - at), format, arguments);
+    va_end(arguments);
+    return length < end - at ? at + length : end - 1;
+}
+
+static char *put_worker(char *at, char *end, const Event *event) {
+    return put(at, end, "worker %s (number %u, pid %d, uid %u)", event->name, event->worker, (int)event->pid, (unsigned)event->uid);
+}
+
+static char *put_exchange(char *at, char *end, const Event *event) {
+    return put(at, end, "exchange %" PRIu64 "-%u-%u", event->client, event->slot, event->generation);
+}
+
+static void say_worker(const Event *event, char *at, char *end) {
+    char duration[UNITS_TEXT_MAX];
+
+    at = put_worker(at, end, event);
+    switch ((int)event->kind) {
+    case EVENT_WORKER_ATTACHED:
+        put(at, end, " attached");
+        break;
+    case EVENT_WORKER_DETACHED:
+        put(at, end, " left after %s", duration_format(event->duration_ns, duration));
+        break;
+    case EVENT_WORKER_DIED:
+        put(at, end, "%s after %s", event->ok ? " ended while it was leaving" : " died", duration_format(event->duration_ns, duration));
+        break;
+    default:
+        put(at, end, "%s: %s", event->ok ? " was killed" : " should be killed, but this host may not signal it", event->text);
+        break;
+    }
+}
+
+static void say_client(const Event *event, char *at, char *end) {
+    at = put(at, end, "client %" PRIu64 " (%s, pid %d, uid %u)", event->client, event->name, (int)event->pid, (unsigned)event->uid);
+    put(at, end, event->kind == EVENT_CLIENT_ATTACHED ? " attached" : " went");
+}
+
+static void say_peer(const Event *event, char *at, char *end) {
+    const char *what = event->kind == EVENT_CLIENT_REFUSED ? "was refused" : "was disconnected, because it sent or did what it must not";
+
+    put(at, end, "peer %s (pid %d, uid %u) %s: %s", event->name[0] ? event->name : "without a name", (int)event->pid,
+        (unsigned)event->uid, what, event->text);
+}
+
+static void say_redelivered(const Event *event, char *at, char *end) {
+    at = put_exchange(at, end, event);
+    at = put(at, end, " goes to another worker after attempt %u: ", event->attempt);
+    at = put_worker(at, end, event);
+    put(at, end, " died");
+}
+
+static void say_health(const Event *event, char *at, char *end) {
+    char duration[UNITS_TEXT_MAX];
+
+    at = put(at, end, "%s: %s", event->ok ? "healthy" : "not healthy", event->text);
+    if (event->ok)
+        put(at, end, " in %s", duration_format(event->duration_ns, duration));
+}
+
+static void say_text(const Event *event, char *at, char *end) {
+    static const char *const intros[_EVENT_N] = {
+        [EVENT_LIMIT] = "limit reached: ",
+        [EVENT_HOST_MISSING] = "waiting for the host: ",
+        [EVENT_HOST_REFUSED] = "the host refuses this worker: ",
+        [EVENT_PLAIN_PEER] = "plain wire: ",
+    };
+
+    put(at, end, "%s%s", intros[event->kind], event->text);
+}
+
+static void say_host(const Event *event, char *at, char *end) {
+    if (event->kind == EVENT_HOST_ATTACHED)
+        put(at, end, "attached to the host as worker number %u", event->worker);
+    else
+        put(at, end, "lost the host; trying again");
+}
+
+static void say_first(const Event *event, char *at, char *end) {
+    char size[UNITS_TEXT_MAX];
+
+    put(at, end, "first exchange with client %" PRIu64 " of uid %u, %s", event->client, (unsigned)event->uid,
+        size_format(event->request_bytes, size));
+}
+
+static void say_end(const Event *event, char *at, char *end) {
+    char sizes[2][UNITS_TEXT_MAX], duration[UNITS_TEXT_MAX];
+
+    at = put_exchange(at, end, event);
+    at = put(at, end, " of uid %u, %s in", (unsigned)event->uid, size_format(event->request_bytes, sizes[0]));
+    if (event->kind == EVENT_EXCHANGE_DONE)
+        at = put(at, end, ", %s out, done in %s", size_format(event->response_bytes, sizes[1]),
+                 duration_format(event->duration_ns, duration));
+    else
+        at = put(at, end, ", failed after %s: %s", duration_format(event->duration_ns, duration), event->text);
+    if (event->kind == EVENT_EXCHANGE_FAILED && event->status > 0)
+        put(at, end, " (exit status %d)", event->status);
+    else if (event->kind == EVENT_EXCHANGE_FAILED && event->status < 0)
+        put(at, end, " (signal %d)", -event->status);
+}
+
+static void say_dropped(const Event *event, char *at, char *end) {
+    at = put(at, end, "message about ");
+    at = put_exchange(at, end, event);
+    put(at, end, " dropped: %s", event->text);
+}
+
+/* One row an event: how loud, for whom, in which words. */
+static const struct {
+    int level;
+    const char *message_id;
+    void (*say)(const Event *event, char *at, char *end);
+} kinds[_EVENT_N] = {
+    [EVENT_WORKER_ATTACHED] = {LOG_INFO, MESSAGE_ID_WORKER_ATTACHED, say_worker},
+    [EVENT_WORKER_DETACHED] = {LOG_INFO, NULL, say_worker},
+    [EVENT_WORKER_DIED] = {LOG_WARNING, MESSAGE_ID_WORKER_DIED, say_worker},
+    [EVENT_WORKER_KILLED] = {LOG_ERR, MESSAGE_ID_WORKER_KILLED, say_worker},
+    [EVENT_CLIENT_ATTACHED] = {LOG_DEBUG, NULL, say_client},
+    [EVENT_CLIENT_DETACHED] = {LOG_DEBUG, NULL, say_client},
+    [EVENT_CLIENT_REFUSED] = {LOG_WARNING, MESSAGE_ID_CLIENT_REFUSED, say_peer},
+    [EVENT_PEER_MISBEHAVED] = {LOG_WARNING, MESSAGE_ID_PEER_MISBEHAVED, say_peer},
+    [EVENT_EXCHANGE_REDELIVERED] = {LOG_WARNING, MESSAGE_ID_EXCHANGE_REDELIVERED, say_redelivered},
+    [EVENT_HEALTH] = {LOG_WARNING, MESSAGE_ID_HEALTH_CHANGED, say_health},
+    [EVENT_LIMIT] = {LOG_ERR, MESSAGE_ID_LIMIT_REACHED, say_text},
+    [EVENT_HOST_MISSING] = {LOG_INFO, NULL, say_text},
+    [EVENT_HOST_ATTACHED] = {LOG_INFO, MESSAGE_ID_HOST_ATTACHED, say_host},
+    [EVENT_HOST_LOST] = {LOG_WARNING, MESSAGE_ID_HOST_LOST, say_host},
+    [EVENT_HOST_REFUSED] = {LOG_ERR, NULL, say_text},
+    [EVENT_FIRST_EXCHANGE] = {LOG_INFO, NULL, say_first},
+    [EVENT_EXCHANGE_DONE] = {LOG_DEBUG, NULL, say_end},
+    [EVENT_EXCHANGE_FAILED] = {LOG_WARNING, MESSAGE_ID_EXCHANGE_FAILED, say_end},
+    [EVENT_EXCHANGE_DROPPED] = {LOG_DEBUG, NULL, say_dropped},
+    [EVENT_PLAIN_PEER] = {LOG_WARNING, MESSAGE_ID_PEER_MISBEHAVED, say_text},
+};
+
+static int level_of(const Event *event) {
+    if (event->kind == EVENT_HEALTH && event->ok)
+        return LOG_INFO;
+    if (event->kind == EVENT_WORKER_DIED && event->ok)
+        return LOG_INFO;
+    if (event->kind == EVENT_EXCHANGE_DONE && !event->ok)
+        return LOG_INFO; /* slow */
+    return kinds[event->kind].level;
+}
+
+static void add_event_fields(Entry *entry, const Event *event) {
+    if (event->client)
+        add_field(entry, "SHMIPC_CLIENT=%" PRIu64, event->client);
+    if (event->client && event->generation)
+        add_field(entry, "SHMIPC_SEQUENCE=%" PRIu64 "-%u-%u", event->client, event->slot, event->generation);
+    if (event->worker)
+        add_field(entry, "SHMIPC_WORKER=%u", event->worker);
+    if (event->kind >= EVENT_FIRST_EXCHANGE && event->kind <= EVENT_EXCHANGE_FAILED)
+        add_field(entry, "PAYLOAD_SIZE=%" PRIu64, event->request_bytes);
+    if (event->kind == EVENT_EXCHANGE_DONE)
+        add_field(entry, "RESPONSE_SIZE=%" PRIu64, event->response_bytes);
+    if (event->duration_ns)
+        add_field(entry, "SHMIPC_DURATION_USEC=%" PRIu64, event->duration_ns / NS_PER_US);
+    if (event->reason)
+        add_field(entry, "SHMIPC_REASON=%s", reason_name(event->reason));
+}
+
+void log_event(const Event *event) {
+    char text[FIELD_BYTES - 16] = "";
+    Entry entry = {.n = 0};
+    int level = level_of(event);
+
+    if (level > log_level)
+        return;
+    kinds[event->kind].say(event, text, text + sizeof(text));
+    add_event_fields(&entry, event);
+    emit(level, kinds[event->kind].message_id, text, &entry);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/loop.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+
+struct Loop {
+    const LoopCalls *calls;
+    void *data;
+    sd_event *event;
+    sd_event_source *watched;
+    uint64_t watchdog_us; /* 0: none, or fed by sd-event itself */
+    bool stopping;
+};
+
+static int fail(Loop *loop, int r) {
+    if (r < 0)
+        sd_event_exit(loop->event, r);
+    return 0;
+}
+
+static int on_ready(sd_event_source *source, int fd, uint32_t events, void *data) {
+    Loop *loop = data;
+
+    return fail(loop, loop->calls->ready(loop->data));
+}
+
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *data) {
+    Loop *loop = data;
+
+    if (loop->stopping)
+        return sd_event_exit(loop->event, -EINTR); /* asked twice: at once */
+    loop->stopping = true;
+    loop_notify("STOPPING=1");
+    return fail(loop, loop->calls->stop(loop->data));
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *data) {
+    Loop *loop = data;
+
+    return loop->stopping ? 0 : fail(loop, loop->calls->reload(loop->data));
+}
+
+static int on_watchdog(sd_event_source *source, uint64_t now_us, void *data) {
+    Loop *loop = data;
+
+    if (loop->calls->alive(loop->data))
+        loop_notify("WATCHDOG=1");
+    (void)sd_event_source_set_time(source, now_us + loop->watchdog_us / 2);
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int add_signals(Loop *loop) {
+    static const int stops[] = {SIGTERM, SIGINT};
+    sigset_t set;
+    int r;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return error_errno();
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < ELEMENTS(stops); i++) {
+        r = sd_event_add_signal(loop->event, NULL, stops[i], on_stop, loop);
+        if (r < 0)
+            return error_origin(r);
+    }
+    r = sd_event_add_signal(loop->event, NULL, SIGHUP, on_reload, loop);
+    return r < 0 ? error_origin(r) : 0;
+}
+
+static int add_watchdog(Loop *loop) {
+    uint64_t now_us;
+    int r = sd_watchdog_enabled(0, &loop->watchdog_us);
+
+    if (r <= 0 || !loop->calls->alive) {
+        loop->watchdog_us = 0;
+        r = sd_event_set_watchdog(loop->event, r > 0);
+        return r < 0 ? error_origin(r) : 0;
+    }
+    r = sd_event_now(loop->event, CLOCK_MONOTONIC, &now_us);
+    if (r >= 0)
+        r = sd_event_add_time(loop->event, NULL, CLOCK_MONOTONIC, now_us + loop->watchdog_us / 2, 0, on_watchdog, loop);
+    return r < 0 ? error_origin(r) : 0;
+}
+
+int loop_new(Loop **ret, const LoopCalls *calls, void *data) {
+    _cleanup_(loop_freep) Loop *loop = calloc(1, sizeof(*loop));
+    int r;
+
+    if (!loop)
+        return error_origin(-ENOMEM);
+    loop->calls = calls;
+    loop->data = data;
+    r = sd_event_new(&loop->event);
+    if (r < 0)
+        return error_origin(r);
+    r = add_signals(loop);
+    if (r < 0)
+        return r;
+    r = add_watchdog(loop);
+    if (r < 0)
+        return r;
+    *ret = TAKE(loop);
+    return 0;
+}
+
+Loop *loop_free(Loop *loop) {
+    if (!loop)
+        return NULL;
+    sd_event_source_unref(loop->watched);
+    sd_event_unref(loop->event);
+    free(loop);
+    return NULL;
+}
+
+int loop_watch(Loop *loop, int fd) {
+    int r;
+
+    loop->watched = sd_event_source_disable_unref(loop->watched);
+    r = sd_event_add_io(loop->event, &loop->watched, fd, EPOLLIN, on_ready, loop);
+    return r < 0 ? error_origin(r) : 0;
+}
+
+int loop_run(Loop *loop) {
+    return sd_event_loop(loop->event);
+}
+
+void loop_exit(Loop *loop) {
+    sd_event_exit(loop->event, 0);
+}
+
+int loop_listen_fd(void) {
+    int n = sd_listen_fds(1);
+
+    if (n < 0)
+        return error_origin(n == -1 ? -EPERM : n);
+    if (n == 0)
+        return -1;
+    if (n > 1 || sd_is_socket(SD_LISTEN_FDS_START, AF_UNIX, SOCK_SEQPACKET, 1) <= 0)
+        return error_origin(-EBADF);
+    return SD_LISTEN_FDS_START;
+}
+
+void loop_notify(const char *state, ...) {
+    char text[256];
+    va_list arguments;
+
+    va_start(arguments, state);
+    vsnprintf(text, sizeof(text), state, arguments);
+    va_end(arguments);
+    (void)sd_notify(0, text);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/command.h"
+
+#include "base/cleanup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} commands[] = {
+    {"run", command_run, "run the host or a worker"},
+    {"call", command_call, "send a file or standard input, print the response"},
+    {"status", command_status, "show what a running host has and does"},
+    {"check", command_check, "check the configuration"},
+};
+
+static int show_help(void) {
+    puts("Usage: shmipc COMMAND [ARGUMENT...]\n"
+         "\n"
+         "Hand blocks of data to workers on this machine, and get their answers, through\n"
+         "shared memory.\n");
+    for (size_t i = 0; i < ELEMENTS(commands); i++)
+        printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+    puts("\n"
+         "  -h, --help       this text; `shmipc COMMAND --help` says more\n"
+         "      --version    the version\n"
+         "\n"
+         "Configuration: " SHMIPC_CONFIG_FILE ", see shmipc.conf(5).");
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        fputs("shmipc: say what to do: run, call, status or check. Try `shmipc --help`.\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+        return show_help();
+    if (!strcmp(argv[1], "--version")) {
+        puts("shmipc " SHMIPC_VERSION);
+        return EXIT_SUCCESS;
+    }
+    for (size_t i = 0; i < ELEMENTS(commands); i++)
+        if (!strcmp(argv[1], commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "shmipc: there is no command `%s`. Try `shmipc --help`.\n", argv[1]);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Output: tables for people, JSON for programs, from the same columns
+ *
+ * A table is described by its columns; each knows how to write the cell of a row. For people a cell is text ("64M", "12s"); for programs it is the bare
+ * number (bytes, nanoseconds) or text. Names of JSON keys are stable; columns may be added at the end.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef enum OutputKind {
+    OUTPUT_TEXT,     /* const char * */
+    OUTPUT_NUMBER,   /* uint64_t */
+    OUTPUT_BYTES,    /* uint64_t */
+    OUTPUT_DURATION, /* uint64_t, nanoseconds; for people 0 is "-" */
+} OutputKind;
+
+/* One cell's value. */
+typedef struct OutputCell {
+    const char *text;
+    uint64_t number; /* UINT64_MAX: none; for people "-", for programs null */
+} OutputCell;
+
+typedef struct OutputColumn {
+    const char *title; /* for people; NULL: for programs only */
+    const char *key;   /* in JSON */
+    OutputKind kind;
+    OutputCell (*cell)(const void *row);
+} OutputColumn;
+
+typedef struct OutputTable {
+    const char *name; /* the key of its list in JSON */
+    const OutputColumn *columns;
+    size_t n_columns;
+    const void *rows;
+    size_t n_rows;
+    size_t row_bytes;
+} OutputTable;
+
+/** output_people() - write one table with a heading. Return: 0 or negative errno. */
+int output_people(const OutputTable *table, FILE *stream);
+
+/** output_json() - write one object with a list for each table. Return: 0 or negative errno. */
+int output_json(const OutputTable *tables, size_t n_tables, FILE *stream);

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* The host as a daemon: its state machine in the loop, its events in the log. */
+#include "app/command.h"
+#include "app/endpoint.h"
+#include "app/log.h"
+#include "app/loop.h"
+#include "app/message-ids.h"
+#include "app/run.h"
+
+#include "base/error.h"
+#include "base/units.h"
+#include "core/host.h"
+#include "os/wait.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct HostRun {
+    Run *run;
+    Loop *loop;
+    Host *host;
+    HostSummary told;
+} HostRun;
+
+/* What `systemctl status` shows: at each change of who is there, with the count of exchanges as it is then. */
+static void tell_status(HostRun *state, bool always) {
+    HostSummary now;
+
+    host_summary(state->host, &now);
+    if (!always && now.n_clients == state->told.n_clients && now.n_workers == state->told.n_workers &&
+        now.known == state->told.known && now.healthy == state->told.healthy)
+        return;
+    state->told = now;
+    loop_notify("STATUS=%u client%s, %u worker%s, %" PRIu64 " exchange%s%s", now.n_clients, now.n_clients == 1 ? "" : "s",
+                now.n_workers, now.n_workers == 1 ? "" : "s", now.n_exchanges, now.n_exchanges == 1 ? "" : "s",
+                now.known && !now.healthy ? "; not healthy" : "");
+}
+
+static void log_events(HostRun *state) {
+    Event event;
+
+    while (host_pop_event(state->host, &event))
+        log_event(&event);
+}
+
+static int on_ready(void *data) {
+    HostRun *state = data;
+    int r = host_wait(state->host, 0);
+
+    log_events(state);
+    tell_status(state, false);
+    return r;
+}
+
+static int on_stop(void *data) {
+    loop_exit(((HostRun *)data)->loop);
+    return 0;
+}
+
+static int on_reload(void *data) {
+    HostRun *state = data;
+    Config *old = NULL;
+
+    loop_notify("RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now_ns() / NS_PER_US);
+    if (run_reload(state->run, &old))
+        host_set_settings(state->host, state->run->instance.host);
+    config_free(old);
+    loop_notify("READY=1");
+    return host_wait(state->host, 0);
+}
+
+static int open_socket(HostRun *state) {
+    char path[CHANNEL_PATH_MAX];
+    int fd = loop_listen_fd();
+    int r;
+
+    if (fd >= 0)
+        return host_adopt(state->host, fd);
+    if (fd < -1) {
+        log_line(LOG_ERR, NULL, "the service manager did not pass one SOCK_SEQPACKET socket: see ListenSequentialPacket= of the socket unit");
+        return fd;
+    }
+    r = endpoint_of_host(state->run->name, path);
+    if (r == 0)
+        r = host_listen(state->host, path);
+    if (r == -EADDRINUSE)
+        log_line(LOG_ERR, NULL, "a host `%s` is running already: it listens on %s", state->run->name, path);
+    else if (r == -EACCES)
+        log_line(LOG_ERR, NULL, "cannot make %s: permission denied; run as root or as the service user, or set XDG_RUNTIME_DIR or "
+                 "SHMIPC_SOCKET to a place of your own", path);
+    else if (r < 0)
+        log_line(LOG_ERR, NULL, "cannot listen on %s: %s", path, strerror(-r));
+    return r;
+}
+
+static int start(HostRun *state) {
+    int r = host_new(&state->host, state->run->name, state->run->instance.host);
+
+    if (r == 0)
+        r = open_socket(state);
+    if (r == 0)
+        r = loop_watch(state->loop, host_get_fd(state->host));
+    if (r < 0)
+        return r;
+    loop_notify("READY=1");
+    tell_status(state, true);
+    log_line(LOG_INFO, MESSAGE_ID_HOST_READY, "ready: takes clients and workers");
+    return 0;
+}
+
+int run_host(Run *run) {
+    static const LoopCalls calls = {.ready = on_ready, .stop = on_stop, .reload = on_reload};
+    HostRun state = {.run = run};
+    int r = loop_new(&state.loop, &calls, &state);
+
+    if (r == 0)
+        r = start(&state);
+    if (r == 0)
+        r = loop_run(state.loop);
+    if (state.host)
+        log_events(&state);
+    if (r < 0)
+        log_line(LOG_ERR, NULL, "stopped by an error: %s (%s)", strerror(-r), error_where());
+    else
+        log_line(LOG_INFO, NULL, "stopped");
+    host_free(state.host);
+    loop_free(state.loop);
+    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

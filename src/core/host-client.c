@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/* Clients of a host: what they are given, what they ask, and what is left when they go. */
+#include "core/host-internal.h"
+
+#include "base/error.h"
+#include "base/units.h"
+#include "os/limits.h"
+#include "os/queue.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static Event *tell(Host *host, const HostClient *client, EventKind kind) {
+    Event *event = event_push(&host->events, kind);
+
+    event->client = client->id;
+    event->pid = client->pid;
+    event->uid = client->uid->uid;
+    text_copy(event->name, sizeof(event->name), client->name);
+    return event;
+}
+
+void host_client_free(Host *host, HostClient *client) {
+    if (table_find(&host->clients, client->id) == client)
+        table_remove(&host->clients, client->id);
+    if (client->uid && --client->uid->n_clients == 0)
+        client->uid->idle_since_ns = clock_now_ns();
+    for (uint32_t i = 0; client->owed && i < client->n_slots; i++)
+        client->uid->n_owed -= client->owed[i];
+    host->memory_bytes -= client->reserved_bytes[0] + client->reserved_bytes[1];
+    page_deinit(&client->submit);
+    page_deinit(&client->states);
+    fd_close(client->reply_queue);
+    fd_close(client->requests_fd);
+    fd_close(client->responses_fd);
+    free(client->reserved[0]);
+    free(client->reserved[1]);
+    free(client->owed);
+    free(client);
+}
+
+static int make_pages(HostClient *client) {
+    size_t bytes = slots_page_bytes(client->n_slots);
+    int r = page_init_create(&client->submit, "shmipc-submit", bytes);
+
+    if (r < 0)
+        return r;
+    r = page_init_create(&client->states, "shmipc-state", bytes);
+    if (r < 0)
+        return r;
+    submit_page_format(client->submit.map, client->n_slots);
+    state_page_format(client->states.map, client->n_slots);
+    return 0;
+}
+
+/* Its queue, pages and objects. Return: 0, a QueueLimit, or negative errno. */
+static int make_objects(Host *host, HostClient *client) {
+    char name[NAME_BYTES + 16];
+    int r = make_pages(client);
+
+    if (r < 0)
+        return r;
+    snprintf(name, sizeof(name), "/shmipc.%s.new", host->name);
+    r = queue_create(name, REPLY_QUEUE_DEPTH, sizeof(Message), &client->reply_queue);
+    if (r != 0)
+        return r;
+    r = object_create(name, client->n_slots * client->stride, &client->requests_fd);
+    if (r < 0)
+        return r;
+    return object_create(name, client->n_slots * client->stride, &client->responses_fd);
+}
+
+/* Return: 0, a QueueLimit, or negative errno. */
+static int make_client(Peer *peer, HostClient **ret) {
+    Host *host = peer->host;
+    HostClient *client = calloc(1, sizeof(*client));
+    int r;
+
+    if (!client)
+        return error_origin(-ENOMEM);
+    client->submit = client->states = (Page)PAGE_NULL;
+    client->reply_queue = client->requests_fd = client->responses_fd = -1;
+    client->id = host->next_id++;
+    client->pid = peer->who.pid;
+    client->trusted = peer_is_trusted(peer);
+    client->probe = peer->is_probe;
+    client->since_ns = peer->since_ns;
+    client->n_slots = host->settings->requests_per_client;
+    client->stride = round_to_pages(host->settings->max_payload);
+    text_copy(client->name, sizeof(client->name), peer->name);
+    for (int i = 0; i < 2; i++)
+        client->reserved[i] = calloc(client->n_slots, sizeof(uint64_t));
+    client->owed = calloc(client->n_slots, sizeof(bool));
+    r = client->reserved[0] && client->reserved[1] && client->owed ? make_objects(host, client) : error_origin(-ENOMEM);
+    if (r == 0)
+        r = host_get_uid(host, peer->who.uid, &client->uid);
+    if (r == 0) {
+        client->uid->n_clients++;
+        r = table_insert(&host->clients, client->id, client);
+    }
+    if (r != 0) {
+        host_client_free(host, client);
+        return r;
+    }
+    *ret = client;
+    return 0;
+}
+
+/* The descriptors that go with WELCOME, each opened for this client alone. Return: 0 or negative errno; what was opened is in @fds. */
+static int open_for_client(const HostClient *client, int fds[static WELCOME_N_FDS]) {
+    int r = queue_connect(client->uid->queue, QUEUE_WRITE, &fds[WELCOME_REQUEST_QUEUE]);
+
+    if (r == 0)
+        r = queue_connect(client->reply_queue, QUEUE_READ, &fds[WELCOME_REPLY_QUEUE]);
+    if (r == 0)
+        r = page_reopen(&client->submit, true, &fds[WELCOME_SUBMIT]);
+    if (r == 0)
+        r = page_reopen(&client->states, false, &fds[WELCOME_STATE]);
+    if (r == 0)
+        r = object_connect(client->requests_fd, true, &fds[WELCOME_REQUESTS]);
+    if (r == 0)
+        r = object_connect(client->responses_fd, false, &fds[WELCOME_RESPONSES]);
+    return r;
+}
+
+static int welcome(Peer *peer, const HostClient *client) {
+    int fds[WELCOME_N_FDS] = {-1, -1, -1, -1, -1, -1};
+    Packet packet;
+    int r = open_for_client(client, fds);
+
+    packet_init(&packet, PACKET_WELCOME, 0);
+    packet.welcome.version = PROTOCOL_VERSION;
+    packet.welcome.n_slots = client->n_slots;
+    packet.welcome.id = client->id;
+    packet.welcome.max_payload = peer->host->settings->max_payload;
+    packet.welcome.stride = client->stride;
+    packet.welcome.uid = client->uid->uid;
+    packet.welcome.n_workers = client->told_workers;
+    packet.welcome.flags = client->trusted ? WELCOME_TRUSTED : 0;
+    if (r == 0)
+        r = peer_say(peer, &packet, fds, WELCOME_N_FDS);
+    for (size_t i = 0; i < WELCOME_N_FDS; i++)
+        fd_close(fds[i]);
+    return r;
+}
+
+/* Why a client cannot be let in, in words; and in the log, since the cure is the administrator's. */
+static void refuse_for_limit(Peer *peer, int r) {
+    Host *host = peer->host;
+    Event *event = event_push(&host->events, EVENT_LIMIT);
+    char text[200];
+
+    if (r > 0)
+        queue_limit_text((QueueLimit)r, text, sizeof(text));
+    else if (r == -EMFILE || r == -ENFILE)
+        snprintf(text, sizeof(text), "no descriptor is left for another client: raise LimitNOFILE= of the unit");
+    else
+        snprintf(text, sizeof(text), "%s", strerror(-r));
+    text_copy(event->text, sizeof(event->text), text);
+    peer_refuse(peer, REASON_LIMIT, "%s", text);
+}
+
+void client_attach(Peer *peer) {
+    Host *host = peer->host;
+    HostClient *client = NULL;
+    int r;
+
+    if (host->n_clients >= host->settings->max_clients && !peer->is_probe) {
+        peer_refuse(peer, REASON_LIMIT, "host `%s` has as many clients as its `max_clients` setting allows (%u)", host->name,
+                    host->settings->max_clients);
+        return;
+    }
+    r = make_client(peer, &client);
+    if (r != 0) {
+        refuse_for_limit(peer, r);
+        return;
+    }
+    client->told_workers = host->n_workers;
+    r = welcome(peer, client);
+    if (r < 0) {
+        host_client_free(host, client);
+        refuse_for_limit(peer, r);
+        return;
+    }
+    peer->role = PEER_CLIENT;
+    peer->client = client;
+    client->peer = peer;
+    if (!client->probe) {
+        host->n_clients++;
+        tell(host, client, EVENT_CLIENT_ATTACHED);
+    }
+}
+
+void host_notify(HostClient *client, uint32_t slot, uint32_t generation) {
+    const Message message = {.client = client->id, .slot = slot, .generation = generation};
+
+    (void)queue_send(client->reply_queue, &message, sizeof(message), 0); /* full: its reader is awake */
+}
+
+void client_hear_look(Host *host, HostClient *client, const PacketSlot *look) {
+    HostWorker *owner;
+    SlotState state;
+    Packet packet;
+
+    if (look->slot >= client->n_slots) {
+        peer_misbehaved(client->peer, "a LOOK at a slot that it does not have");
+        return;
+    }
+    state = slots_look(client->submit.map, client->states.map, look->slot, false, clock_now_ns());
+    if (state != SLOT_CLAIMED) {
+        host_notify(client, look->slot, look->generation);
+        return;
+    }
+    owner = table_find(&host->workers, state_load(client->states.map, look->slot, NULL).owner);
+    if (!owner || !owner->peer)
+        return;
+    packet_init(&packet, PACKET_CANCEL, 0);
+    packet.cancel.client = client->id;
+    packet.cancel.slot = look->slot;
+    packet.cancel.generation = look->generation;
+    (void)peer_say(owner->peer, &packet, NULL, 0); /* a hint: the flag is in the submit page */
+}
+
+void host_client_gone(Host *host, HostClient *client) {
+    if (!client->probe)
+        host->n_clients--;
+    for (uint32_t i = 0; i < client->n_slots; i++)
+        slots_look(client->submit.map, client->states.map, i, true, 0);
+    host_sync_workers(host);
+    host_forget_client(host, client);
+}
+
+static bool has_claims(const HostClient *client) {
+    for (uint32_t i = 0; i < client->n_slots; i++)
+        if (state_load(client->states.map, i, NULL).state == SLOT_CLAIMED)
+            return true;
+    return false;
+}
+
+void host_forget_client(Host *host, HostClient *client) {
+    SlotCounts counts;
+
+    if (client->peer || client->n_met > 0 || has_claims(client))
+        return;
+    state_counts(client->states.map, &counts);
+    if (!client->probe) {
+        host->past.n_done += counts.n_done;
+        host->past.n_failed += counts.n_failed;
+        host->past.n_cancelled += counts.n_cancelled;
+        host->past.request_bytes += counts.request_bytes;
+        host->past.response_bytes += counts.response_bytes;
+    }
+    host_client_free(host, client);
+}
+
+/* One slot after a worker's end: what waits is announced, what has ended is told again. */
+static void repeat_slot(Host *host, HostClient *client, uint32_t slot) {
+    SlotWord word = state_load(client->states.map, slot, NULL);
+    uint32_t generation;
+
+    if (slots_pending(client->submit.map, client->states.map, slot, &generation))
+        host_announce(host, client, slot, generation);
+    else if (state_is_end(word.state) && word.state != SLOT_FRESH && submit_released(client->submit.map, slot) != word.generation)
+        host_notify(client, slot, word.generation);
+}
+
+void host_repeat(Host *host) {
+    for (size_t i = 0; i < host->clients.n; i++) {
+        HostClient *client = table_at(&host->clients, i);
+
+        for (uint32_t slot = 0; client->peer && slot < client->n_slots; slot++)
+            repeat_slot(host, client, slot);
+    }
+}
+
+int client_sync(HostClient *client, uint32_t n_workers) {
+    Packet packet;
+    int r;
+
+    if (!client->peer || (client->told_workers > 0) == (n_workers > 0))
+        return 0;
+    packet_init(&packet, PACKET_WORKERS, 0);
+    packet.number.number = n_workers;
+    r = peer_say(client->peer, &packet, NULL, 0);
+    if (r == -EAGAIN)
+        return wait_modify(&client->peer->source, WAIT_READ | WAIT_WRITE);
+    if (r == 0)
+        client->told_workers = n_workers;
+    return 0; /* one that has hung up is seen by its own event */
+}
+
+void host_tell_workers(Host *host) {
+    for (size_t i = 0; i < host->clients.n; i++)
+        (void)client_sync(table_at(&host->clients, i), host->n_workers);
+}
+
+static void refuse_memory(Host *host, uint64_t bytes, PacketReserved *answer) {
+    char wanted[UNITS_TEXT_MAX], limit[UNITS_TEXT_MAX], used[UNITS_TEXT_MAX];
+
+    answer->code = REASON_MEMORY_BUDGET;
+    snprintf(answer->text, sizeof(answer->text), "%s more exceed the host's `memory` budget of %s, of which %s are in use",
+             size_format(bytes, wanted), size_format(host->settings->memory, limit), size_format(host->memory_bytes, used));
+}
+
+void host_reserve(Host *host, HostClient *client, const PacketReserve *wish, PacketReserved *answer) {
+    unsigned side = wish->direction == DIRECTION_RESPONSE;
+    uint64_t *reserved = &client->reserved[side][wish->slot];
+
+    answer->client = client->id;
+    answer->slot = wish->slot;
+    answer->direction = wish->direction;
+    if (wish->bytes > client->stride) {
+        answer->code = side ? REASON_RESPONSE_TOO_LARGE : REASON_PAYLOAD_TOO_LARGE;
+        text_copy(answer->text, sizeof(answer->text), "larger than the host's `max_payload`");
+    } else if (wish->bytes > *reserved && (host->memory_bytes >= host->settings->memory ||
+                                           wish->bytes - *reserved > host->settings->memory - host->memory_bytes)) {
+        refuse_memory(host, wish->bytes - *reserved, answer);
+    } else if (wish->bytes > *reserved) {
+        host->memory_bytes += wish->bytes - *reserved;
+        client->reserved_bytes[side] += wish->bytes - *reserved;
+        *reserved = wish->bytes;
+    }
+    answer->bytes = *reserved;
+}

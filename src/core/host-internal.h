@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's parts: peers (connections) are clients, workers, or askers of status; uids have request queues.
+ */
+#pragma once
+
+#include "base/table.h"
+#include "core/client.h"
+#include "core/host.h"
+#include "os/channel.h"
+#include "os/page.h"
+#include "os/wait.h"
+#include "wire/hello.h"
+#include "wire/message.h"
+#include "wire/slots.h"
+
+enum { SOURCE_LISTENER, SOURCE_PEER, SOURCE_PIDFD, SOURCE_UID, SOURCE_PROBE };
+
+typedef struct HostClient HostClient;
+typedef struct HostWorker HostWorker;
+
+/* A connection. */
+typedef struct Peer {
+    Host *host;
+    uint64_t number; /* key in host->peers */
+    PeerRole role;
+    int fd;
+    WaitSource source;
+    ChannelPeer who;
+    char name[NAME_BYTES];
+    uint64_t since_ns;
+    bool is_probe;
+    HostClient *client;
+    HostWorker *worker;
+    /* a status peer's place in the answer; see host-status.c */
+    uint32_t status_part;
+    uint64_t status_after;
+    uint64_t status_serial;
+} Peer;
+
+/* A uid that has clients, and its request queue. Stays for a while after its last client. */
+typedef struct HostUid {
+    uid_t uid;
+    uint64_t number; /* tells this queue from an earlier one of the same uid */
+    int queue;
+    WaitSource source;
+    uint32_t n_clients;
+    uint32_t n_owed; /* announcements */
+    uint64_t idle_since_ns;
+} HostUid;
+
+struct HostClient {
+    uint64_t id;
+    Peer *peer;      /* NULL: gone */
+    pid_t pid;
+    HostUid *uid;
+    char name[NAME_BYTES];
+    bool trusted;
+    bool probe;
+    uint64_t since_ns;
+    uint32_t n_slots;
+    uint64_t stride;
+    uint32_t told_workers;
+    uint32_t n_met;  /* workers that hold its descriptors */
+
+    Page submit;
+    Page states;
+    int reply_queue;
+    int requests_fd;
+    int responses_fd;
+    uint64_t *reserved[2];      /* bytes for each slot: requests, responses */
+    uint64_t reserved_bytes[2]; /* their sums */
+    bool *owed;                 /* for each slot: an announcement */
+};
+
+struct HostWorker {
+    uint32_t number;
+    Peer *peer;           /* NULL: hung up */
+    pid_t pid;
+    uid_t uid;
+    int pidfd;            /* owned */
+    WaitSource pidfd_source;
+    char name[NAME_BYTES];
+    uint64_t since_ns;
+    uint64_t timeout_ns;
+    bool leaving;         /* takes nothing more, by its own word */
+    bool suspect;         /* to be seen dead before its claims are touched */
+    bool again;           /* what it had claimed may go to another worker */
+    uint64_t pinged_ns;   /* 0: no ping without an answer */
+    uint64_t claimed_ns;  /* as of the last look; 0: no claim */
+    uint64_t busy_client;
+    uint32_t busy_slot;
+    Table met;            /* HostClient, by id */
+    Table queues;         /* HostUid number, as a pointer, by uid: which queues it was told of */
+    Table told_gone;      /* HostClient, by id: GONE was sent, DROPPED not heard */
+};
+
+typedef struct HostProbe {
+    Client *client;
+    WaitSource source;
+    Request *request;
+    uint32_t round;
+    bool due;
+    bool known;
+    bool healthy;
+    uint64_t last_ns;
+} HostProbe;
+
+/* What clients that are gone had done. */
+struct Host {
+    char name[NAME_BYTES];
+    char *path;           /* NULL: adopted */
+    const HostSettings *settings;
+    uid_t uid;
+    int listener;
+    int spare_fd;
+    WaitSource listener_source;
+    Wait *wait;
+    uint64_t timer_ns;
+    uint64_t tick_ns;     /* when the next look at everything is due */
+    uint64_t since_ns;
+    uint64_t next_id;     /* of clients, uids, peers */
+    uint32_t next_worker;
+
+    Table peers;
+    Table clients;        /* gone ones too, until workers have let go of them */
+    Table workers;        /* suspects too */
+    Table uids;
+    uint32_t n_clients;   /* that are there */
+    uint32_t n_workers;   /* that are there and not leaving */
+    uint64_t memory_bytes;
+    uint64_t n_redelivered;
+    SlotCounts past;
+    HostProbe probe;
+    EventQueue events;
+};
+
+/* host-peer.c */
+int host_accept(Host *host);
+int host_add_peer(Host *host, int fd, bool is_probe, Peer **ret);
+int peer_dispatch(Peer *peer, uint32_t events);
+void peer_free(Peer *peer);
+bool peer_is_trusted(const Peer *peer);
+
+/* Say one packet. Return: 0; -EAGAIN if it did not fit, -EPIPE if the peer has gone; or another negative errno. */
+int peer_say(Peer *peer, const Packet *packet, const int *fds, size_t n_fds);
+
+/* An answer that the peer waits for: one that does not fit costs the connection. */
+void peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds);
+
+/* End the connection because of what it said. */
+void peer_misbehaved(Peer *peer, const char *what);
+void peer_refuse(Peer *peer, Reason code, const char *text, ...) __attribute__((format(printf, 3, 4)));
+
+/* host-uid.c */
+int host_get_uid(Host *host, uid_t uid, HostUid **ret); /* 0, a QueueLimit, or negative errno */
+void uid_free(Host *host, HostUid *uid);
+void host_reap_uids(Host *host, uint64_t now_ns);
+
+/* Announce a slot, or owe it. */
+void host_announce(Host *host, HostClient *client, uint32_t slot, uint32_t generation);
+int host_pay_uid(Host *host, HostUid *uid);
+
+/* host-client.c */
+void client_attach(Peer *peer);
+void host_forget_client(Host *host, HostClient *client); /* if it is gone and nobody holds it */
+void host_client_gone(Host *host, HostClient *client);
+void host_client_free(Host *host, HostClient *client);
+void client_hear_look(Host *host, HostClient *client, const PacketSlot *look);
+void host_notify(HostClient *client, uint32_t slot, uint32_t generation);
+
+/* After a worker's death or leaving: announce what is submitted, notify of what has ended. */
+void host_repeat(Host *host);
+void host_tell_workers(Host *host);
+int client_sync(HostClient *client, uint32_t n_workers);
+
+/* Reserve memory. Fills the answer. */
+void host_reserve(Host *host, HostClient *client, const PacketReserve *wish, PacketReserved *answer);
+
+/* host-worker.c */
+void worker_attach(Peer *peer, const PacketHello *hello);
+void worker_hear_meet(Peer *peer, const PacketMeet *meet);
+void worker_hear_dropped(Host *host, HostWorker *worker, uint64_t client);
+void worker_hear_leaving(Host *host, HostWorker *worker);
+void host_worker_hung_up(Host *host, HostWorker *worker);
+void host_worker_kill(Host *host, HostWorker *worker, const char *why);
+void host_worker_dead(Host *host, HostWorker *worker);
+void host_worker_free(Host *host, HostWorker *worker);
+
+/* Tell a worker of queues and of clients that have gone, as far as it listens. */
+void worker_sync(HostWorker *worker, Host *host);
+void host_sync_workers(Host *host);
+
+/* Look which worker has claimed what; kill what is past its time or does not answer. */
+void host_judge_workers(Host *host, uint64_t now_ns);
+void host_ping_workers(Host *host, uint64_t now_ns);
+
+/* When the next worker has to be judged; UINT64_MAX for never. */
+uint64_t host_next_judgement(const Host *host);
+
+/* host-probe.c */
+int host_probe_init(Host *host);
+void host_probe_deinit(Host *host);
+int host_probe(Host *host);          /* begin one if none is under way */
+int host_probe_dispatch(Host *host); /* see how it goes */
+
+/* host-status.c */
+int status_continue(Peer *peer); /* say as much as fits */
+void host_counts(const Host *host, SlotCounts *ret_counts);

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/* Connections: who comes in, what they say, and how they go. */
+#include "core/host-internal.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PEERS_BESIDE_CLIENTS 256 /* workers, askers of status, strangers */
+
+static Event *tell(Peer *peer, EventKind kind) {
+    Event *event = event_push(&peer->host->events, kind);
+
+    event->pid = peer->who.pid;
+    event->uid = peer->who.uid;
+    event->client = peer->client ? peer->client->id : 0;
+    event->worker = peer->worker ? peer->worker->number : 0;
+    text_copy(event->name, sizeof(event->name), peer->name);
+    return event;
+}
+
+int host_add_peer(Host *host, int fd, bool is_probe, Peer **ret) {
+    Peer *peer = calloc(1, sizeof(*peer));
+    int r;
+
+    if (!peer) {
+        fd_close(fd);
+        return error_origin(-ENOMEM);
+    }
+    *peer = (Peer){.host = host, .number = host->next_id++, .role = PEER_STRANGER, .fd = fd, .is_probe = is_probe};
+    peer->who = (ChannelPeer)CHANNEL_PEER_NULL;
+    peer->since_ns = clock_now_ns();
+    r = channel_peer(fd, &peer->who);
+    if (r == 0)
+        r = wait_add(host->wait, &peer->source, fd, WAIT_READ, SOURCE_PEER, peer);
+    if (r == 0)
+        r = table_insert(&host->peers, peer->number, peer);
+    if (r < 0) {
+        peer_free(peer);
+        return r;
+    }
+    if (ret)
+        *ret = peer;
+    return 0;
+}
+
+/* Close the connection. What it stood for goes on being looked after: see host_client_gone() and host_worker_hung_up(). */
+void peer_free(Peer *peer) {
+    Host *host = peer->host;
+
+    if (peer->client)
+        peer->client->peer = NULL;
+    if (peer->worker)
+        peer->worker->peer = NULL;
+    table_remove(&host->peers, peer->number);
+    wait_remove(&peer->source);
+    channel_peer_deinit(&peer->who);
+    fd_close(peer->fd);
+    free(peer);
+}
+
+static void peer_hung_up(Peer *peer) {
+    Host *host = peer->host;
+    HostClient *client = peer->client;
+    HostWorker *worker = peer->worker;
+
+    if (client)
+        tell(peer, EVENT_CLIENT_DETACHED);
+    peer_free(peer);
+    if (client)
+        host_client_gone(host, client);
+    if (worker)
+        host_worker_hung_up(host, worker);
+}
+
+void peer_misbehaved(Peer *peer, const char *what) {
+    Event *event = tell(peer, EVENT_PEER_MISBEHAVED);
+
+    text_copy(event->text, sizeof(event->text), what);
+    peer_hung_up(peer);
+}
+
+void peer_refuse(Peer *peer, Reason code, const char *text, ...) {
+    Packet packet;
+    Event *event;
+    va_list arguments;
+
+    packet_init(&packet, PACKET_REFUSED, 0);
+    packet.refused.code = code;
+    va_start(arguments, text);
+    vsnprintf(packet.refused.text, sizeof(packet.refused.text), text, arguments);
+    va_end(arguments);
+    (void)peer_say(peer, &packet, NULL, 0);
+
+    event = tell(peer, EVENT_CLIENT_REFUSED);
+    event->reason = code;
+    text_copy(event->text, sizeof(event->text), packet.refused.text);
+    peer_hung_up(peer);
+}
+
+int peer_say(Peer *peer, const Packet *packet, const int *fds, size_t n_fds) {
+    return channel_send(peer->fd, packet, packet->header.bytes, fds, n_fds);
+}
+
+void peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds) {
+    int r = peer_say(peer, packet, fds, n_fds);
+
+    if (r == -EAGAIN || r == -ETOOMANYREFS)
+        peer_misbehaved(peer, "it asks, but does not read the answers");
+    else if (r < 0)
+        peer_hung_up(peer);
+}
+
+int host_accept(Host *host) {
+    int fd, r = channel_accept(host->listener, &fd);
+
+    if (r == -EAGAIN)
+        return 0;
+    if (r == -EMFILE || r == -ENFILE || (r == 0 && host->peers.n >= host->settings->max_clients + PEERS_BESIDE_CLIENTS)) {
+        Event *event = event_push(&host->events, EVENT_LIMIT);
+
+        snprintf(event->text, sizeof(event->text), "a connection was turned away: %s",
+                 r == 0 ? "more than `max_clients` and 256 others are connected"
+                        : "no descriptor is left; raise LimitNOFILE= of the unit");
+        if (r == 0)
+            fd_close(fd);
+        return r == 0 ? 0 : channel_shed(host->listener, &host->spare_fd);
+    }
+    if (r < 0)
+        return r == -ECONNABORTED ? 0 : r;
+    r = host_add_peer(host, fd, false, NULL);
+    return r == -ENOMEM ? r : 0; /* one who went away again is no fault of ours */
+}
+
+static bool is_member(const ChannelPeer *who, gid_t gid) {
+    if (who->gid == gid)
+        return true;
+    for (size_t i = 0; i < who->n_groups; i++)
+        if (who->groups[i] == gid)
+            return true;
+    return false;
+}
+
+static bool is_among(const Principals *principals, const ChannelPeer *who) {
+    for (size_t i = 0; i < principals->n_uids; i++)
+        if (principals->uids[i] == who->uid)
+            return true;
+    for (size_t i = 0; i < principals->n_gids; i++)
+        if (is_member(who, principals->gids[i]))
+            return true;
+    return false;
+}
+
+bool peer_is_trusted(const Peer *peer) {
+    return peer->is_probe || is_among(&peer->host->settings->trusted, &peer->who);
+}
+
+static void refuse_stranger(Peer *peer, const char *setting) {
+    peer_refuse(peer, REASON_NOT_ALLOWED,
+                "user %u is not in `%s` of host `%s`: add the user or one of its groups there, or, where it lists one, the user to "
+                "that group; then reload the host",
+                (unsigned)peer->who.uid, setting, peer->host->name);
+}
+
+static int hear_hello(Peer *peer, const PacketHello *hello) {
+    const HostSettings *settings = peer->host->settings;
+    bool may_call = peer->is_probe || is_among(&settings->access, &peer->who);
+    bool may_work = is_among(&settings->workers, &peer->who);
+    const char *text;
+    int r = hello_check(hello, &text);
+
+    text_copy(peer->name, sizeof(peer->name), hello->name);
+    if (r > 0)
+        peer_refuse(peer, (Reason)r, "%s", text);
+    else if (hello->role == PEER_WORKER && !may_work)
+        refuse_stranger(peer, "workers");
+    else if (hello->role != PEER_WORKER && !may_call && !(may_work && hello->role == PEER_STATUS))
+        refuse_stranger(peer, "access");
+    else if (hello->role == PEER_CLIENT)
+        client_attach(peer);
+    else if (hello->role == PEER_WORKER)
+        worker_attach(peer, hello);
+    else
+        peer->role = PEER_STATUS;
+    return 0;
+}
+
+static void hear_reserve(Peer *peer, const PacketReserve *wish) {
+    bool is_worker = peer->role == PEER_WORKER;
+    HostClient *client = is_worker ? table_find(&peer->worker->met, wish->client) : peer->client;
+    Packet packet;
+
+    packet_init(&packet, PACKET_RESERVED, wish->header.serial);
+    if (!client || client->id != wish->client || wish->slot >= client->n_slots || wish->bytes % PAGE_BYTES ||
+        wish->direction != (is_worker ? DIRECTION_RESPONSE : DIRECTION_REQUEST)) {
+        peer_misbehaved(peer, "a RESERVE for what is not its own");
+        return;
+    }
+    host_reserve(peer->host, client, wish, &packet.reserved);
+    peer_answer(peer, &packet, NULL, 0);
+}
+
+static int hear(Peer *peer, const Packet *packet) {
+    switch (packet->header.type) {
+    case PACKET_HELLO:
+        return hear_hello(peer, &packet->hello);
+    case PACKET_RESERVE:
+        hear_reserve(peer, &packet->reserve);
+        return 0;
+    case PACKET_LOOK:
+        client_hear_look(peer->host, peer->client, &packet->slot);
+        return 0;
+    case PACKET_MEET:
+        worker_hear_meet(peer, &packet->meet);
+        return 0;
+    case PACKET_DROPPED:
+        worker_hear_dropped(peer->host, peer->worker, packet->id.client);
+        return 0;
+    case PACKET_PONG:
+        peer->worker->pinged_ns = 0;
+        return 0;
+    case PACKET_LEAVING:
+        worker_hear_leaving(peer->host, peer->worker);
+        return 0;
+    case PACKET_STATUS:
+        peer->status_part = 1;
+        peer->status_after = 0;
+        peer->status_serial = packet->header.serial;
+        return status_continue(peer);
+    default:
+        return 0; /* packet_check() lets nothing else through */
+    }
+}
+
+/* One packet at a time, so that a peer that talks much delays nobody. */
+static int listen_to(Peer *peer) {
+    int fds[CHANNEL_FDS_MAX];
+    size_t bytes, n_fds;
+    Packet packet;
+    const char *fault;
+    int r = channel_receive(peer->fd, &packet, sizeof(packet), &bytes, fds, &n_fds);
+
+    if (r == -EAGAIN)
+        return 0;
+    if (r < 0) {
+        if (r == -EBADMSG)
+            peer_misbehaved(peer, "a packet that was cut off");
+        else
+            peer_hung_up(peer);
+        return 0;
+    }
+    for (size_t i = 0; i < n_fds; i++)
+        fd_close(fds[i]);
+    fault = packet_check(&packet, bytes, n_fds, peer->role);
+    if (fault) {
+        peer_misbehaved(peer, fault);
+        return 0;
+    }
+    return hear(peer, &packet);
+}
+
+int peer_dispatch(Peer *peer, uint32_t events) {
+    int r = 0;
+
+    if (events & WAIT_WRITE) {
+        r = wait_modify(&peer->source, WAIT_READ);
+        if (r < 0)
+            return r;
+        if (peer->role == PEER_STATUS)
+            return status_continue(peer);
+        if (peer->worker)
+            worker_sync(peer->worker, peer->host);
+        else if (peer->client)
+            r = client_sync(peer->client, peer->host->n_workers);
+        return r;
+    }
+    return listen_to(peer);
+}

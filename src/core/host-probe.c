@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The probe: the host is its own client now and then
+ *
+ * Through a socket, a queue, memory and a worker, by the ordinary client code, in sizes that differ each time so that both sides have to remap. The
+ * worker answers it itself; its handler never sees it.
+ */
+#include "core/host-internal.h"
+
+#include "base/error.h"
+#include "base/units.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PROBE_NS (10 * NS_PER_SEC) /* that a probe has for its way */
+
+int host_probe_init(Host *host) {
+    HostProbe *probe = &host->probe;
+    int fds[2], r = channel_pair(fds);
+
+    if (r < 0)
+        return r;
+    r = host_add_peer(host, fds[0], true, NULL);
+    if (r < 0) {
+        fd_close(fds[1]);
+        return r;
+    }
+    r = client_new(&probe->client, fds[1], "probe");
+    if (r < 0)
+        return r;
+    return wait_add(host->wait, &probe->source, client_get_fd(probe->client), WAIT_READ, SOURCE_PROBE, host);
+}
+
+void host_probe_deinit(Host *host) {
+    wait_remove(&host->probe.source);
+    host->probe.client = client_free(host->probe.client);
+    host->probe.request = NULL;
+}
+
+static void set_health(Host *host, bool healthy, uint64_t took_ns, const char *text) {
+    HostProbe *probe = &host->probe;
+    Event *event;
+
+    probe->last_ns = took_ns;
+    if (probe->known && probe->healthy == healthy)
+        return;
+    probe->known = true;
+    probe->healthy = healthy;
+    event = event_push(&host->events, EVENT_HEALTH);
+    event->ok = healthy;
+    event->duration_ns = took_ns;
+    text_copy(event->text, sizeof(event->text), text);
+}
+
+static size_t probe_bytes(const HostProbe *probe) {
+    return (size_t)(probe->round % 2 + 1) * PAGE_BYTES;
+}
+
+static void fill(const HostProbe *probe, uint8_t *data) {
+    for (size_t i = 0; i < probe_bytes(probe); i++)
+        data[i] = (uint8_t)(i * 31 + probe->round);
+}
+
+static bool is_same(const HostProbe *probe) {
+    const Request *request = probe->request;
+
+    return request->response_bytes == probe_bytes(probe) &&
+           memcmp(request->response.map, request->segment.map, probe_bytes(probe)) == 0;
+}
+
+/* Take the probe as far as it goes without waiting. */
+static int advance(Host *host) {
+    HostProbe *probe = &host->probe;
+    int r = 0;
+
+    if (!probe->request)
+        r = client_take(probe->client, &probe->request);
+    if (r == CLIENT_NOT_READY || r == CLIENT_NO_SLOT)
+        return 0; /* its WELCOME is on the way; or the slot of one that was given up is not back yet */
+    if (probe->request->state != REQUEST_TAKEN)
+        return 0;
+    r = request_reserve(probe->request, probe_bytes(probe), true);
+    if (r == CLIENT_NOT_GRANTED) {
+        set_health(host, false, 0, probe->request->text);
+        request_release(TAKE(probe->request));
+        return 0;
+    }
+    if (r != 0)
+        return r < 0 ? r : 0;
+    fill(probe, probe->request->segment.map);
+    probe->request->payload_bytes = probe_bytes(probe);
+    probe->request->deadline_ns = clock_now_ns() + PROBE_NS;
+    return request_send(probe->request);
+}
+
+int host_probe(Host *host) {
+    HostProbe *probe = &host->probe;
+
+    if (host->n_workers == 0) {
+        probe->due = false;
+        if (probe->known) /* before the first worker has come there is nothing to complain of */
+            set_health(host, false, 0, "no worker is attached");
+        return 0;
+    }
+    if (probe->request && probe->request->state != REQUEST_TAKEN)
+        return 0; /* one is on its way */
+    probe->due = client_state(probe->client) == CLIENT_CONNECTING;
+    return advance(host);
+}
+
+static bool all_are_busy(const Host *host) {
+    for (size_t i = 0; i < host->workers.n; i++) {
+        const HostWorker *worker = table_at(&host->workers, i);
+
+        if (worker->peer && !worker->leaving && worker->claimed_ns == 0)
+            return false;
+    }
+    return host->workers.n > 0;
+}
+
+static void judge(Host *host) {
+    HostProbe *probe = &host->probe;
+    uint64_t now_ns = clock_now_ns(), took_ns = now_ns - probe->request->sent_ns;
+
+    if (probe->request->end == SLOT_DONE && is_same(probe)) {
+        set_health(host, true, took_ns, "a probe went to a worker and back");
+    } else if (probe->request->end == SLOT_DONE) {
+        set_health(host, false, took_ns, "a probe came back with other bytes than it went with");
+    } else if (probe->request->end == SLOT_FAILED) {
+        set_health(host, false, took_ns, reason_name(probe->request->reason));
+    } else {
+        host_ping_workers(host, now_ns);
+        if (!all_are_busy(host))
+            set_health(host, false, took_ns, "no worker has answered a probe in time");
+    }
+}
+
+int host_probe_dispatch(Host *host) {
+    HostProbe *probe = &host->probe;
+    Request *request;
+    int r = client_dispatch(probe->client);
+
+    if (r < 0)
+        return r;
+    while (client_pop(probe->client, &request)) {
+        judge(host);
+        request_release(request);
+        probe->request = NULL;
+        probe->round++;
+    }
+    if (probe->request && probe->request->state == REQUEST_TAKEN)
+        return advance(host); /* the host's word on memory has come */
+    return probe->due ? host_probe(host) : 0;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Request queues, one for each uid, so that one user's flood is nobody else's
+ *
+ * The host never blocks in a send: an announcement that does not fit is owed, and paid when there is room.
+ */
+#include "core/host-internal.h"
+
+#include "base/error.h"
+#include "base/units.h"
+#include "os/queue.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define IDLE_NS (10 * NS_PER_SEC) /* that a queue outlives its uid's last client: calls come one after the other */
+
+int host_get_uid(Host *host, uid_t uid, HostUid **ret) {
+    HostUid *found = table_find(&host->uids, uid);
+    char name[NAME_BYTES + 16];
+    int r;
+
+    if (found) {
+        *ret = found;
+        return 0;
+    }
+    found = calloc(1, sizeof(*found));
+    if (!found)
+        return error_origin(-ENOMEM);
+    found->uid = uid;
+    found->number = host->next_id++;
+    found->queue = -1;
+    snprintf(name, sizeof(name), "/shmipc.%s.new", host->name);
+    r = queue_create(name, host->settings->queue_depth, sizeof(Message), &found->queue);
+    if (r == 0)
+        r = wait_add(host->wait, &found->source, found->queue, 0, SOURCE_UID, found);
+    if (r == 0)
+        r = table_insert(&host->uids, uid, found);
+    if (r != 0) {
+        uid_free(host, found);
+        return r;
+    }
+    host_sync_workers(host);
+    *ret = found;
+    return 0;
+}
+
+void uid_free(Host *host, HostUid *uid) {
+    if (table_find(&host->uids, uid->uid) == uid)
+        table_remove(&host->uids, uid->uid);
+    wait_remove(&uid->source);
+    fd_close(uid->queue);
+    free(uid);
+}
+
+void host_reap_uids(Host *host, uint64_t now_ns) {
+    bool any = false;
+
+    for (size_t i = host->uids.n; i > 0; i--) {
+        HostUid *uid = table_at(&host->uids, i - 1);
+
+        if (uid->n_clients > 0 || now_ns - uid->idle_since_ns < IDLE_NS)
+            continue;
+        uid_free(host, uid);
+        any = true;
+    }
+    if (any)
+        host_sync_workers(host);
+}
+
+static int announce(HostClient *client, uint32_t slot, uint32_t generation) {
+    const Message message = {.client = client->id, .slot = slot, .generation = generation};
+
+    return queue_send(client->uid->queue, &message, sizeof(message), 0);
+}
+
+void host_announce(Host *host, HostClient *client, uint32_t slot, uint32_t generation) {
+    if (client->owed[slot] || announce(client, slot, generation) == 0)
+        return;
+    client->owed[slot] = true;
+    if (client->uid->n_owed++ == 0)
+        (void)wait_modify(&client->uid->source, WAIT_WRITE);
+}
+
+/* Return: whether there was room for all that is owed to this client. */
+static bool pay_client(HostClient *client) {
+    uint32_t generation;
+
+    for (uint32_t i = 0; i < client->n_slots; i++) {
+        if (!client->owed[i])
+            continue;
+        if (slots_pending(client->submit.map, client->states.map, i, &generation) && announce(client, i, generation) < 0)
+            return false;
+        client->owed[i] = false;
+        client->uid->n_owed--;
+    }
+    return true;
+}
+
+int host_pay_uid(Host *host, HostUid *uid) {
+    for (size_t i = 0; i < host->clients.n && uid->n_owed > 0; i++) {
+        HostClient *client = table_at(&host->clients, i);
+
+        if (client->uid == uid && !pay_client(client))
+            return 0;
+    }
+    return wait_modify(&uid->source, 0);
+}

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Workers of a host: what they are told, how they are judged, and what their death leaves
+ *
+ * What a worker should know (queues that came and went, clients that went) is not queued for it: it is derived from what it was told
+ * so far, and told as far as it listens. A worker that is busy for minutes costs no memory here.
+ */
+#include "core/host-internal.h"
+
+#include "base/error.h"
+#include "base/units.h"
+#include "os/process.h"
+#include "os/queue.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ANSWER_NS  (10 * NS_PER_SEC) /* that an idle worker has for a PING */
+#define GRACE_NS   (5 * NS_PER_SEC)  /* past its own timeout, before it is taken for stuck */
+#define GONE_MAX   32                /* GONEs without their DROPPED at a time, so that answers always fit into its socket */
+
+static Event *tell(Host *host, const HostWorker *worker, EventKind kind) {
+    Event *event = event_push(&host->events, kind);
+
+    event->worker = worker->number;
+    event->pid = worker->pid;
+    event->uid = worker->uid;
+    event->duration_ns = clock_now_ns() - worker->since_ns;
+    text_copy(event->name, sizeof(event->name), worker->name);
+    return event;
+}
+
+static void count_workers(Host *host) {
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < host->workers.n; i++) {
+        HostWorker *worker = table_at(&host->workers, i);
+
+        n += worker->peer && !worker->leaving && !worker->suspect;
+    }
+    host->n_workers = n;
+    host_tell_workers(host);
+}
+
+void host_worker_free(Host *host, HostWorker *worker) {
+    table_remove(&host->workers, worker->number);
+    wait_remove(&worker->pidfd_source);
+    fd_close(worker->pidfd);
+    for (size_t i = worker->met.n; i > 0; i--) {
+        HostClient *client = table_at(&worker->met, i - 1);
+
+        client->n_met--;
+        host_forget_client(host, client);
+    }
+    table_deinit(&worker->met);
+    table_deinit(&worker->queues);
+    table_deinit(&worker->told_gone);
+    free(worker);
+}
+
+void worker_attach(Peer *peer, const PacketHello *hello) {
+    Host *host = peer->host;
+    HostWorker *worker;
+    Packet packet;
+
+    if (peer->who.pidfd < 0) {
+        peer_refuse(peer, REASON_NOT_ALLOWED, "the host cannot watch your process: it has ended, or is in another PID namespace");
+        return;
+    }
+    if (host->next_worker >= SLOT_OWNER_MAX) {
+        peer_refuse(peer, REASON_LIMIT, "the host has had %u workers since its start: restart it", SLOT_OWNER_MAX);
+        return;
+    }
+    worker = calloc(1, sizeof(*worker));
+    if (!worker || table_insert(&host->workers, host->next_worker + 1, worker) < 0) {
+        free(worker);
+        peer_refuse(peer, REASON_LIMIT, "the host has no memory for another worker");
+        return;
+    }
+    worker->number = ++host->next_worker;
+    worker->peer = peer;
+    worker->pid = peer->who.pid;
+    worker->uid = peer->who.uid;
+    worker->pidfd = TAKE_FD(peer->who.pidfd);
+    worker->since_ns = clock_now_ns();
+    worker->timeout_ns = hello->timeout_ns;
+    text_copy(worker->name, sizeof(worker->name), peer->name);
+    peer->worker = worker;
+    peer->role = PEER_WORKER;
+
+    packet_init(&packet, PACKET_WELCOME, 0);
+    packet.welcome.version = PROTOCOL_VERSION;
+    packet.welcome.id = worker->number;
+    packet.welcome.max_payload = host->settings->max_payload;
+    packet.welcome.uid = worker->uid;
+    tell(host, worker, EVENT_WORKER_ATTACHED);
+    if (peer_say(peer, &packet, NULL, 0) < 0)
+        return; /* it has hung up; that is seen by its own event */
+    worker_sync(worker, host);
+    count_workers(host);
+    host->probe.due = true;
+}
+
+/* --- telling --- */
+
+static int say_queue(HostWorker *worker, const HostUid *uid) {
+    Packet packet;
+    int fd, r = queue_connect(uid->queue, QUEUE_READ, &fd);
+
+    if (r < 0)
+        return r;
+    packet_init(&packet, PACKET_QUEUE, 0);
+    packet.number.number = uid->uid;
+    r = peer_say(worker->peer, &packet, &fd, 1);
+    fd_close(fd);
+    return r;
+}
+
+static int say_unqueue(HostWorker *worker, uint64_t uid) {
+    Packet packet;
+
+    packet_init(&packet, PACKET_UNQUEUE, 0);
+    packet.number.number = (uint32_t)uid;
+    return peer_say(worker->peer, &packet, NULL, 0);
+}
+
+/* Queues that are gone, or were replaced by another of the same uid. */
+static int sync_old_queues(HostWorker *worker, const Host *host) {
+    for (size_t i = worker->queues.n; i > 0; i--) {
+        uint64_t uid = worker->queues.entries[i - 1].id;
+        const HostUid *now = table_find(&host->uids, uid);
+        int r;
+
+        if (now && (uintptr_t)now->number == (uintptr_t)table_at(&worker->queues, i - 1))
+            continue;
+        r = say_unqueue(worker, uid);
+        if (r < 0)
+            return r;
+        table_remove(&worker->queues, uid);
+    }
+    return 0;
+}
+
+static int sync_new_queues(HostWorker *worker, const Host *host) {
+    for (size_t i = 0; i < host->uids.n; i++) {
+        const HostUid *uid = table_at(&host->uids, i);
+        int r;
+
+        if (table_find(&worker->queues, uid->uid))
+            continue;
+        r = table_insert(&worker->queues, uid->uid, (void *)(uintptr_t)uid->number);
+        if (r == 0)
+            r = say_queue(worker, uid);
+        if (r < 0) {
+            table_remove(&worker->queues, uid->uid);
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int sync_gone(HostWorker *worker) {
+    for (size_t i = 0; i < worker->met.n && worker->told_gone.n < GONE_MAX; i++) {
+        HostClient *client = table_at(&worker->met, i);
+        Packet packet;
+        int r;
+
+        if (client->peer || table_find(&worker->told_gone, client->id))
+            continue;
+        r = table_insert(&worker->told_gone, client->id, client);
+        packet_init(&packet, PACKET_GONE, 0);
+        packet.id.client = client->id;
+        if (r == 0)
+            r = peer_say(worker->peer, &packet, NULL, 0);
+        if (r < 0) {
+            table_remove(&worker->told_gone, client->id);
+            return r;
+        }
+    }
+    return 0;
+}
+
+void worker_sync(HostWorker *worker, Host *host) {
+    int r;
+
+    if (!worker->peer || worker->leaving || worker->suspect)
+        return;
+    r = sync_old_queues(worker, host);
+    if (r == 0)
+        r = sync_new_queues(worker, host);
+    if (r == 0)
+        r = sync_gone(worker);
+    if (r == -EAGAIN || r == -ETOOMANYREFS)
+        (void)wait_modify(&worker->peer->source, WAIT_READ | WAIT_WRITE);
+    /* Another error: it has hung up, which is seen by its own event; or this host is short of something, and tries again at the next change. */
+}
+
+void host_sync_workers(Host *host) {
+    for (size_t i = 0; i < host->workers.n; i++)
+        worker_sync(table_at(&host->workers, i), host);
+}
+
+/* --- hearing --- */
+
+static int open_for_worker(const HostClient *client, int fds[static CLIENT_N_FDS]) {
+    int r = queue_connect(client->reply_queue, QUEUE_WRITE, &fds[CLIENT_REPLY_QUEUE]);
+
+    if (r == 0)
+        r = page_reopen(&client->submit, false, &fds[CLIENT_SUBMIT]);
+    if (r == 0)
+        r = page_reopen(&client->states, true, &fds[CLIENT_STATE]);
+    if (r == 0)
+        r = object_connect(client->requests_fd, false, &fds[CLIENT_REQUESTS]);
+    if (r == 0)
+        r = object_connect(client->responses_fd, true, &fds[CLIENT_RESPONSES]);
+    return r;
+}
+
+/* Return: whether the client may be met now; it is then noted as met. */
+static bool meet(HostWorker *worker, HostClient *client, uint32_t uid, int *fds) {
+    if (!client || !client->peer || client->uid->uid != uid || open_for_worker(client, fds) < 0)
+        return false;
+    if (table_find(&worker->met, client->id))
+        return true;
+    if (table_insert(&worker->met, client->id, client) < 0)
+        return false;
+    client->n_met++;
+    return true;
+}
+
+void worker_hear_meet(Peer *peer, const PacketMeet *question) {
+    HostClient *client = table_find(&peer->host->clients, question->client);
+    int fds[CLIENT_N_FDS] = {-1, -1, -1, -1, -1};
+    size_t n_fds = 0;
+    Packet packet;
+
+    packet_init(&packet, PACKET_CLIENT, question->header.serial);
+    packet.client.client = question->client;
+    if (meet(peer->worker, client, question->uid, fds)) {
+        packet.client.stride = client->stride;
+        packet.client.n_slots = client->n_slots;
+        packet.client.uid = client->uid->uid;
+        packet.client.flags = (client->trusted ? CLIENT_TRUSTED : 0) | (client->probe ? CLIENT_PROBE : 0);
+        n_fds = CLIENT_N_FDS;
+    } else
+        packet.client.flags = CLIENT_GONE;
+    peer_answer(peer, &packet, fds, n_fds);
+    for (size_t i = 0; i < CLIENT_N_FDS; i++)
+        fd_close(fds[i]);
+}
+
+void worker_hear_dropped(Host *host, HostWorker *worker, uint64_t id) {
+    HostClient *client = table_remove(&worker->met, id);
+
+    table_remove(&worker->told_gone, id);
+    if (!client)
+        return;
+    client->n_met--;
+    host_forget_client(host, client);
+    worker_sync(worker, host);
+}
+
+void worker_hear_leaving(Host *host, HostWorker *worker) {
+    worker->leaving = true;
+    count_workers(host);
+}
+
+/* --- judging --- */
+
+/* Note the claim that this worker holds, if any. */
+static void note_claim(Host *host, const HostClient *client, uint32_t slot, uint64_t now_ns) {
+    SlotWord word = state_load(client->states.map, slot, NULL);
+    HostWorker *worker = word.state == SLOT_CLAIMED ? table_find(&host->workers, word.owner) : NULL;
+    uint64_t claimed_ns = worker ? state_claimed_ns(client->states.map, slot) : 0;
+
+    if (!worker)
+        return;
+    worker->claimed_ns = claimed_ns ? claimed_ns : now_ns;
+    worker->busy_client = client->id;
+    worker->busy_slot = slot;
+}
+
+static void note_claims(Host *host, uint64_t now_ns) {
+    for (size_t i = 0; i < host->workers.n; i++)
+        ((HostWorker *)table_at(&host->workers, i))->claimed_ns = 0;
+    for (size_t i = 0; i < host->clients.n; i++) {
+        const HostClient *client = table_at(&host->clients, i);
+
+        for (uint32_t slot = 0; slot < client->n_slots; slot++)
+            note_claim(host, client, slot, now_ns);
+    }
+}
+
+/* When this worker will have to be killed if nothing changes. */
+static uint64_t judgement(const HostWorker *worker, const char **ret_why) {
+    if (worker->suspect || !worker->peer)
+        return UINT64_MAX;
+    if (worker->claimed_ns) {
+        *ret_why = "it holds an exchange for longer than its `timeout`";
+        return worker->claimed_ns + worker->timeout_ns + GRACE_NS;
+    }
+    *ret_why = "it is idle and does not answer";
+    return worker->pinged_ns ? worker->pinged_ns + ANSWER_NS : UINT64_MAX;
+}
+
+uint64_t host_next_judgement(const Host *host) {
+    uint64_t earliest = UINT64_MAX;
+    const char *why;
+
+    for (size_t i = 0; i < host->workers.n; i++) {
+        uint64_t at_ns = judgement(table_at(&host->workers, i), &why);
+
+        earliest = at_ns < earliest ? at_ns : earliest;
+    }
+    return earliest;
+}
+
+void host_judge_workers(Host *host, uint64_t now_ns) {
+    note_claims(host, now_ns);
+    for (size_t i = host->workers.n; i > 0; i--) {
+        HostWorker *worker = table_at(&host->workers, i - 1);
+        const char *why;
+
+        /* One that was busy when it was asked has had no time to answer yet. */
+        if (worker->claimed_ns && worker->pinged_ns)
+            worker->pinged_ns = now_ns;
+        if (judgement(worker, &why) <= now_ns)
+            host_worker_kill(host, worker, why);
+    }
+}
+
+void host_ping_workers(Host *host, uint64_t now_ns) {
+    note_claims(host, now_ns);
+    for (size_t i = 0; i < host->workers.n; i++) {
+        HostWorker *worker = table_at(&host->workers, i);
+        Packet packet;
+
+        if (!worker->peer || worker->suspect || worker->claimed_ns || worker->pinged_ns)
+            continue;
+        packet_init(&packet, PACKET_PING, 0);
+        if (peer_say(worker->peer, &packet, NULL, 0) != -EPIPE)
+            worker->pinged_ns = now_ns; /* one that did not fit counts: it does not listen */
+    }
+}
+
+/* --- death --- */
+
+static bool has_claim(Host *host, const HostWorker *worker) {
+    note_claims(host, clock_now_ns());
+    return worker->claimed_ns != 0;
+}
+
+/* From here on only its exit is waited for. */
+static void suspect(Host *host, HostWorker *worker) {
+    int r = worker->pid == getpid() ? -EPERM : process_kill(worker->pidfd);
+
+    worker->suspect = true;
+    worker->again = r == 0 || r == -ESRCH;
+    if (wait_add(host->wait, &worker->pidfd_source, worker->pidfd, WAIT_READ, SOURCE_PIDFD, worker) < 0)
+        worker->again = false;
+    count_workers(host);
+}
+
+void host_worker_hung_up(Host *host, HostWorker *worker) {
+    if (worker->suspect)
+        return;
+    if (worker->leaving && !has_claim(host, worker)) {
+        tell(host, worker, EVENT_WORKER_DETACHED);
+        host_worker_free(host, worker);
+        count_workers(host);
+        host_repeat(host);
+        return;
+    }
+    suspect(host, worker);
+}
+
+void host_worker_kill(Host *host, HostWorker *worker, const char *why) {
+    Event *event = tell(host, worker, EVENT_WORKER_KILLED);
+
+    suspect(host, worker);
+    event->ok = worker->again;
+    event->client = worker->claimed_ns ? worker->busy_client : 0;
+    event->slot = worker->busy_slot;
+    text_copy(event->text, sizeof(event->text), why);
+    if (worker->peer)
+        peer_free(worker->peer);
+}
+
+static void tell_settled(Host *host, const HostWorker *worker, const HostClient *client, uint32_t slot, SlotState state) {
+    SlotWord word = state_load(client->states.map, slot, NULL);
+    Event *event = tell(host, worker, state == SLOT_WAITING ? EVENT_EXCHANGE_REDELIVERED : EVENT_EXCHANGE_FAILED);
+
+    event->client = client->id;
+    event->uid = client->uid->uid;
+    event->slot = slot;
+    event->generation = word.generation;
+    event->attempt = word.attempts;
+    event->reason = state == SLOT_FAILED ? REASON_WORKER_LOST : REASON_NONE;
+    text_copy(event->text, sizeof(event->text), state == SLOT_FAILED      ? "its worker died, and it is not tried again"
+                                                : state == SLOT_CANCELLED ? "cancelled; its worker died"
+                                                                          : "past its client's deadline; its worker died");
+}
+
+static void settle_client(Host *host, const HostWorker *worker, HostClient *client, uint64_t now_ns) {
+    for (uint32_t slot = 0; slot < client->n_slots; slot++) {
+        SlotState state = slots_settle(client->submit.map, client->states.map, slot, worker->number, host->settings->attempts,
+                                       worker->again, !client->peer, now_ns);
+
+        if (state == SLOT_DONE)
+            continue;
+        if (state == SLOT_WAITING)
+            host->n_redelivered++;
+        tell_settled(host, worker, client, slot, state);
+    }
+}
+
+void host_worker_dead(Host *host, HostWorker *worker) {
+    uint64_t now_ns = clock_now_ns();
+
+    if (!process_has_exited(worker->pidfd))
+        return;
+    tell(host, worker, EVENT_WORKER_DIED)->ok = worker->leaving;
+    for (size_t i = 0; i < host->clients.n; i++)
+        settle_client(host, worker, table_at(&host->clients, i), now_ns);
+    if (worker->peer)
+        peer_free(worker->peer);
+    host_worker_free(host, worker);
+    for (size_t i = host->clients.n; i > 0; i--)
+        host_forget_client(host, table_at(&host->clients, i - 1));
+    count_workers(host);
+    host_repeat(host);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* The host's life: made, reachable, one turn after the other, gone. */
+#include "core/host-internal.h"
+
+#include "base/error.h"
+#include "base/units.h"
+#include "os/queue.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TICK_NS       (30 * NS_PER_SEC) /* where health_interval is off or longer */
+#define HELLO_TIME_NS (10 * NS_PER_SEC) /* that a stranger has for its HELLO */
+
+/* What a kill between creation and unlink may have left: one object or queue, under one name for each kind. */
+static int sweep(const Host *host) {
+    char name[NAME_BYTES + 16];
+    int r;
+
+    snprintf(name, sizeof(name), "/shmipc.%s.new", host->name);
+    r = object_unlink(name);
+    return r < 0 ? r : queue_unlink(name);
+}
+
+int host_new(Host **ret, const char *name, const HostSettings *settings) {
+    _cleanup_(host_freep) Host *host = calloc(1, sizeof(*host));
+    int r;
+
+    if (!host)
+        return error_origin(-ENOMEM);
+    host->listener = -1;
+    host->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (host->spare_fd < 0)
+        return error_errno();
+    host->settings = settings;
+    host->uid = geteuid();
+    host->since_ns = clock_now_ns();
+    host->next_id = clock_boot_us();
+    text_copy(host->name, sizeof(host->name), name);
+    r = sweep(host);
+    if (r < 0)
+        return r;
+    r = wait_new(&host->wait);
+    if (r < 0)
+        return r;
+    r = host_probe_init(host);
+    if (r < 0)
+        return r;
+    *ret = TAKE(host);
+    return 0;
+}
+
+Host *host_free(Host *host) {
+    if (!host)
+        return NULL;
+    host_probe_deinit(host);
+    while (host->peers.n > 0)
+        peer_free(table_at(&host->peers, host->peers.n - 1));
+    while (host->workers.n > 0)
+        host_worker_free(host, table_at(&host->workers, host->workers.n - 1));
+    while (host->clients.n > 0)
+        host_client_free(host, table_at(&host->clients, host->clients.n - 1));
+    while (host->uids.n > 0)
+        uid_free(host, table_at(&host->uids, host->uids.n - 1));
+    if (host->path && host->listener >= 0)
+        channel_unlink(host->path, host->listener);
+    table_deinit(&host->peers);
+    table_deinit(&host->workers);
+    table_deinit(&host->clients);
+    table_deinit(&host->uids);
+    wait_remove(&host->listener_source);
+    fd_close(host->listener);
+    fd_close(host->spare_fd);
+    wait_free(host->wait);
+    free(host->path);
+    free(host);
+    return NULL;
+}
+
+int host_adopt(Host *host, int fd) {
+    host->listener = fd;
+    return wait_add(host->wait, &host->listener_source, fd, WAIT_READ, SOURCE_LISTENER, host);
+}
+
+int host_listen(Host *host, const char *path) {
+    int fd, r;
+
+    host->path = strdup(path);
+    if (!host->path)
+        return error_origin(-ENOMEM);
+    r = channel_listen(path, &fd);
+    if (r < 0)
+        return r;
+    return host_adopt(host, fd);
+}
+
+int host_get_fd(const Host *host) {
+    return wait_get_fd(host->wait);
+}
+
+void host_set_settings(Host *host, const HostSettings *settings) {
+    host->settings = settings;
+    host->tick_ns = 0;
+}
+
+static void reap_strangers(Host *host, uint64_t now_ns) {
+    for (size_t i = host->peers.n; i > 0; i--) {
+        Peer *peer = table_at(&host->peers, i - 1);
+
+        if (peer->role == PEER_STRANGER && now_ns - peer->since_ns >= HELLO_TIME_NS)
+            peer_misbehaved(peer, "no HELLO in time");
+    }
+}
+
+/* A client has its request object read-write, so it could take memory without asking. */
+static void audit_clients(Host *host) {
+    for (size_t i = host->clients.n; i > 0; i--) {
+        HostClient *client = table_at(&host->clients, i - 1);
+        uint64_t bytes;
+
+        if (client->peer && object_usage(client->requests_fd, &bytes) == 0 && bytes > client->reserved_bytes[0])
+            peer_misbehaved(client->peer, "it holds more memory than it has reserved");
+    }
+}
+
+/* Now and then, look at everything. */
+static int tick(Host *host, uint64_t now_ns) {
+    uint64_t interval = host->settings->health_interval_ns;
+
+    host->tick_ns = now_ns + (interval && interval < TICK_NS ? interval : TICK_NS);
+    reap_strangers(host, now_ns);
+    audit_clients(host);
+    host_reap_uids(host, now_ns);
+    host_ping_workers(host, now_ns);
+    return interval ? host_probe(host) : 0;
+}
+
+static int work(Host *host, WaitSource *source, uint32_t events) {
+    switch (source->kind) {
+    case SOURCE_LISTENER:
+        return host_accept(host);
+    case SOURCE_PEER:
+        return peer_dispatch(source->owner, events);
+    case SOURCE_PIDFD:
+        host_worker_dead(host, source->owner);
+        return 0;
+    case SOURCE_UID:
+        return host_pay_uid(host, source->owner);
+    default:
+        return host_probe_dispatch(host);
+    }
+}
+
+static int set_timer(Host *host) {
+    uint64_t at_ns = host_next_judgement(host);
+
+    if (host->tick_ns < at_ns)
+        at_ns = host->tick_ns;
+    if (at_ns == host->timer_ns)
+        return 0;
+    host->timer_ns = at_ns;
+    return wait_set_timer(host->wait, at_ns);
+}
+
+int host_wait(Host *host, uint64_t until_ns) {
+    WaitSource *source;
+    uint64_t now_ns;
+    uint32_t events;
+    int r = wait_poll(host->wait, until_ns);
+
+    while (r == 0 && (source = wait_next(host->wait, &events)))
+        r = work(host, source, events);
+    if (r < 0)
+        return r;
+    if (wait_timer_expired(host->wait))
+        host->timer_ns = 0;
+    now_ns = clock_now_ns();
+    if (now_ns >= host->tick_ns)
+        r = tick(host, now_ns);
+    else if (host->probe.due)
+        r = host_probe(host);
+    if (r < 0)
+        return r;
+    if (host_next_judgement(host) <= now_ns)
+        host_judge_workers(host, now_ns);
+    return set_timer(host);
+}
+
+void host_summary(const Host *host, HostSummary *ret_summary) {
+    SlotCounts counts;
+
+    host_counts(host, &counts);
+    *ret_summary = (HostSummary){
+        .n_clients = host->n_clients,
+        .n_workers = host->n_workers,
+        .n_exchanges = counts.n_done + counts.n_failed + counts.n_cancelled,
+        .known = host->probe.known,
+        .healthy = host->probe.healthy,
+    };
+}
+
+bool host_pop_event(Host *host, Event *ret_event) {
+    return event_pop(&host->events, ret_event);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Host: owns an endpoint
+ *
+ * It alone makes queues, pages and memory, unlinks their names at once and passes descriptors; lets clients and workers in; accounts for memory; watches
+ * workers and repairs what their death leaves. It is not on the path of an exchange, but takes part in one, by the ordinary client
+ * code, to see whether the path works. A state machine without a loop or thread; never blocks; not thread-safe.
+ *
+ * What it keeps true: what a dead worker had claimed is given to another only when its pidfd reads as exited; every submitted slot is
+ * announced again after any worker's death or leaving; an announcement that a full queue did not take is owed; numbers of clients and workers are never used twice.
+ */
+#pragma once
+
+#include "base/cleanup.h"
+#include "core/event.h"
+#include "core/settings.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Host Host;
+
+/* For the one line that `systemctl status` shows. */
+typedef struct HostSummary {
+    uint32_t n_clients;
+    uint32_t n_workers;
+    uint64_t n_exchanges; /* ended, in all */
+    bool known;           /* whether a probe has ended yet */
+    bool healthy;
+} HostSummary;
+
+/**
+ * host_new() - make a host that nobody can reach yet, and sweep what an earlier one of this name may have left
+ * @settings:   borrowed; see host_set_settings()
+ * Return: 0 or negative errno.
+ */
+int host_new(Host **ret, const char *name, const HostSettings *settings);
+Host *host_free(Host *host);
+
+/** host_listen() - be reachable at @path. Return: 0; -EADDRINUSE if another host listens there; or negative errno. */
+int host_listen(Host *host, const char *path);
+
+/** host_adopt() - be reachable through a listening SOCK_SEQPACKET socket that somebody else made and will remove; taken over. Return: 0 or negative errno. */
+int host_adopt(Host *host, int fd);
+
+int host_get_fd(const Host *host);
+
+/** host_wait() - wait until there is something to do, or @until_ns (CLOCK_MONOTONIC; 0 for not at all), and do it. Return: 0 or negative errno. */
+int host_wait(Host *host, uint64_t until_ns);
+
+/** host_set_settings() - from now on use these (borrowed). What a client or queue was made with stays with it. */
+void host_set_settings(Host *host, const HostSettings *settings);
+
+void host_summary(const Host *host, HostSummary *ret_summary);
+bool host_pop_event(Host *host, Event *ret_event);
+
+DEFINE_CLEANUP(Host, host_free)

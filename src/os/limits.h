@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Limits of the system that a host runs into, as they really are
+ */
+#pragma once
+
+#include <stdint.h>
+
+typedef struct Limits {
+    uint64_t queue_bytes; /* RLIMIT_MSGQUEUE: for all queues of this user */
+    uint64_t n_queues;    /* fs.mqueue.queues_max: in this IPC namespace */
+    uint64_t n_files;     /* RLIMIT_NOFILE: descriptors of this process */
+    uint64_t n_files_open;
+} Limits;
+
+/** limits_read() - ask the kernel now; what cannot be read is UINT64_MAX (a limit) or 0 (what is open). */
+void limits_read(Limits *ret_limits);
+
+/** queue_cost() - what one queue is charged with against RLIMIT_MSGQUEUE, in bytes. */
+uint64_t queue_cost(uint32_t depth, uint32_t message_bytes);
