@@ -63,8 +63,8 @@ static int give_back(int fd, uint64_t offset, uint64_t bytes) {
 }
 
 /*
- * Only what is new is allocated: when tmpfs fails halfway it takes back every page of the range that was
- * never written, also those that an earlier call had allocated.
+ * Only what is new is allocated: the kernel would go through pages that are there already, and clear the
+ * unwritten.
  */
 int segment_resize(Segment *segment, uint64_t bytes) {
     int r = 0;
