@@ -30,7 +30,7 @@ typedef struct HostSettings {
     uint32_t requests_per_client;  /* slots of each client */
     uint32_t queue_depth;          /* messages in each request queue */
     uint32_t attempts;             /* times an exchange is handed to a worker at most */
-    uint64_t health_interval_ns;   /* between two probes */
+    uint64_t health_interval_ns;   /* between two probes; 0: none */
     Principals access;             /* who may be a client */
     Principals workers;            /* who may be a worker */
     Principals trusted;            /* whose requests are handled in place */
