@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/exchange.h"
 
+#include "base/cleanup.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,7 +11,11 @@
 #define GROWTH_BYTES_MAX (UINT64_C(256) << 20) /* past this a segment grows by no more at a time than it must */
 
 int exchange_read_request(const Exchange *exchange, uint64_t at, void *data, size_t bytes) {
-    const Segment window = {.fd = exchange->request_fd, .offset = exchange->request_offset};
+    const Segment window = {
+        .fd = exchange->request_fd,
+        .offset = exchange->request_offset,
+        .capacity = exchange->request_bytes,
+    };
     int r;
 
     if (at > exchange->request_bytes || bytes > exchange->request_bytes - at)
@@ -56,21 +62,25 @@ int exchange_reserve(Exchange *exchange, uint64_t bytes) {
 }
 
 void exchange_fail(Exchange *exchange, Reason reason, int status, const char *text, ...) {
-    char buffer[1024];
+    _cleanup_free_ char *message = NULL;
     va_list arguments;
     int bytes;
 
     va_start(arguments, text);
-    bytes = vsnprintf(buffer, sizeof(buffer), text, arguments);
+    bytes = vasprintf(&message, text, arguments);
     va_end(arguments);
-    if (bytes >= (int)sizeof(buffer))
-        bytes = sizeof(buffer) - 1;
+    if (bytes < 0)
+        message = NULL;
+    /* A text that is longer than a response may be loses its end, by whole characters. */
+    if (bytes > 0 && (uint64_t)bytes > exchange->max_response)
+        for (bytes = (int)exchange->max_response; bytes > 0 && (message[bytes] & 0xc0) == 0x80; bytes--)
+            ;
 
     exchange->reason = reason;
     exchange->status = status;
     exchange->response_bytes = 0;
     if (bytes > 0 && exchange_reserve(exchange, (uint64_t)bytes) == 0) {
-        memcpy(exchange->response->map, buffer, (size_t)bytes);
+        memcpy(exchange->response->map, message, (size_t)bytes);
         exchange->response_bytes = (uint64_t)bytes;
     }
 }
