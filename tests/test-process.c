@@ -25,7 +25,7 @@
 
 static Process process;
 static int null_fd;
-static int out_fd;        /* what children write to, which reads as ended when none is left */
+static int out_fd; /* what children write to, which reads as ended when none is left */
 static int out_write_fd;
 static char folder[] = "/tmp/shmipc-test-XXXXXX";
 
@@ -274,9 +274,8 @@ START_TEST(environment_adds_and_replaces) {
 
     ck_assert_int_eq(setenv("UNIT_OLD", "old", 1), 0);
     ck_assert_int_eq(setenv("UNIT_KEPT", "kept", 1), 0);
-    ck_assert_int_eq(spawn_with(SHELL("env | grep -c ^UNIT_OLD=; echo $UNIT_NEW $UNIT_OLD $UNIT_KEPT"),
-                                added),
-                     0);
+    ck_assert_int_eq(
+        spawn_with(SHELL("env | grep -c ^UNIT_OLD=; echo $UNIT_NEW $UNIT_OLD $UNIT_KEPT"), added), 0);
     ck_assert_str_eq(next_line(), "1");
     ck_assert_str_eq(next_line(), "new last kept");
     ck_assert_int_eq(exit_status(), 0);

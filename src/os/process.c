@@ -147,8 +147,8 @@ static int keeper_main(void *order) {
 }
 
 /*
- * A fork that yields the pidfd with it: opened afterwards it could fail or, where SIGCHLD is ignored, come too
- * late. All signals are blocked, lest a handler of ours runs in the keeper.
+ * A fork that yields the pidfd with it: opened afterwards it could fail or, where SIGCHLD is ignored, come
+ * too late. All signals are blocked, lest a handler of ours runs in the keeper.
  */
 static int keeper_start(KeeperOrder *order, int *ret_pidfd) {
     _Alignas(16) char stack[KEEPER_STACK_BYTES];
