@@ -81,13 +81,10 @@ static int fail_errno(int r, const char *what) {
 /* --- waiting --- */
 
 /* When this call has waited long enough, as things are now. */
-static uint64_t give_up_at(const Call *call) {
-    uint64_t patience = call->started_ns + NO_WORKER_NS;
-
-    if (!call->has_timeout && client_state(call->client) == CLIENT_READY && client_n_workers(call->client) == 0 &&
-        patience < call->deadline_ns)
-        return patience;
-    return call->deadline_ns;
+static uint64_t give_up_at(const Call *call, uint64_t grace_ns) {
+    if (!call->has_timeout && client_state(call->client) == CLIENT_READY && client_n_workers(call->client) == 0)
+        return call->started_ns + NO_WORKER_NS;
+    return call->deadline_ns == UINT64_MAX ? UINT64_MAX : call->deadline_ns + grace_ns;
 }
 
 static int say_timed_out(const Call *call) {
@@ -120,11 +117,9 @@ static int look_at_client(const Call *call) {
 
 /* Wait once. Return: 0, or an exit status. */
 static int wait_once(Call *call, uint64_t grace_ns) {
-    uint64_t until_ns = give_up_at(call);
+    uint64_t until_ns = give_up_at(call, grace_ns);
     int r;
 
-    if (until_ns != UINT64_MAX)
-        until_ns += grace_ns;
     if (clock_now_ns() >= until_ns)
         return say_timed_out(call);
     progress_show(&call->progress);

@@ -253,6 +253,8 @@ static int level_of(const Event *event) {
         return LOG_INFO;
     if (event->kind == EVENT_EXCHANGE_DONE && !event->ok)
         return LOG_INFO; /* slow */
+    if (event->kind == EVENT_EXCHANGE_FAILED && event->ok)
+        return LOG_INFO; /* cancelled */
     return kinds[event->kind].level;
 }
 

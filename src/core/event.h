@@ -33,8 +33,8 @@ typedef enum EventKind {
     EVENT_HOST_LOST,
     EVENT_HOST_REFUSED,        /* reason, text; it tries again */
     EVENT_FIRST_EXCHANGE,      /* a client's first exchange with this worker */
-    EVENT_EXCHANGE_DONE,       /* debug; info when it took over a second */
-    EVENT_EXCHANGE_FAILED,     /* reason, status, text */
+    EVENT_EXCHANGE_DONE,       /* ok: it took less than a second */
+    EVENT_EXCHANGE_FAILED,     /* reason, status, text; ok: only because nobody wants the answer any more */
     EVENT_EXCHANGE_DROPPED,    /* debug: a message that claims nothing; text */
     EVENT_PLAIN_PEER,          /* plain wire: text says what the peer did wrong */
     _EVENT_N,

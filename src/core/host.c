@@ -134,6 +134,7 @@ static int tick(Host *host, uint64_t now_ns) {
     reap_strangers(host, now_ns);
     audit_clients(host);
     host_reap_uids(host, now_ns);
+    host_sync_workers(host); /* what could not be said for want of a descriptor */
     host_ping_workers(host, now_ns);
     return interval ? host_probe(host) : 0;
 }

@@ -149,7 +149,8 @@ static SlotState end_of(const Hand *hand) {
 
     if (exchange->reason == REASON_NONE)
         return SLOT_DONE;
-    if (submit_is_cancelled(hand->client->submit.map, hand->index, hand->claim.generation))
+    if (hand->worker->lost || hand->client->gone ||
+        submit_is_cancelled(hand->client->submit.map, hand->index, hand->claim.generation))
         return SLOT_CANCELLED;
     return exchange->reason == REASON_TIMED_OUT && exchange->client_deadline ? SLOT_EXPIRED : SLOT_FAILED;
 }
@@ -198,11 +199,11 @@ static void tell_end(Hand *hand, SlotState end) {
 
     event->response_bytes = exchange->response_bytes;
     event->duration_ns = clock_now_ns() - hand->claimed_ns;
-    event->ok = event->duration_ns < SLOW_NS;
+    event->ok = end == SLOT_DONE ? event->duration_ns < SLOW_NS : end == SLOT_CANCELLED;
     event->reason = exchange->reason;
     event->status = exchange->status;
     if (end == SLOT_CANCELLED || end == SLOT_EXPIRED)
-        snprintf(event->text, sizeof(event->text), "%s", end == SLOT_CANCELLED ? "cancelled by its client" : "past its client's deadline");
+        snprintf(event->text, sizeof(event->text), "%s", end == SLOT_CANCELLED ? hand->worker->lost ? "the host is gone" : "cancelled by its client" : "past its client's deadline");
     else if (end == SLOT_FAILED)
         text_copy(event->text, sizeof(event->text), reason_name(exchange->reason));
 }
