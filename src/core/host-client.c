@@ -26,7 +26,7 @@ void host_client_free(Host *host, HostClient *client) {
         table_remove(&host->clients, client->id);
     if (client->uid && --client->uid->n_clients == 0)
         client->uid->idle_since_ns = clock_now_ns();
-    for (uint32_t i = 0; client->owed && i < client->n_slots; i++)
+    for (uint32_t i = 0; client->uid && client->owed && i < client->n_slots; i++)
         client->uid->n_owed -= client->owed[i];
     host->memory_bytes -= client->reserved_bytes[0] + client->reserved_bytes[1];
     page_deinit(&client->submit);
