@@ -275,8 +275,8 @@ static void note_claim(Host *host, const HostClient *client, uint32_t slot, uint
     HostWorker *worker = word.state == SLOT_CLAIMED ? table_find(&host->workers, word.owner) : NULL;
     uint64_t claimed_ns = worker ? state_claimed_ns(client->states.map, slot) : 0;
 
-    if (!worker)
-        return;
+    if (!worker || (worker->claimed_ns && worker->claimed_ns <= claimed_ns))
+        return; /* of several claims the oldest counts */
     worker->claimed_ns = claimed_ns ? claimed_ns : now_ns;
     worker->busy_client = client->id;
     worker->busy_slot = slot;

@@ -107,16 +107,32 @@ int worker_meet_client(Worker *worker, uint64_t id, uid_t uid, WorkerClient **re
 }
 
 int worker_drop_client(Worker *worker, uint64_t id) {
-    if (worker->busy && worker->busy->id == id) {
-        worker->busy->gone = true;
+    WorkerClient *client = table_find(&worker->clients, id);
+
+    if (client && client->n_jobs > 0) {
+        client->gone = true;
         return 0;
     }
     worker_client_free(table_remove(&worker->clients, id));
     return tell_dropped(worker, id);
 }
 
+int worker_client_unpin(Worker *worker, WorkerClient *client) {
+    if (--client->n_jobs > 0 || !client->gone)
+        return 0;
+    if (!client->orphan)
+        return worker_drop_client(worker, client->id);
+    worker_client_free(client);
+    return 0;
+}
+
 void worker_drop_all_clients(Worker *worker) {
-    for (size_t i = 0; i < worker->clients.n; i++)
-        worker_client_free(table_at(&worker->clients, i));
+    for (size_t i = 0; i < worker->clients.n; i++) {
+        WorkerClient *client = table_at(&worker->clients, i);
+
+        client->gone = client->orphan = true;
+        if (client->n_jobs == 0)
+            worker_client_free(client);
+    }
     table_deinit(&worker->clients);
 }

@@ -7,228 +7,260 @@
 #include "os/queue.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #define SLOW_NS NS_PER_SEC /* past this an exchange is worth a line at info */
 
-/* Everything about the exchange in hand. */
-typedef struct Hand {
-    Worker *worker;
-    WorkerClient *client;
-    WorkerSlot *slot;
-    uint32_t index; /* of the slot */
-    SlotClaim claim;
-    uint64_t claimed_ns;
-    Exchange exchange;
-} Hand;
+static WorkerSlot *slot_of(const Job *job) {
+    return &job->client->slots[job->exchange.slot];
+}
 
 static int grow(Exchange *exchange, uint64_t segment_bytes) {
-    Hand *hand = exchange->wire;
+    Job *job = exchange->wire;
     Packet question, answer;
     int r;
 
-    packet_init(&question, PACKET_RESERVE, ++hand->worker->serial);
-    question.reserve.client = hand->client->id;
+    packet_init(&question, PACKET_RESERVE, ++job->worker->serial);
+    question.reserve.client = job->client->id;
     question.reserve.bytes = segment_bytes;
-    question.reserve.slot = hand->index;
+    question.reserve.slot = job->exchange.slot;
     question.reserve.direction = DIRECTION_RESPONSE;
-    r = worker_ask(hand->worker, &question, PACKET_RESERVED, &answer, NULL, NULL);
+    r = worker_ask(job->worker, &question, PACKET_RESERVED, &answer, NULL, NULL);
     if (r == -ENOTCONN)
         return REASON_HOST_LOST;
     return r < 0 ? r : (int)answer.reserved.code;
 }
 
 static bool cancelled(Exchange *exchange) {
-    Hand *hand = exchange->wire;
+    Job *job = exchange->wire;
 
-    if (worker_listen(hand->worker) < 0)
-        hand->worker->lost = true;
-    return hand->worker->lost || hand->client->gone ||
-           submit_is_cancelled(hand->client->submit.map, hand->index, hand->claim.generation);
+    if (worker_listen(job->worker) < 0)
+        job->worker->lost = true;
+    return job->worker->lost || job->client->gone ||
+           submit_is_cancelled(job->client->submit.map, job->exchange.slot, job->claim.generation);
 }
 
 /* Whether what the client submitted can be handled. Read-only: the record is a copy. */
-static bool request_fits(const Hand *hand) {
-    const SubmitRecord *request = &hand->claim.request;
+static bool request_fits(const Job *job) {
+    const SubmitRecord *request = &job->claim.request;
 
-    return request->generation == hand->claim.generation && request->payload_bytes <= request->segment_bytes &&
-           request->segment_bytes <= hand->client->stride && request->segment_bytes % PAGE_BYTES == 0;
+    return request->generation == job->claim.generation && request->payload_bytes <= request->segment_bytes &&
+           request->segment_bytes <= job->client->stride && request->segment_bytes % PAGE_BYTES == 0;
 }
 
 /* The end that the client wished for before anything was done, or SLOT_CLAIMED to go on. */
-static SlotState early_end(const Hand *hand) {
-    if (!request_fits(hand))
+static SlotState early_end(const Job *job) {
+    if (!request_fits(job))
         return SLOT_FAILED;
-    if (hand->claim.request.flags & SUBMIT_CANCEL)
+    if (job->claim.request.flags & SUBMIT_CANCEL)
         return SLOT_CANCELLED;
-    if (hand->claim.request.deadline_ns && hand->claim.request.deadline_ns <= hand->claimed_ns)
+    if (job->claim.request.deadline_ns && job->claim.request.deadline_ns <= job->claimed_ns)
         return SLOT_EXPIRED;
     return SLOT_CLAIMED;
 }
 
 /* The last owner of the slot may have been another worker: the state page says how big the response segment is. */
-static void find_response(Hand *hand) {
-    Segment *response = &hand->slot->response;
+static void find_response(Job *job) {
+    Segment *response = &slot_of(job)->response;
     AnswerRecord last;
 
-    state_answer_copy(hand->client->states.map, hand->index, &last);
+    state_answer_copy(job->client->states.map, job->exchange.slot, &last);
     if (last.segment_bytes > response->capacity || last.segment_bytes % PAGE_BYTES)
         last.segment_bytes = 0;
     segment_published(response, last.segment_bytes);
 }
 
-static int map_request(Hand *hand) {
-    Segment *request = &hand->slot->request;
+static int map_request(Job *job) {
+    Segment *request = &slot_of(job)->request;
     int r;
 
-    if (!hand->client->trusted)
+    if (!job->client->trusted)
         return 0;
-    segment_published(request, hand->claim.request.segment_bytes);
+    segment_published(request, job->claim.request.segment_bytes);
     r = segment_remap(request);
-    hand->exchange.request = r == 0 ? request->map : NULL;
+    job->exchange.request = r == 0 ? request->map : NULL;
     return r;
 }
 
-static void describe(Hand *hand) {
-    const SubmitRecord *request = &hand->claim.request;
-    uint64_t timeout_at = hand->claimed_ns + hand->worker->settings->timeout_ns;
-    uint64_t max_response = hand->worker->settings->handler.max_response;
+static void describe(Job *job) {
+    const SubmitRecord *request = &job->claim.request;
+    uint64_t timeout_at = job->claimed_ns + job->worker->settings->timeout_ns;
+    uint64_t max_response = job->worker->settings->handler.max_response;
 
-    hand->exchange = (Exchange){
-        .client = hand->client->id,
-        .uid = hand->client->uid,
-        .slot = hand->index,
-        .generation = hand->claim.generation,
-        .attempt = hand->claim.attempt,
+    job->exchange = (Exchange){
+        .client = job->client->id,
+        .uid = job->client->uid,
+        .slot = job->exchange.slot,
+        .generation = job->claim.generation,
+        .attempt = job->claim.attempt,
         .client_deadline = request->deadline_ns && request->deadline_ns <= timeout_at,
         .request_bytes = request->payload_bytes,
-        .request_fd = hand->client->requests_fd,
-        .request_offset = hand->index * hand->client->stride,
-        .response = &hand->slot->response,
-        .max_response = hand->client->stride,
+        .request_fd = job->client->requests_fd,
+        .request_offset = job->exchange.slot * job->client->stride,
+        .response = &slot_of(job)->response,
+        .max_response = job->client->stride,
         .grow = grow,
         .cancelled = cancelled,
-        .cancel_fd = hand->worker->channel,
-        .wire = hand,
+        .cancel_fd = job->worker->channel,
+        .wire = job,
     };
-    hand->exchange.deadline_ns = hand->exchange.client_deadline ? request->deadline_ns : timeout_at;
-    if (max_response && max_response < hand->exchange.max_response)
-        hand->exchange.max_response = max_response;
+    job->exchange.deadline_ns = job->exchange.client_deadline ? request->deadline_ns : timeout_at;
+    if (max_response && max_response < job->exchange.max_response)
+        job->exchange.max_response = max_response;
 }
 
 /* Probes are answered here, so that a handler never sees one. */
-static int call_handler(Hand *hand) {
+static int call_handler(Job *job) {
     int r;
 
-    if (hand->client->probe) {
-        r = segment_resize(&hand->slot->response, 0); /* so that the host has to remap, too */
-        return r < 0 ? r : handler_handle(hand->worker->probe_handler, &hand->exchange);
+    if (job->client->probe) {
+        r = segment_resize(&slot_of(job)->response, 0); /* so that the host has to remap, too */
+        return r < 0 ? r : handler_handle(job->worker->probe_handler, &job->exchange);
     }
-    return handler_handle(hand->worker->handler, &hand->exchange);
+    return handler_handle(job->worker->handler, &job->exchange);
 }
 
-static void handle(Hand *hand) {
-    Exchange *exchange = &hand->exchange;
-    bool guarded;
-    int r = map_request(hand);
+static void fail_errno(Job *job, int r) {
+    exchange_fail(&job->exchange, REASON_HANDLER_FAILED, 0, "the worker could not go on: %s (%s)", strerror(-r), error_where());
+}
 
-    guarded = r == 0 && exchange->request;
+static void handle(Job *job) {
+    bool guarded = job->exchange.request;
+    int r;
+
     if (guarded)
-        segment_guard_begin(&hand->slot->request);
-    if (r == 0)
-        r = call_handler(hand);
+        segment_guard_begin(&slot_of(job)->request);
+    r = call_handler(job);
     if (r < 0)
-        exchange_fail(exchange, REASON_HANDLER_FAILED, 0, "the worker could not go on: %s (%s)", strerror(-r), error_where());
+        fail_errno(job, r);
     if (guarded && segment_guard_end())
-        exchange_fail(exchange, REASON_REQUEST_CHANGED, 0, "the request's memory was taken away while it was handled");
+        exchange_fail(&job->exchange, REASON_REQUEST_CHANGED, 0, "the request's memory was taken away while it was handled");
 }
 
-static SlotState end_of(const Hand *hand) {
-    const Exchange *exchange = &hand->exchange;
+static SlotState end_of(const Job *job) {
+    const Exchange *exchange = &job->exchange;
 
     if (exchange->reason == REASON_NONE)
         return SLOT_DONE;
-    if (hand->worker->lost || hand->client->gone ||
-        submit_is_cancelled(hand->client->submit.map, hand->index, hand->claim.generation))
+    if (job->worker->lost || job->client->gone ||
+        submit_is_cancelled(job->client->submit.map, job->exchange.slot, job->claim.generation))
         return SLOT_CANCELLED;
     return exchange->reason == REASON_TIMED_OUT && exchange->client_deadline ? SLOT_EXPIRED : SLOT_FAILED;
 }
 
 /* A full reply queue is no loss: its reader looks at all of its slots before it blocks. */
-static void notify(Hand *hand, const AnswerRecord *answer) {
+static void notify(Job *job, const AnswerRecord *answer) {
     const Message message = {
-        .client = hand->client->id,
-        .slot = hand->index,
-        .generation = hand->claim.generation,
+        .client = job->client->id,
+        .slot = job->exchange.slot,
+        .generation = job->claim.generation,
         .payload_bytes = answer->payload_bytes,
         .segment_bytes = answer->segment_bytes,
     };
 
-    (void)queue_send(hand->client->reply_queue, &message, sizeof(message), 0);
+    (void)queue_send(job->client->reply_queue, &message, sizeof(message), 0);
 }
 
-static void publish(Hand *hand, SlotState end) {
+static void publish(Job *job, SlotState end) {
     AnswerRecord answer = {
-        .payload_bytes = hand->exchange.response_bytes,
-        .segment_bytes = hand->slot->response.bytes,
-        .reason = hand->exchange.reason,
-        .status = hand->exchange.status,
+        .payload_bytes = job->exchange.response_bytes,
+        .segment_bytes = slot_of(job)->response.bytes,
+        .reason = job->exchange.reason,
+        .status = job->exchange.status,
     };
 
-    if (slots_end(hand->client->states.map, hand->index, &hand->claim, end, &answer))
-        notify(hand, &answer);
+    if (slots_end(job->client->states.map, job->exchange.slot, &job->claim, end, &answer))
+        notify(job, &answer);
 }
 
-static Event *tell(Hand *hand, EventKind kind) {
-    Event *event = event_push(&hand->worker->events, kind);
+static Event *tell(Job *job, EventKind kind) {
+    Event *event = event_push(&job->worker->events, kind);
 
-    event->worker = hand->worker->number;
-    event->client = hand->client->id;
-    event->uid = hand->client->uid;
-    event->slot = hand->index;
-    event->generation = hand->claim.generation;
-    event->attempt = hand->claim.attempt;
-    event->request_bytes = hand->claim.request.payload_bytes;
+    event->worker = job->worker->number;
+    event->client = job->client->id;
+    event->uid = job->client->uid;
+    event->slot = job->exchange.slot;
+    event->generation = job->claim.generation;
+    event->attempt = job->claim.attempt;
+    event->request_bytes = job->claim.request.payload_bytes;
     return event;
 }
 
-static void tell_end(Hand *hand, SlotState end) {
-    const Exchange *exchange = &hand->exchange;
-    Event *event = tell(hand, end == SLOT_DONE ? EVENT_EXCHANGE_DONE : EVENT_EXCHANGE_FAILED);
+static void tell_end(Job *job, SlotState end) {
+    const Exchange *exchange = &job->exchange;
+    Event *event = tell(job, end == SLOT_DONE ? EVENT_EXCHANGE_DONE : EVENT_EXCHANGE_FAILED);
 
     event->response_bytes = exchange->response_bytes;
-    event->duration_ns = clock_now_ns() - hand->claimed_ns;
+    event->duration_ns = clock_now_ns() - job->claimed_ns;
     event->ok = end == SLOT_DONE ? event->duration_ns < SLOW_NS : end == SLOT_CANCELLED;
     event->reason = exchange->reason;
     event->status = exchange->status;
-    if (end == SLOT_CANCELLED || end == SLOT_EXPIRED)
-        snprintf(event->text, sizeof(event->text), "%s", end == SLOT_CANCELLED ? hand->worker->lost ? "the host is gone" : "cancelled by its client" : "past its client's deadline");
-    else if (end == SLOT_FAILED)
-        text_copy(event->text, sizeof(event->text), reason_name(exchange->reason));
+    if (end == SLOT_CANCELLED)
+        text_copy(event->text, sizeof(event->text), "nobody waits for the answer any more");
+    else if (end != SLOT_DONE)
+        text_copy(event->text, sizeof(event->text),
+                  end == SLOT_EXPIRED ? "past its client's deadline" : reason_name(exchange->reason));
 }
 
-/* The claim is won: whatever happens, end it. */
-static void see_through(Hand *hand) {
-    SlotState end = early_end(hand);
+static int finish(Job *job, SlotState end) {
+    publish(job, end);
+    if (!job->client->probe) {
+        job->worker->n_exchanges++;
+        tell_end(job, end);
+    }
+    return worker_client_unpin(job->worker, job->client);
+}
 
-    if (!hand->client->known && !hand->client->probe) {
-        hand->client->known = true;
-        tell(hand, EVENT_FIRST_EXCHANGE);
-    }
-    find_response(hand);
-    describe(hand);
+/* Get ready to handle it. Return: SLOT_CLAIMED, or the end that it has come to already. */
+static SlotState prepare(Job *job) {
+    SlotState end = early_end(job);
+    int r;
+
     if (end == SLOT_FAILED)
-        exchange_fail(&hand->exchange, REASON_BAD_REQUEST, 0, "the submit record does not fit: payload, segment, generation");
-    if (end == SLOT_CLAIMED) {
-        handle(hand);
-        end = end_of(hand);
+        exchange_fail(&job->exchange, REASON_BAD_REQUEST, 0, "the submit record does not fit: payload, segment, generation");
+    if (end != SLOT_CLAIMED)
+        return end;
+    r = map_request(job);
+    if (r < 0) {
+        fail_errno(job, r);
+        return SLOT_FAILED;
     }
-    publish(hand, end);
-    if (hand->client->probe)
-        return;
-    hand->worker->n_exchanges++;
-    tell_end(hand, end);
+    return SLOT_CLAIMED;
+}
+
+/* The claim is won: whatever happens, it is to be ended. */
+static int begin(Job *job) {
+    SlotState end;
+
+    job->client->n_jobs++;
+    find_response(job);
+    describe(job);
+    if (!job->client->known && !job->client->probe) {
+        job->client->known = true;
+        tell(job, EVENT_FIRST_EXCHANGE);
+    }
+    end = prepare(job);
+    if (end != SLOT_CLAIMED)
+        return finish(job, end);
+    if (!job->worker->handler && !job->client->probe) {
+        job->worker->ready = job;
+        return 0;
+    }
+    handle(job);
+    return finish(job, end_of(job));
+}
+
+bool worker_pop(Worker *worker, Exchange **ret_exchange) {
+    if (!worker->ready)
+        return false;
+    *ret_exchange = &TAKE(worker->ready)->exchange;
+    return true;
+}
+
+int worker_end(Exchange *exchange) {
+    Job *job = exchange->wire;
+
+    return finish(job, end_of(job));
 }
 
 static void dropped(Worker *worker, const Message *message, const char *why) {
@@ -251,25 +283,25 @@ static int find_client(Worker *worker, uid_t uid, const Message *message, Worker
 }
 
 static int consider(Worker *worker, uid_t uid, const Message *message) {
-    Hand hand = {.worker = worker, .index = message->slot, .claimed_ns = clock_now_ns()};
-    int r = find_client(worker, uid, message, &hand.client);
+    uint64_t now_ns = clock_now_ns();
+    WorkerClient *client;
+    SlotClaim claim;
+    Job *job;
+    int r = find_client(worker, uid, message, &client);
 
     if (r < 0)
         return r;
-    if (!hand.client || message->slot >= hand.client->n_slots) {
+    if (!client || message->slot >= client->n_slots) {
         dropped(worker, message, "no such client or slot of that uid");
         return 0;
     }
-    if (!slots_claim(hand.client->submit.map, hand.client->states.map, hand.index, message->generation, worker->number,
-                     hand.claimed_ns, &hand.claim)) {
+    if (!slots_claim(client->submit.map, client->states.map, message->slot, message->generation, worker->number, now_ns, &claim)) {
         dropped(worker, message, "claims nothing: repeated, late or forged");
         return 0;
     }
-    hand.slot = &hand.client->slots[hand.index];
-    worker->busy = hand.client;
-    see_through(&hand);
-    worker->busy = NULL;
-    return hand.client->gone && !worker->lost ? worker_drop_client(worker, hand.client->id) : 0;
+    job = &client->slots[message->slot].job;
+    *job = (Job){.exchange.slot = message->slot, .worker = worker, .client = client, .claim = claim, .claimed_ns = now_ns};
+    return begin(job);
 }
 
 int worker_take_message(Worker *worker, WorkerQueue *queue) {

@@ -9,20 +9,34 @@
 #include "wire/message.h"
 #include "wire/slots.h"
 
-/* A window's two mappings. */
+typedef struct WorkerClient WorkerClient;
+
+/* An exchange that this worker has claimed and not ended yet. */
+typedef struct Job {
+    Exchange exchange; /* what a handler sees; its `wire` leads back here */
+    Worker *worker;
+    WorkerClient *client;
+    SlotClaim claim;
+    uint64_t claimed_ns;
+} Job;
+
+/* A slot as this worker sees it. It has at most one claim on it. */
 typedef struct WorkerSlot {
     Segment request;
     Segment response;
+    Job job;
 } WorkerSlot;
 
 /* A client that was met. */
-typedef struct WorkerClient {
+struct WorkerClient {
     uint64_t id;
     uid_t uid;
     bool trusted;
     bool probe;
-    bool gone;  /* to be dropped as soon as its exchange has ended */
-    bool known; /* has had an exchange here */
+    bool gone;   /* to be dropped as soon as its jobs have ended */
+    bool orphan; /* and the host that it belonged to is lost: nobody is to be told */
+    bool known;  /* has had an exchange here */
+    uint32_t n_jobs;
     uint32_t n_slots;
     uint64_t stride;
     int reply_queue;
@@ -31,7 +45,7 @@ typedef struct WorkerClient {
     int requests_fd;
     int responses_fd;
     WorkerSlot *slots;
-} WorkerClient;
+};
 
 /* The reading end of one uid's request queue. */
 typedef struct WorkerQueue {
@@ -42,7 +56,7 @@ typedef struct WorkerQueue {
 
 struct Worker {
     const WorkerSettings *settings;
-    Handler *handler;       /* borrowed */
+    Handler *handler;       /* borrowed; NULL: claims are handed out by worker_pop() */
     Handler *probe_handler; /* echo, for the host's probes */
     char name[NAME_BYTES];
     char *path;
@@ -62,7 +76,7 @@ struct Worker {
 
     Table queues;        /* WorkerQueue, by uid */
     Table clients;       /* WorkerClient, by id */
-    WorkerClient *busy;     /* whose exchange is in hand */
+    Job *ready;          /* claimed, for worker_pop() */
     EventQueue events;
 };
 
@@ -81,8 +95,13 @@ int worker_ask(Worker *worker, const Packet *packet, PacketType type, Packet *re
 /* worker-client.c: ask the host for a client's descriptors. Return: 0, with *ret NULL if there is no such client or nothing can be had; or negative errno. */
 int worker_meet_client(Worker *worker, uint64_t id, uid_t uid, WorkerClient **ret);
 
-/* The host said that it is gone: let go of it, now or when its exchange has ended. Return: 0 or negative errno. */
+/* The host said that it is gone: let go of it, now or when its jobs have ended. Return: 0 or negative errno. */
 int worker_drop_client(Worker *worker, uint64_t id);
+
+/* One of its jobs has ended. Return: 0 or negative errno. */
+int worker_client_unpin(Worker *worker, WorkerClient *client);
+
+/* The host is lost, and with it everything that it gave. Clients with jobs stay until these have ended. */
 void worker_drop_all_clients(Worker *worker);
 
 /* worker-exchange.c: take at most one message from the queue and see it through. Return: 0 or negative errno. */

@@ -333,7 +333,8 @@ int worker_wait(Worker *worker, uint64_t until_ns) {
     uint32_t events;
     int r = wait_poll(worker->wait, until_ns);
 
-    while (r == 0 && !worker->lost && (source = wait_next(worker->wait, &events)))
+    /* One claim at a time: what is ready besides is still ready in the next turn. */
+    while (r == 0 && !worker->lost && !worker->ready && (source = wait_next(worker->wait, &events)))
         r = work(worker, source);
     if (wait_timer_expired(worker->wait) && r == 0 && worker->state == WORKER_SEEKING)
         r = seek_host(worker);

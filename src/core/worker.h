@@ -31,7 +31,7 @@ typedef enum WorkerState {
  * worker_new() - make a worker; it connects at its first worker_wait()
  * @name:       of the instance
  * @path:       of the host's socket
- * @settings, @handler: borrowed; they must outlive the worker
+ * @settings, @handler: borrowed; they must outlive the worker. Without a handler, claims are handed out by worker_pop()
  * Return: 0 or negative errno.
  */
 int worker_new(Worker **ret, const char *name, const char *path, const WorkerSettings *settings, Handler *handler);
@@ -47,6 +47,12 @@ int worker_watch(Worker *worker, int fd);
  * Return: 0 or negative errno.
  */
 int worker_wait(Worker *worker, uint64_t until_ns);
+
+/** worker_pop() - without a handler: what the last worker_wait() has claimed. Return: whether there is such. It stays valid until worker_end(). */
+bool worker_pop(Worker *worker, Exchange **ret_exchange);
+
+/** worker_end() - publish the end of what worker_pop() has handed out: its response, or its failure. Return: 0 or negative errno. */
+int worker_end(Exchange *exchange);
 
 /** worker_stop() - take no further message, tell the host, let go of everything. */
 void worker_stop(Worker *worker);
