@@ -157,17 +157,14 @@ static const char *manual_escape(const char *text, char buffer[static TEXT_MAX])
 
 static void manual_print_setting(FILE *stream, const Setting *setting, unsigned level) {
     char text[TEXT_MAX], escaped[TEXT_MAX];
-    size_t n;
 
     fprintf(stream, "*%s*\n", setting->name);
-    n = strlen(meaning_text(setting, level, text));
+    print_wrapped(stream, "\t", manual_escape(meaning_text(setting, level, text), escaped));
     if (setting->fallback)
-        snprintf(text + n, sizeof(text) - n, " Default: %s.", setting->fallback);
+        fprintf(stream, "\tDefault: %s.\n\n", manual_escape(setting->fallback, escaped));
     else
-        snprintf(text + n, sizeof(text) - n, " It must be given, like %s = %s.", setting->name,
-                 setting->example);
-    print_wrapped(stream, "\t", manual_escape(text, escaped));
-    fputc('\n', stream);
+        fprintf(stream, "\tIt must be given, like %s = %s.\n\n", setting->name,
+                manual_escape(setting->example, escaped));
 }
 
 void config_print_manual(FILE *stream) {
