@@ -12,15 +12,7 @@ build=$(realpath "$1")
 story=$2
 result=$build/tests/boot/$story
 
-# A package that the story unpacks and sets up. Where it is about the boot itself, everything is
-# installed and enabled before.
-case $story in
-at-boot) prepare="meson install -C '$build' --no-rebuild --quiet &&
-    systemctl --root=\"\$DESTDIR\" enable shmipc@host.service shmipc@worker.service" ;;
-*) prepare="DESTDIR=\$DESTDIR/boot-test/stage meson install -C '$build' --no-rebuild --quiet" ;;
-esac
-
-why=$("$here/boot.sh" -p "$prepare" "$here/inside/$story.sh" "$result")
+why=$("$here/boot.sh" -p "'$here/prepare.sh' '$build' '$story'" "$here/inside/$story.sh" "$result")
 status=$?
 case $status in
 77)

@@ -13,7 +13,7 @@ check() {
     local name=$1 said status
     shift
     n_tests=$((n_tests + 1))
-    said=$(set -eEu -o pipefail; trap 'echo "failed: $BASH_COMMAND"' ERR; "$@" 2>&1)
+    said=$(set -eEu -o pipefail; shopt -s inherit_errexit; trap 'echo "failed: $BASH_COMMAND"' ERR; "$@" 2>&1)
     status=$?
     if [ $status = 0 ]; then
         echo "ok $n_tests - $name"

@@ -1,0 +1,130 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The examples of drop-ins, each with what fails without it.
+# shellcheck disable=SC2317 # check() calls them
+# shellcheck source=tests/boot/inside/tap.sh
+. "${0%/*}/tap.sh"
+# shellcheck source=tests/boot/inside/shmipc.sh
+. "${0%/*}/shmipc.sh"
+
+starts() {
+    configure_echo
+    systemctl start shmipc@host shmipc@worker
+    call_echoes start
+}
+
+# Something in /home, and somebody in the network, that a handler may want.
+prepare_outside() {
+    echo 'from home' >/home/alice/data
+    chmod 755 /home/alice
+    systemd-run --quiet --unit=answerer python3 -c '
+import socketserver
+class Answer(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(b"from the network\n")
+socketserver.TCPServer(("127.0.0.1", 7777), Answer).serve_forever()
+'
+    within 10 bash -c 'cat </dev/tcp/127.0.0.1/7777'
+}
+
+handler_of_home() {
+    configure_command 'cat /home/alice/data'
+    systemctl restart shmipc@worker
+}
+
+handler_of_the_network() {
+    configure_command 'exec bash -c \"cat </dev/tcp/127.0.0.1/7777\"'
+    systemctl restart shmipc@worker
+}
+
+handlers_are_shut_in() {
+    handler_of_home
+    fails 1 shmipc call </dev/null
+    handler_of_the_network
+    fails 1 shmipc call </dev/null
+}
+
+open_handler_reads_home() {
+    drop_in worker open-handler.conf
+    handler_of_home
+    [ "$(shmipc call </dev/null)" = 'from home' ]
+}
+
+open_handler_reaches_the_network() {
+    handler_of_the_network
+    [ "$(shmipc call </dev/null)" = 'from the network' ]
+}
+
+# No queue is left to users without privileges.
+crowd_out() {
+    echo 0 >/proc/sys/fs/mqueue/queues_max
+}
+
+crowded_host_names_the_limit() {
+    configure_echo
+    crowd_out
+    systemctl restart shmipc@host shmipc@worker
+    fails 6 shmipc call -t 30 </dev/null 2>/tmp/err
+    grep -F fs.mqueue.queues_max /tmp/err
+    within 10 logged host MESSAGE_ID="$LIMIT_REACHED"
+}
+
+private_host_is_not_crowded_out() {
+    drop_in host private-ipc.conf
+    systemctl restart shmipc@host shmipc@worker
+    call_echoes private
+    [ "$(readlink "/proc/$(main_pid host)/ns/ipc")" != "$(readlink /proc/1/ns/ipc)" ]
+}
+
+private_host_has_raised_limits() {
+    [ "$(nsenter --ipc -t "$(main_pid host)" cat /proc/sys/fs/mqueue/msg_max)" = 1024 ]
+    [ "$(nsenter --ipc -t "$(main_pid host)" cat /proc/sys/fs/mqueue/queues_max)" = 4096 ]
+}
+
+stops() {
+    systemctl stop shmipc.target
+    systemctl restart systemd-sysctl
+}
+
+plain_worker_starts_as_its_peers_user() {
+    configure <<EOF
+plain: { role = "worker"; wire = "plain"; handler = { type = "exec"; command = [ "tr", "a-z", "A-Z" ]; }; };
+EOF
+    drop_in plain plain-wire.conf
+    systemctl start shmipc@plain
+    [ "$(ps -o user= -p "$(main_pid plain)")" = alice ]
+}
+
+plain_call() {
+    runuser -u alice -- timeout 30 \
+        python3 /boot-test/plain_peer.py host /mq_queue_host /mq_queue_worker /sm_services
+}
+
+plain_peer_is_answered_again_and_again() {
+    for word in one two three; do
+        [ "$(plain_call <<<"$word")" = "${word^^}" ]
+    done
+}
+
+plain_worker_stops() {
+    systemctl stop shmipc@plain
+    [ "$(property plain Result)" = success ]
+}
+
+check 'installs' install_shmipc
+check 'starts' starts
+check 'there is a file in /home, and somebody in the network' prepare_outside
+check 'handlers see neither' handlers_are_shut_in
+check 'open-handler.conf: a handler reads /home' open_handler_reads_home
+check 'open-handler.conf: a handler reaches the network' open_handler_reaches_the_network
+check 'a host that is crowded out names the limit' crowded_host_names_the_limit
+check 'private-ipc.conf: a host is out of reach of that' private_host_is_not_crowded_out
+check 'private-ipc.conf: limits are raised' private_host_has_raised_limits
+check 'stops' stops
+check 'plain-wire.conf: a worker runs as its peers do' plain_worker_starts_as_its_peers_user
+check 'plain-wire.conf: peers are answered again and again' plain_peer_is_answered_again_and_again
+check 'plain-wire.conf: the worker stops' plain_worker_stops
+check 'nothing of ours is left' nothing_is_left
+check 'sanitizers found nothing' sanitizers_found_nothing
+finish

@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Instances that are killed, hang, and are stopped at a bad moment.
+# shellcheck disable=SC2317 # check() calls them
+# shellcheck source=tests/boot/inside/tap.sh
+. "${0%/*}/tap.sh"
+# shellcheck source=tests/boot/inside/shmipc.sh
+. "${0%/*}/shmipc.sh"
+
+starts() {
+    configure_echo
+    systemctl start shmipc@host shmipc@worker shmipc@worker-2
+    call_echoes start
+}
+
+killed_worker_comes_back() {
+    local pid
+    pid=$(main_pid worker)
+    kill -KILL "$pid"
+    within 10 runs_anew worker "$pid"
+    within 10 logged host MESSAGE_ID="$WORKER_DIED"
+    systemctl stop shmipc@worker-2
+    call_echoes 'worker killed'
+}
+
+killed_host_comes_back_and_is_found() {
+    local pid
+    pid=$(main_pid host)
+    kill -KILL "$pid"
+    within 10 runs_anew host "$pid"
+    call_echoes 'host killed'
+}
+
+# systemd's own limit is five starts in ten seconds.
+worker_comes_back_however_often() {
+    local pid
+    for _ in 1 2 3 4 5 6; do
+        pid=$(main_pid worker)
+        kill -KILL "$pid"
+        within 10 runs_anew worker "$pid"
+    done
+    call_echoes 'killed six times'
+}
+
+stopping_one_leaves_the_others() {
+    systemctl start shmipc@worker-2
+    systemctl stop shmipc@worker
+    [ -d /run/shmipc ]
+    call_echoes 'one stopped'
+    systemctl start shmipc@worker
+}
+
+# A handler that says which unit it runs in, then waits to be let go.
+configure_waiting() {
+    rm -f /run/shmipc/at-work /run/shmipc/go
+    configure_command 'cat /proc/self/cgroup >/run/shmipc/at-work;'\
+' until [ -e /run/shmipc/go ]; do sleep 0.1; done; cat'
+    systemctl restart shmipc@worker shmipc@worker-2
+}
+
+# The instance whose handler is at work.
+at_work() {
+    sed -nE 's,.*/shmipc@([a-z0-9-]+)\.service.*,\1,p' /run/shmipc/at-work | grep .
+}
+
+# Waits for the background process $1, whose output /tmp/out is to be $2.
+answered() {
+    wait "$1"
+    [ "$(cat /tmp/out)" = "$2" ]
+    rm /run/shmipc/at-work /run/shmipc/go
+}
+
+request_of_a_killed_worker_is_handled_by_another() {
+    local call victim pid
+    configure_waiting
+    echo twice | shmipc call -t 60 >/tmp/out &
+    call=$!
+    within 10 at_work
+    victim=$(at_work)
+    rm /run/shmipc/at-work
+    pid=$(main_pid "$victim")
+    kill -KILL "$pid"
+    within 10 at_work
+    touch /run/shmipc/go
+    answered "$call" twice
+    within 10 logged host MESSAGE_ID="$EXCHANGE_REDELIVERED"
+    within 10 runs_anew "$victim" "$pid"
+}
+
+stopped_worker_finishes_what_it_has() {
+    local call stop victim
+    configure_waiting
+    echo finished | shmipc call -t 60 >/tmp/out &
+    call=$!
+    within 10 at_work
+    victim=$(at_work)
+    systemctl stop "shmipc@$victim" &
+    stop=$!
+    within 10 sh -c "systemctl is-active shmipc@$victim | grep deactivating"
+    touch /run/shmipc/go
+    answered "$call" finished
+    wait "$stop"
+    [ "$(property "$victim" Result)" = success ]
+    [ "$(property "$victim" NRestarts)" = 0 ]
+    systemctl start "shmipc@$victim"
+}
+
+watchdog_kills_a_hung_host() {
+    local pid
+    configure_echo
+    override host <<<'WatchdogSec=2s'
+    systemctl restart shmipc@host shmipc@worker shmipc@worker-2
+    call_echoes 'before the watchdog'
+    pid=$(main_pid host)
+    kill -STOP "$pid"
+    within 60 runs_anew host "$pid"
+    journalctl --sync
+    journalctl -q -b -u shmipc@host -o cat | grep -F 'Watchdog timeout'
+    call_echoes 'after the watchdog'
+}
+
+watchdog_leaves_a_handler_at_work() {
+    local pid
+    configure_command 'sleep 5; cat'
+    override worker <<<'WatchdogSec=1s'
+    systemctl stop shmipc@worker-2
+    systemctl restart shmipc@worker
+    pid=$(main_pid worker)
+    call_echoes 'longer than the watchdog'
+    [ "$(main_pid worker)" = "$pid" ]
+}
+
+target_stops_all() {
+    systemctl start shmipc@worker-2
+    systemctl stop shmipc.target
+    none_runs shmipc@host shmipc@worker shmipc@worker-2
+}
+
+check 'installs' install_shmipc
+check 'starts' starts
+check 'a killed worker comes back' killed_worker_comes_back
+check 'a worker comes back however often it dies' worker_comes_back_however_often
+check 'a killed host comes back and is found by its worker' killed_host_comes_back_and_is_found
+check 'stopping one instance leaves the others' stopping_one_leaves_the_others
+check 'a request of a killed worker is handled by another' request_of_a_killed_worker_is_handled_by_another
+check 'a stopped worker finishes what it has' stopped_worker_finishes_what_it_has
+check 'the watchdog kills a hung host' watchdog_kills_a_hung_host
+check 'the watchdog leaves a handler at work alone' watchdog_leaves_a_handler_at_work
+check 'stopping the target stops all' target_stops_all
+check 'nothing of ours is left' nothing_is_left
+check 'sanitizers found nothing' sanitizers_found_nothing
+finish

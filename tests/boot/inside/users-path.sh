@@ -1,0 +1,136 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# From a package that was unpacked to a stopped service: what somebody does on the first day.
+# shellcheck disable=SC2317 # check() calls them
+# shellcheck source=tests/boot/inside/tap.sh
+. "${0%/*}/tap.sh"
+# shellcheck source=tests/boot/inside/shmipc.sh
+. "${0%/*}/shmipc.sh"
+
+units_are_sound() {
+    systemd-analyze verify shmipc@host.service shmipc@host.socket shmipc.target >/tmp/said 2>&1
+    cat /tmp/said
+    [ ! -s /tmp/said ]
+    systemd-analyze security --threshold=10 shmipc@host.service
+}
+
+limits_are_raised() {
+    [ "$(cat /proc/sys/fs/mqueue/msg_max)" = 1024 ]
+    [ "$(cat /proc/sys/fs/mqueue/queues_max)" = 4096 ]
+}
+
+shipped_configuration_is_valid() {
+    [ -s /etc/shmipc.conf ]
+    shmipc check
+}
+
+host_and_worker_start() {
+    systemctl start shmipc@host shmipc@worker
+    all_run shmipc@host shmipc@worker
+}
+
+instances_run_as_their_user() {
+    [ "$(ps -o user= -p "$(main_pid host)" -p "$(main_pid worker)" | sort -u)" = shmipc ]
+}
+
+journal_tells_that_the_path_works() {
+    within 10 logged worker MESSAGE_ID="$HOST_ATTACHED"
+    within 10 logged host MESSAGE_ID="$HEALTH_CHANGED"
+}
+
+catalog_explains() {
+    journalctl -x -q -b -u shmipc@host MESSAGE_ID="$HEALTH_CHANGED" | grep -F 'sends a probe of its own'
+}
+
+large_file_comes_back() {
+    head -c 100M /dev/urandom >/tmp/f
+    cp /tmp/f /tmp/sent
+    shmipc call </tmp/sent | cmp - /tmp/f
+}
+
+file_and_output_can_be_named() {
+    shmipc call -o /tmp/out /tmp/f
+    cmp /tmp/out /tmp/f
+}
+
+group_member_may_call() {
+    [ "$(echo hello | runuser -u alice -- shmipc call)" = hello ]
+}
+
+stranger_is_told_so() {
+    fails 4 runuser -u bob -- shmipc call </dev/null
+    within 10 logged host MESSAGE_ID="$CLIENT_REFUSED"
+}
+
+status_tells_who_is_there() {
+    shmipc status | grep -w worker
+    shmipc status --json | python3 -m json.tool
+    property host StatusText | grep -F '1 worker'
+}
+
+edited_handler_is_used_after_restart() {
+    configure_command sha256sum
+    systemctl restart shmipc@worker
+    [ "$(shmipc call </etc/os-release)" = "$(sha256sum </etc/os-release)" ]
+}
+
+failure_reaches_caller_and_journal() {
+    configure_command 'echo no such luck >&2; exit 9'
+    systemctl restart shmipc@worker
+    fails 1 shmipc call </dev/null >/tmp/out 2>/tmp/err
+    [ ! -s /tmp/out ]
+    grep -F 'no such luck' /tmp/err
+    within 10 logged worker MESSAGE_ID="$EXCHANGE_FAILED" PAYLOAD_SIZE=0
+}
+
+messages_have_fields() {
+    local line
+    line=$(logged worker MESSAGE_ID="$EXCHANGE_FAILED" | tail -1)
+    echo "$line"
+    grep -F '"SHMIPC_INSTANCE":"worker"' <<<"$line"
+    grep -E '"SHMIPC_CLIENT":"[0-9]+"' <<<"$line"
+    grep -E '"SHMIPC_SEQUENCE":"[0-9]+-[0-9]+-[0-9]+"' <<<"$line"
+}
+
+payloads_are_never_logged() {
+    configure_command cat
+    systemctl restart shmipc@worker
+    [ "$(echo a-very-private-payload | shmipc call)" = a-very-private-payload ]
+    journalctl --sync
+    fails 1 sh -c 'journalctl -b -u "shmipc@*" -o export | grep -a a-very-private-payload'
+}
+
+call_without_host_says_so() {
+    fails 3 shmipc call -H nosuch </dev/null
+}
+
+stop_is_clean() {
+    systemctl stop shmipc@host shmipc@worker
+    [ "$(property host Result)" = success ]
+    [ "$(property worker Result)" = success ]
+    fails 3 shmipc call </dev/null
+}
+
+check 'installs as documented' install_shmipc
+check 'units verify, and are exposed by 1.0 at most' units_are_sound
+check 'limits of message queues are raised' limits_are_raised
+check 'shipped configuration is valid' shipped_configuration_is_valid
+check 'host and worker start' host_and_worker_start
+check 'they run as their user' instances_run_as_their_user
+check 'two starts and nothing else show the path at work in the journal' journal_tells_that_the_path_works
+check 'journalctl -x explains' catalog_explains
+check '100 MiB come back as they went' large_file_comes_back
+check 'file and output can be named' file_and_output_can_be_named
+check 'a member of the group may call' group_member_may_call
+check 'a stranger may not, and is told so' stranger_is_told_so
+check 'status tells who is there' status_tells_who_is_there
+check 'an edited handler is used after a restart' edited_handler_is_used_after_restart
+check 'a failure reaches caller and journal' failure_reaches_caller_and_journal
+check 'messages have their fields' messages_have_fields
+check 'payloads are never logged' payloads_are_never_logged
+check 'a call without its host says so' call_without_host_says_so
+check 'host and worker stop cleanly' stop_is_clean
+check 'nothing of ours is left' nothing_is_left
+check 'sanitizers found nothing' sanitizers_found_nothing
+finish
