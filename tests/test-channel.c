@@ -13,11 +13,13 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #define FOR_EVER UINT64_MAX
@@ -349,6 +351,23 @@ START_TEST(listen_where_somebody_listens_is_refused) {
 }
 END_TEST
 
+START_TEST(listen_where_a_busy_or_foreign_host_listens_is_refused) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int busy = listen_at(path), stream = socket(AF_UNIX, SOCK_STREAM, 0), fd;
+
+    ck_assert_int_eq(listen(busy, 0), 0);
+    connect_to(path);
+    ck_assert_int_eq(channel_connect(path, &fd), -EAGAIN);
+    ck_assert_int_eq(channel_listen(path, &fd), -EADDRINUSE);
+    ck_assert_int_eq(unlink(path), 0);
+    strcpy(address.sun_path, path);
+    ck_assert_int_eq(bind(stream, (struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(stream, 1), 0);
+    ck_assert_int_eq(channel_listen(path, &fd), -EADDRINUSE);
+    ck_assert(exists(path));
+}
+END_TEST
+
 START_TEST(listen_replaces_what_a_dead_host_has_left) {
     int fd = listen_at(path);
 
@@ -380,6 +399,21 @@ START_TEST(listen_at_a_path_that_is_none_is_refused) {
     ck_assert_int_eq(channel_connect(longest, &fd), -ENAMETOOLONG);
     ck_assert_int_eq(channel_listen("/nonexistent/folder/host.sock", &fd), -ENOENT);
     ck_assert_int_eq(fd, -7);
+}
+END_TEST
+
+START_TEST(listen_while_another_host_starts_is_refused) {
+    char lock[96];
+    int fd, held;
+
+    snprintf(lock, sizeof(lock), "%s.lock", path);
+    held = open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    ck_assert_int_eq(flock(held, LOCK_EX), 0);
+    ck_assert_int_eq(channel_listen(path, &fd), -EADDRINUSE);
+    ck_assert(!exists(path));
+    ck_assert(exists(lock));
+    fd_close(held);
+    listen_at(path);
 }
 END_TEST
 
@@ -549,15 +583,18 @@ START_TEST(peer_is_who_has_connected) {
     int listener = listen_at(path), client = connect_to(path);
     ChannelPeer peer = CHANNEL_PEER_NULL;
     gid_t groups[64];
-    int n_groups = getgroups((int)ELEMENTS(groups), groups);
+    int n_groups = getgroups((int)ELEMENTS(groups), groups), fd = accept_from(listener);
+    size_t before;
 
     fd_close(client);
-    ck_assert_int_eq(channel_peer(accept_from(listener), &peer), 0);
+    before = unit_n_fds();
+    ck_assert_int_eq(channel_peer(fd, &peer), 0);
     ck_assert_int_eq(peer.pid, getpid());
     ck_assert_uint_eq(peer.uid, geteuid());
     ck_assert_uint_eq(peer.gid, getegid());
     ck_assert_int_eq((int)peer.n_groups, n_groups);
     channel_peer_deinit(&peer);
+    ck_assert_uint_eq(unit_n_fds(), before);
     ck_assert_int_eq(peer.pidfd, -1);
     ck_assert_ptr_null(peer.groups);
     channel_peer_deinit(&peer);
@@ -717,9 +754,11 @@ static void add_listening(TCase *tests) {
     tcase_add_test(tests, listen_lets_everybody_in_whatever_the_umask);
     tcase_add_test(tests, listen_leaves_a_directory_that_is_there_alone);
     tcase_add_test(tests, listen_where_somebody_listens_is_refused);
+    tcase_add_test(tests, listen_where_a_busy_or_foreign_host_listens_is_refused);
     tcase_add_test(tests, listen_replaces_what_a_dead_host_has_left);
     tcase_add_test(tests, listen_spares_what_is_no_socket);
     tcase_add_test(tests, listen_at_a_path_that_is_none_is_refused);
+    tcase_add_test(tests, listen_while_another_host_starts_is_refused);
     tcase_add_test(tests, listen_is_not_hindered_by_the_lock_of_a_killed_host);
     tcase_add_test(tests, listen_of_many_at_once_succeeds_for_one);
     tcase_add_test(tests, unlink_removes_ones_own);

@@ -532,14 +532,25 @@ START_TEST(torn_mapping_is_made_anew_although_it_fits) {
 }
 END_TEST
 
-START_TEST(touch_of_what_is_not_watched_is_the_end) {
-    Segment writer = make_segment(PAGES(4)), reader = reader_of(&writer);
-    Segment other = make_segment(PAGES(1));
+/* Of two segments, watch the one that lies higher or lower and touch the other, whose memory is gone. */
+static void touch_unwatched(bool watch_higher) {
+    Segment segments[2] = {make_segment(PAGES(4)), make_segment(PAGES(4))};
+    size_t higher = segments[1].map > segments[0].map;
+    size_t watched = watch_higher ? higher : 1 - higher;
 
     ck_assert_int_eq(segment_guard_install(), 0);
-    segment_guard_begin(&other);
-    tear(&writer, 0);
-    ck_assert(all_are(reader.map, 0, 1));
+    segment_guard_begin(&segments[watched]);
+    tear(&segments[1 - watched], 0);
+    ck_assert(all_are(segments[1 - watched].map, 0, 1));
+}
+
+START_TEST(touch_below_what_is_watched_is_the_end) {
+    touch_unwatched(true);
+}
+END_TEST
+
+START_TEST(touch_above_what_is_watched_is_the_end) {
+    touch_unwatched(false);
 }
 END_TEST
 
@@ -563,11 +574,14 @@ START_TEST(sigbus_that_was_sent_is_the_end) {
 }
 END_TEST
 
+static pthread_barrier_t all_watch;
+
 static void *read_torn(void *data) {
     Segment *segment = data;
     bool zeros;
 
     segment_guard_begin(segment);
+    pthread_barrier_wait(&all_watch);
     zeros = all_are(segment->map, 0, segment->map_bytes);
     return segment_guard_end() && zeros ? segment : NULL;
 }
@@ -576,6 +590,7 @@ START_TEST(guard_watches_for_each_thread) {
     Segment segments[4];
     pthread_t threads[ELEMENTS(segments)];
 
+    ck_assert_int_eq(pthread_barrier_init(&all_watch, NULL, ELEMENTS(segments)), 0);
     ck_assert_int_eq(segment_guard_install(), 0);
     for (size_t i = 0; i < ELEMENTS(segments); i++) {
         segments[i] = make_segment(PAGES(16));
@@ -642,7 +657,8 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, guard_without_a_loss_says_so);
     tcase_add_test(tests, guard_saves_a_writer_too);
     tcase_add_test(tests, torn_mapping_is_made_anew_although_it_fits);
-    tcase_add_test_raise_signal(tests, touch_of_what_is_not_watched_is_the_end, SIGBUS);
+    tcase_add_test_raise_signal(tests, touch_below_what_is_watched_is_the_end, SIGBUS);
+    tcase_add_test_raise_signal(tests, touch_above_what_is_watched_is_the_end, SIGBUS);
     tcase_add_test_raise_signal(tests, touch_after_the_watch_is_the_end, SIGBUS);
     tcase_add_test_raise_signal(tests, sigbus_that_was_sent_is_the_end, SIGBUS);
     tcase_add_test(tests, guard_watches_for_each_thread);
