@@ -6,7 +6,7 @@
  * before the exchange is known to be DONE.
  */
 #include "app/command.h"
-#include "app/endpoint.h"
+#include "core/endpoint.h"
 #include "app/progress.h"
 
 #include "base/error.h"

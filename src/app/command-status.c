@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* shmipc status: what a running host has and does, asked of it */
 #include "app/command.h"
-#include "app/endpoint.h"
+#include "core/endpoint.h"
 #include "app/output.h"
 
 #include "base/cleanup.h"

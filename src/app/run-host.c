@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The host as a daemon: its state machine in the loop, its events in the log. */
 #include "app/command.h"
-#include "app/endpoint.h"
+#include "core/endpoint.h"
 #include "app/log.h"
 #include "app/loop.h"
 #include "app/message-ids.h"

@@ -12,7 +12,7 @@
  * A reload lets the service thread finish what it has and end, and starts another one with the new settings.
  */
 #include "app/command.h"
-#include "app/endpoint.h"
+#include "core/endpoint.h"
 #include "app/log.h"
 #include "app/loop.h"
 #include "app/run.h"

@@ -8,6 +8,7 @@
 
 struct Client {
     ClientState state;
+    void *owner; /* the caller's */
     Wait *wait;
     uint64_t timer_ns; /* when the timer is set to; may be too early, never too late */
 

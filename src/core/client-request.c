@@ -112,12 +112,21 @@ int client_take(Client *client, Request **ret_request) {
         request->reason = REASON_NONE;
         request->payload_bytes = request->deadline_ns = 0;
         request->tag = NULL;
+        request->priority = 0;
         request->popped = false;
         memset(request->user, 0, sizeof(request->user));
         *ret_request = request;
         return 0;
     }
     return CLIENT_NO_SLOT;
+}
+
+uint32_t client_n_taken(const Client *client) {
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < client->n_slots; i++)
+        n += client->requests[i].state != REQUEST_FREE && client->requests[i].state != REQUEST_ABANDONED;
+    return n;
 }
 
 void client_granted(Client *client, const PacketReserved *reserved) {
@@ -188,7 +197,7 @@ static int request_announce(Request *request) {
         .segment_bytes = request->segment.bytes,
     };
 
-    return queue_send(client->request_queue, &message, sizeof(message), 0);
+    return queue_send(client->request_queue, &message, sizeof(message), request->priority);
 }
 
 int request_send(Request *request) {

@@ -239,12 +239,28 @@ Reason client_refusal(const Client *client, const char **ret_text) {
     return client->refused;
 }
 
+void client_set_owner(Client *client, void *owner) {
+    client->owner = owner;
+}
+
+void *client_get_owner(const Client *client) {
+    return client->owner;
+}
+
 uint64_t client_id(const Client *client) {
     return client->id;
 }
 
 uint64_t client_max_payload(const Client *client) {
     return client->max_payload;
+}
+
+uint32_t client_n_slots(const Client *client) {
+    return client->n_slots;
+}
+
+void client_abandon(Client *client) {
+    wait_abandon(client->wait);
 }
 
 uint32_t client_n_workers(const Client *client) {

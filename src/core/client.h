@@ -51,6 +51,7 @@ typedef struct Request {
     uint8_t user[SLOT_USER_BYTES];
     uint64_t deadline_ns;   /* CLOCK_MONOTONIC; 0 for none */
     void *tag;              /* the caller's */
+    unsigned priority;      /* of its message: 0 to 31 */
 
     uint32_t generation;
     uint64_t sent_ns;
@@ -84,6 +85,9 @@ enum {
 int client_new(Client **ret, int fd, const char *name);
 Client *client_free(Client *client);
 
+/** client_abandon() - in a child after fork: from now on only client_free() may follow, and it takes nothing from the parent. */
+void client_abandon(Client *client);
+
 int client_get_fd(const Client *client);
 
 /** client_dispatch() - do what is to be done, without waiting. Return: 0 or negative errno. */
@@ -97,8 +101,16 @@ ClientState client_state(const Client *client);
 /** client_refusal() - why the host refused. @ret_text lives as long as the client. */
 Reason client_refusal(const Client *client, const char **ret_text);
 
+/** client_set_owner() / client_get_owner() - a pointer of the caller's. */
+void client_set_owner(Client *client, void *owner);
+void *client_get_owner(const Client *client);
+
 uint64_t client_id(const Client *client);
 uint64_t client_max_payload(const Client *client);
+uint32_t client_n_slots(const Client *client);
+
+/** client_n_taken() - requests that are the caller's: taken, in flight or ended. */
+uint32_t client_n_taken(const Client *client);
 
 /** client_n_workers() - workers attached to the host, as far as it has told: 0 or not 0 is current. */
 uint32_t client_n_workers(const Client *client);

@@ -13,6 +13,7 @@
 
 #include "os/segment.h"
 #include "wire/reason.h"
+#include "wire/slots.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,11 +43,13 @@ struct Exchange {
     uint64_t request_bytes;
     int request_fd;       /* borrowed; the payload starts at request_offset */
     uint64_t request_offset;
+    uint8_t user[SLOT_USER_BYTES]; /* of the caller's own, that came with the request */
 
     /* the response: `response->map`, of which the first response_bytes count */
     Segment *response;
     uint64_t response_bytes;
     uint64_t max_response; /* bytes */
+    uint8_t response_user[SLOT_USER_BYTES]; /* of the answerer's own, that goes with the response */
 
     /* a failure */
     Reason reason;        /* REASON_NONE: the response is an answer; otherwise it is a text that says why */

@@ -105,6 +105,7 @@ static void describe(Job *job) {
         .wire = job,
     };
     job->exchange.deadline_ns = job->exchange.client_deadline ? request->deadline_ns : timeout_at;
+    memcpy(job->exchange.user, request->user, sizeof(job->exchange.user));
     if (max_response && max_response < job->exchange.max_response)
         job->exchange.max_response = max_response;
 }
@@ -169,6 +170,7 @@ static void publish(Job *job, SlotState end) {
         .status = job->exchange.status,
     };
 
+    memcpy(answer.user, job->exchange.response_user, sizeof(answer.user));
     if (slots_end(job->client->states.map, job->exchange.slot, &job->claim, end, &answer))
         notify(job, &answer);
 }

@@ -352,6 +352,10 @@ void worker_stop(Worker *worker) {
     worker->state = WORKER_STOPPED;
 }
 
+void worker_abandon(Worker *worker) {
+    wait_abandon(worker->wait);
+}
+
 WorkerState worker_state(const Worker *worker) {
     return worker->state;
 }

@@ -37,6 +37,9 @@ typedef enum WorkerState {
 int worker_new(Worker **ret, const char *name, const char *path, const WorkerSettings *settings, Handler *handler);
 Worker *worker_free(Worker *worker);
 
+/** worker_abandon() - in a child after fork: from now on only worker_free() may follow, and it takes nothing from the parent. */
+void worker_abandon(Worker *worker);
+
 int worker_get_fd(const Worker *worker);
 
 /** worker_watch() - let worker_wait() end also when @fd (borrowed, one at a time) is readable. Return: 0 or negative errno. */

@@ -101,3 +101,24 @@ void page_deinit(Page *page) {
     fd_close(page->fd);
     *page = (Page)PAGE_NULL;
 }
+
+int canary_new(const volatile char **ret_canary) {
+    char *map = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (map == MAP_FAILED)
+        return error_errno();
+    if (madvise(map, PAGE_BYTES, MADV_WIPEONFORK) < 0) {
+        int r = error_errno();
+
+        munmap(map, PAGE_BYTES);
+        return r;
+    }
+    *map = 1;
+    *ret_canary = map;
+    return 0;
+}
+
+void canary_free(const volatile char *canary) {
+    if (canary)
+        munmap((void *)(uintptr_t)canary, PAGE_BYTES);
+}

@@ -36,3 +36,12 @@ int page_init_connect(Page *page, int fd, size_t bytes, bool writable);
 int page_reopen(const Page *page, bool writable, int *ret_fd);
 
 void page_deinit(Page *page);
+
+/**
+ * canary_new() - memory that tells a child after fork from its parent: it reads 1 here, and 0 there
+ * Return: 0 or negative errno.
+ */
+int canary_new(const volatile char **ret_canary);
+
+/** canary_free() - takes NULL. */
+void canary_free(const volatile char *canary);

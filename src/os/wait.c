@@ -83,6 +83,11 @@ Wait *wait_free(Wait *wait) {
     return NULL;
 }
 
+void wait_abandon(Wait *wait) {
+    wait->epoll_fd = fd_close(wait->epoll_fd);
+    wait->timer_fd = fd_close(wait->timer_fd);
+}
+
 int wait_get_fd(const Wait *wait) {
     return wait->epoll_fd;
 }
@@ -120,7 +125,7 @@ void wait_remove(WaitSource *source) {
      * passed around. So a source goes before its descriptor does: otherwise its events would come for ever,
      * to nobody.
      */
-    r = epoll_ctl(wait->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+    r = wait->epoll_fd < 0 ? 0 : epoll_ctl(wait->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
     assert(r == 0);
     (void)r;
     for (int i = wait->first; i < wait->n_ready; i++)

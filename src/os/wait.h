@@ -36,6 +36,14 @@ int wait_new(Wait **ret);
 /** wait_free() - every source must have been removed. Return: NULL. */
 Wait *wait_free(Wait *wait);
 
+/**
+ * wait_abandon() - in a child after fork: let go of what is shared with the parent
+ *
+ * The set is the parent's as well, and what is removed from it here would be missing there. From now on nothing is ready, and
+ * adding fails.
+ */
+void wait_abandon(Wait *wait);
+
 int wait_get_fd(const Wait *wait);
 
 /**

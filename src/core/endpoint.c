@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "app/endpoint.h"
+#include "core/endpoint.h"
 
 #include "base/error.h"
 

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Clients: the public face of core/client
+ *
+ * A connection that was lost stays until the last request on it is released, while a new one takes its place; `wait` holds whichever is current, so
+ * that its descriptor is the same all along. A shmipc_request is a Request of the core.
+ */
+#include "lib/lib.h"
+
+#include "base/error.h"
+#include "base/units.h"
+#include "os/channel.h"
+#include "os/page.h"
+#include "os/wait.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PRIORITY_MAX 31u
+
+/* One connection to the host. */
+typedef struct Link {
+    Client *client;
+    WaitSource source;
+    shmipc_client *owner;
+    struct Link *next; /* older ones, which still have requests */
+} Link;
+
+struct shmipc_client {
+    char path[CHANNEL_PATH_MAX];
+    int64_t patience_ns; /* of shmipc_connect() */
+    const volatile char *canary;
+    Wait *wait;
+    Link *links;         /* the current one first */
+    char text[256];
+};
+
+static Request *core_of(const shmipc_request *request) {
+    return (Request *)(uintptr_t)request;
+}
+
+static bool is_stranger(const shmipc_client *client) {
+    return *client->canary != 1;
+}
+
+static shmipc_client *owner_of(const shmipc_request *request) {
+    return client_get_owner(core_of(request)->client);
+}
+
+static int fail(shmipc_client *client, int r, const char *text) {
+    snprintf(client->text, sizeof(client->text), "%s", text && *text ? text : shmipc_strerror(r));
+    return r;
+}
+
+/* --- connections --- */
+
+static Link *link_free(Link *link) {
+    if (!link)
+        return NULL;
+    wait_remove(&link->source);
+    client_free(link->client);
+    free(link);
+    return NULL;
+}
+
+DEFINE_CLEANUP(Link, link_free)
+
+/* Let go of lost connections that nobody has a request on. */
+static void reap(shmipc_client *client) {
+    Link **at = &client->links;
+
+    while (*at) {
+        Link *link = *at;
+
+        if (client_state(link->client) != CLIENT_LOST || client_n_taken(link->client) > 0) {
+            at = &link->next;
+            continue;
+        }
+        *at = link->next;
+        link_free(link);
+    }
+}
+
+static int await_welcome(shmipc_client *client, Client *core, uint64_t until_ns) {
+    const char *text;
+    Reason reason;
+
+    while (client_state(core) == CLIENT_CONNECTING) {
+        int r = client_wait(core, until_ns);
+
+        if (r < 0)
+            return fail(client, r == -EBADMSG ? -EPROTO : r, NULL);
+        if (client_state(core) == CLIENT_CONNECTING && clock_now_ns() >= until_ns)
+            return fail(client, -ETIMEDOUT, "the host does not answer");
+    }
+    if (client_state(core) == CLIENT_READY)
+        return 0;
+    if (client_state(core) == CLIENT_LOST)
+        return fail(client, -ECONNRESET, NULL);
+    reason = client_refusal(core, &text);
+    return fail(client, lib_error_of(reason), text);
+}
+
+static int dial(shmipc_client *client, uint64_t until_ns) {
+    _cleanup_(link_freep) Link *link = calloc(1, sizeof(*link));
+    int fd, r;
+
+    if (!link)
+        return fail(client, -ENOMEM, NULL);
+    r = channel_connect(client->path, &fd);
+    if (r < 0)
+        return fail(client, r, NULL);
+    r = client_new(&link->client, fd, program_invocation_short_name);
+    if (r < 0)
+        return fail(client, r, NULL);
+    client_set_owner(link->client, client);
+    r = await_welcome(client, link->client, until_ns);
+    if (r < 0)
+        return r;
+    r = wait_add(client->wait, &link->source, client_get_fd(link->client), WAIT_READ, 0, link);
+    if (r < 0)
+        return fail(client, r, NULL);
+    link->next = client->links;
+    client->links = TAKE(link);
+    return 0;
+}
+
+/* The connection that new requests go to; made anew if the last was lost. */
+static int current(shmipc_client *client, Client **ret) {
+    int r;
+
+    reap(client);
+    if (!client->links || client_state(client->links->client) == CLIENT_LOST) {
+        r = dial(client, lib_until(client->patience_ns));
+        if (r < 0)
+            return r;
+    }
+    *ret = client->links->client;
+    return 0;
+}
+
+PUBLIC int shmipc_connect(shmipc_client **ret_client, const char *host, int64_t timeout_ns) {
+    shmipc_client *client = calloc(1, sizeof(*client));
+    int r;
+
+    if (!client)
+        return -ENOMEM;
+    client->patience_ns = timeout_ns;
+    r = lib_find_host(host, client->path);
+    if (r == 0)
+        r = canary_new(&client->canary);
+    if (r == 0)
+        r = wait_new(&client->wait);
+    if (r == 0)
+        r = dial(client, lib_until(timeout_ns));
+    if (r < 0) {
+        shmipc_close(client);
+        return r;
+    }
+    *ret_client = client;
+    return 0;
+}
+
+PUBLIC void shmipc_close(shmipc_client *client) {
+    if (!client)
+        return;
+    if (client->canary && is_stranger(client)) {
+        wait_abandon(client->wait);
+        for (Link *link = client->links; link; link = link->next)
+            client_abandon(link->client);
+    }
+    while (client->links) {
+        Link *link = client->links;
+
+        client->links = link->next;
+        link_free(link);
+    }
+    wait_free(client->wait);
+    canary_free(client->canary);
+    free(client);
+}
+
+PUBLIC const char *shmipc_error_text(const shmipc_client *client) {
+    return client->text;
+}
+
+PUBLIC uint64_t shmipc_max_payload(const shmipc_client *client) {
+    return client->links ? client_max_payload(client->links->client) : 0;
+}
+
+PUBLIC uint32_t shmipc_n_slots(const shmipc_client *client) {
+    return client->links ? client_n_slots(client->links->client) : 0;
+}
+
+PUBLIC int shmipc_get_fd(const shmipc_client *client) {
+    return is_stranger(client) ? -ECHILD : wait_get_fd(client->wait);
+}
+
+/* --- requests --- */
+
+static int reserve(shmipc_client *client, Request *request, uint64_t bytes) {
+    uint64_t until_ns = lib_until(client->patience_ns);
+
+    for (;;) {
+        int r = request_reserve(request, bytes, false);
+
+        if (r <= 0)
+            return r < 0 ? fail(client, r, NULL) : 0;
+        if (r == CLIENT_NOT_GRANTED)
+            return fail(client, lib_error_of(request->reason), request->text);
+        r = client_wait(request->client, until_ns);
+        if (r < 0)
+            return fail(client, r, NULL);
+        if (client_state(request->client) == CLIENT_LOST)
+            return fail(client, -ECONNRESET, NULL);
+        if (request->state == REQUEST_GROWING && clock_now_ns() >= until_ns)
+            return fail(client, -ETIMEDOUT, "the host does not answer");
+    }
+}
+
+PUBLIC int shmipc_take(shmipc_client *client, uint64_t bytes, shmipc_request **ret_request) {
+    Request *request;
+    Client *core;
+    int r;
+
+    if (is_stranger(client))
+        return -ECHILD;
+    r = current(client, &core);
+    if (r < 0)
+        return r;
+    r = client_take(core, &request);
+    if (r > 0)
+        return fail(client, r == CLIENT_NO_SLOT ? -EBUSY : -ECONNRESET, NULL);
+    r = reserve(client, request, bytes);
+    if (r < 0) {
+        request_release(request);
+        return r;
+    }
+    request->payload_bytes = bytes;
+    *ret_request = (shmipc_request *)request;
+    return 0;
+}
+
+PUBLIC void *shmipc_data(shmipc_request *request) {
+    Request *core = core_of(request);
+
+    return core->state == REQUEST_TAKEN ? core->segment.map : NULL;
+}
+
+PUBLIC int shmipc_resize(shmipc_request *request, uint64_t bytes) {
+    Request *core = core_of(request);
+    shmipc_client *client = owner_of(request);
+    int r;
+
+    if (is_stranger(client))
+        return -ECHILD;
+    if (core->state != REQUEST_TAKEN)
+        return fail(client, -EINVAL, "the request was sent already");
+    r = reserve(client, core, bytes);
+    if (r == 0)
+        core->payload_bytes = bytes;
+    return r;
+}
+
+PUBLIC void *shmipc_user(shmipc_request *request) {
+    return core_of(request)->user;
+}
+
+PUBLIC void shmipc_set_tag(shmipc_request *request, void *tag) {
+    core_of(request)->tag = tag;
+}
+
+PUBLIC void *shmipc_get_tag(const shmipc_request *request) {
+    return core_of(request)->tag;
+}
+
+PUBLIC int shmipc_send(shmipc_request *request, unsigned priority, int64_t timeout_ns) {
+    Request *core = core_of(request);
+    shmipc_client *client = owner_of(request);
+    uint64_t until_ns;
+    int r;
+
+    if (is_stranger(client))
+        return -ECHILD;
+    if (core->state != REQUEST_TAKEN)
+        return fail(client, -EINVAL, "the request was sent already");
+    if (priority > PRIORITY_MAX)
+        return fail(client, -EINVAL, "priorities are 0 to 31");
+    if (client_state(core->client) == CLIENT_LOST)
+        return fail(client, -ECONNRESET, NULL);
+    until_ns = lib_until(timeout_ns);
+    core->priority = priority;
+    core->deadline_ns = until_ns == UINT64_MAX ? 0 : until_ns ? until_ns : clock_now_ns();
+    r = request_send(core);
+    return r < 0 ? fail(client, r, NULL) : 0;
+}
+
+PUBLIC int shmipc_cancel(shmipc_request *request) {
+    shmipc_client *client = owner_of(request);
+    int r;
+
+    if (is_stranger(client))
+        return -ECHILD;
+    r = request_cancel(core_of(request));
+    return r < 0 ? fail(client, r, NULL) : 0;
+}
+
+/* Whatever has ended, on any connection. */
+static Request *pop(shmipc_client *client) {
+    Request *request;
+
+    for (Link *link = client->links; link; link = link->next)
+        if (client_pop(link->client, &request))
+            return request;
+    return NULL;
+}
+
+static int turn(shmipc_client *client, uint64_t until_ns) {
+    WaitSource *source;
+    uint32_t events;
+    int r;
+
+    /* One connection, as nearly always: no need to ask twice. */
+    if (client->links && !client->links->next)
+        return client_wait(client->links->client, until_ns);
+    r = wait_poll(client->wait, until_ns);
+    while (r == 0 && (source = wait_next(client->wait, &events)))
+        r = client_dispatch(((Link *)source->owner)->client);
+    return r;
+}
+
+PUBLIC int shmipc_wait(shmipc_client *client, int64_t timeout_ns, shmipc_request **ret_request) {
+    uint64_t until_ns;
+    bool turned = false;
+
+    if (is_stranger(client))
+        return -ECHILD;
+    until_ns = lib_until(timeout_ns);
+    for (;;) {
+        Request *request = pop(client);
+        int r;
+
+        if (request) {
+            *ret_request = (shmipc_request *)request;
+            return 0;
+        }
+        if (turned && until_ns != UINT64_MAX && (until_ns == 0 || clock_now_ns() >= until_ns))
+            return fail(client, -ETIMEDOUT, NULL);
+        if (client->links && !client->links->next && client_state(client->links->client) == CLIENT_LOST)
+            return fail(client, -ECONNRESET, "the host went away, and no request is left");
+        r = turn(client, until_ns);
+        if (r < 0)
+            return fail(client, r, NULL);
+        turned = true;
+    }
+}
+
+PUBLIC int shmipc_result(const shmipc_request *request) {
+    const Request *core = core_of(request);
+
+    return core->state == REQUEST_ENDED ? lib_result(core->end, core->reason) : -EINPROGRESS;
+}
+
+PUBLIC const void *shmipc_reply(const shmipc_request *request, uint64_t *ret_bytes) {
+    const Request *core = core_of(request);
+    bool there = core->state == REQUEST_ENDED && core->end == SLOT_DONE && core->response_bytes > 0;
+
+    *ret_bytes = there ? core->response_bytes : 0;
+    return there ? core->response.map : NULL;
+}
+
+PUBLIC const void *shmipc_reply_user(const shmipc_request *request) {
+    return core_of(request)->response_user;
+}
+
+PUBLIC int shmipc_status(const shmipc_request *request) {
+    const Request *core = core_of(request);
+
+    return core->state == REQUEST_ENDED && core->end == SLOT_FAILED ? core->status : 0;
+}
+
+PUBLIC size_t shmipc_text(const shmipc_request *request, char *buffer, size_t bytes) {
+    const Request *core = core_of(request);
+    bool there = core->state == REQUEST_ENDED && core->end == SLOT_FAILED && core->response_bytes > 0;
+    size_t all = there ? core->response_bytes : 0;
+    size_t part = all < bytes ? all : bytes - 1;
+
+    if (bytes == 0)
+        return all;
+    if (part > 0)
+        memcpy(buffer, core->response.map, part);
+    buffer[part] = 0;
+    return all;
+}
+
+PUBLIC void shmipc_release(shmipc_request *request) {
+    if (!request || is_stranger(owner_of(request)))
+        return;
+    request_release(core_of(request));
+}
+
+/* --- the simple case --- */
+
+/* Send and wait for this one request; others that end meanwhile are handed out by shmipc_wait() later. */
+static int see_through(shmipc_client *client, Request *request, int64_t timeout_ns, shmipc_request **ret_reply) {
+    int r = shmipc_send((shmipc_request *)request, 0, timeout_ns);
+
+    while (r == 0 && request->state != REQUEST_ENDED)
+        r = client_wait(request->client, UINT64_MAX); /* the deadline ends it */
+    if (r < 0) {
+        request_release(request);
+        return fail(client, r, NULL);
+    }
+    request->popped = true;
+    *ret_reply = (shmipc_request *)request;
+    r = lib_result(request->end, request->reason);
+    return r < 0 ? fail(client, r, NULL) : 0;
+}
+
+PUBLIC int shmipc_call(shmipc_client *client, const void *data, uint64_t bytes, shmipc_request **ret_reply, int64_t timeout_ns) {
+    shmipc_request *request;
+    int r;
+
+    *ret_reply = NULL;
+    r = shmipc_take(client, bytes, &request);
+    if (r < 0)
+        return r;
+    if (bytes > 0)
+        memcpy(shmipc_data(request), data, bytes);
+    return see_through(client, core_of(request), timeout_ns, ret_reply);
+}
+
+PUBLIC int shmipc_call_fd(shmipc_client *client, int input_fd, int output_fd, shmipc_request **ret_reply, int64_t timeout_ns) {
+    shmipc_request *request;
+    int r;
+
+    *ret_reply = NULL;
+    r = shmipc_take(client, 0, &request);
+    if (r < 0)
+        return r;
+    r = lib_read_request(request, input_fd);
+    if (r < 0) {
+        request_release(core_of(request));
+        return fail(client, r, client->text);
+    }
+    r = see_through(client, core_of(request), timeout_ns, ret_reply);
+    if (r == 0)
+        r = lib_write_reply(*ret_reply, output_fd);
+    return r < 0 ? fail(client, r, NULL) : 0;
+}
