@@ -84,12 +84,20 @@ static bool rig_cancelled(Exchange *exchange) {
     return of->then == THEN_CANCEL;
 }
 
+static int window_new(void) {
+    const char *name = unit_name();
+    int fd;
+
+    /* Of a test that was killed, whose process id comes again. */
+    ck_assert_int_eq(object_unlink(name), 0);
+    ck_assert_int_eq(object_create(name, OFFSET + WINDOW_BYTES, &fd), 0);
+    return fd;
+}
+
 static void rig_init(Rig *of) {
-    int request_fd, response_fd;
+    int request_fd = window_new(), response_fd = window_new();
 
     *of = (Rig){0};
-    ck_assert_int_eq(object_create(unit_name(), OFFSET + WINDOW_BYTES, &request_fd), 0);
-    ck_assert_int_eq(object_create(unit_name(), OFFSET + WINDOW_BYTES, &response_fd), 0);
     segment_init(&of->response, response_fd, true, OFFSET, WINDOW_BYTES);
     of->settings =
         (HandlerSettings){.type = HANDLER_EXEC, .environment = (char **)environment, .max_stderr = 4096};
@@ -697,12 +705,13 @@ static void *thread_main(void *data) {
 
 START_TEST(handlers_of_several_threads_do_not_kill_each_others_processes) {
     static Rig rigs[4];
+    const char **command = ASK_AN_ORPHAN;
     pthread_t threads[ELEMENTS(rigs)];
     void *failed;
 
     for (size_t i = 0; i < ELEMENTS(rigs); i++) {
         rig_init(&rigs[i]);
-        make(&rigs[i], ASK_AN_ORPHAN);
+        make(&rigs[i], command);
         ck_assert_int_eq(pthread_create(&threads[i], NULL, thread_main, &rigs[i]), 0);
     }
     for (size_t i = 0; i < ELEMENTS(rigs); i++) {
