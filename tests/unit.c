@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static bool is_root;
@@ -15,8 +16,12 @@ static bool is_root;
 const char *unit_name(void) {
     static char name[64];
     static int n;
+    struct timespec now;
 
-    snprintf(name, sizeof(name), "/shmipc-test.%d.%d", (int)getpid(), n++);
+    /* A process number comes again; a time with it does not. */
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(name, sizeof(name), "/shmipc-test.%d.%lld.%d", (int)getpid(),
+             now.tv_sec * 1000000000LL + now.tv_nsec, n++);
     return name;
 }
 

@@ -13,7 +13,7 @@
 /* Defined by each test program. */
 Suite *unit_suite(void);
 
-/* A name for an object of this test process: "/shmipc-test.PID.n". Return: static buffer. */
+/* A name that no object had before: "/shmipc-test.PID.TIME.n". Return: static buffer. */
 const char *unit_name(void);
 
 /* Uids that nothing else of the tests uses, so that what is charged to them is charged to one test. */
