@@ -67,11 +67,10 @@ outside() {
     done
     shift $((OPTIND - 1))
     [ $# = 2 ] || usage
+    probe
     script=$(realpath "$1")
     mkdir -p "$2"
     result=$(realpath "$2")
-    probe
-
     rm -rf "$result/journal" "$result/output" "$result/setup" "$result/status"
     export BOOT_SCRIPT="$script" BOOT_RESULT="$result" BOOT_PREPARE="$prepare"
     unshare --mount "$0" --between || :

@@ -11,6 +11,9 @@
 starts() {
     configure_echo
     systemctl start shmipc@host shmipc@worker shmipc@worker-2
+    # Ready is a worker also without its host.
+    within 10 logged worker MESSAGE_ID="$HOST_ATTACHED"
+    within 10 logged worker-2 MESSAGE_ID="$HOST_ATTACHED"
     call_echoes start
 }
 
@@ -106,6 +109,22 @@ stopped_worker_finishes_what_it_has() {
     systemctl start "shmipc@$victim"
 }
 
+stopped_worker_may_take_longer() {
+    local call
+    override worker <<<'TimeoutStopSec=1s'
+    configure_command 'touch /run/shmipc/at-work; sleep 4; cat'
+    systemctl stop shmipc@worker-2
+    systemctl restart shmipc@worker
+    echo extended | shmipc call -t 60 >/tmp/out &
+    call=$!
+    within 10 test -e /run/shmipc/at-work
+    systemctl stop shmipc@worker
+    wait "$call"
+    [ "$(cat /tmp/out)" = extended ]
+    [ "$(property worker Result)" = success ]
+    rm /run/shmipc/at-work
+}
+
 watchdog_kills_a_hung_host() {
     local pid
     configure_echo
@@ -145,6 +164,7 @@ check 'a killed host comes back and is found by its worker' killed_host_comes_ba
 check 'stopping one instance leaves the others' stopping_one_leaves_the_others
 check 'a request of a killed worker is handled by another' request_of_a_killed_worker_is_handled_by_another
 check 'a stopped worker finishes what it has' stopped_worker_finishes_what_it_has
+check "a stopped worker may take longer than its unit's timeout" stopped_worker_may_take_longer
 check 'the watchdog kills a hung host' watchdog_kills_a_hung_host
 check 'the watchdog leaves a handler at work alone' watchdog_leaves_a_handler_at_work
 check 'stopping the target stops all' target_stops_all

@@ -84,9 +84,11 @@ call_echoes() {
     [ "$(echo "$1 went in" | shmipc call -t 30)" = "$1 went in" ]
 }
 
-# Whether instance $1 runs, and not as process $2 any more.
+# Whether instance $1 runs as another process than $2. (Between the two it has none, which is process 0.)
 runs_anew() {
-    systemctl is-active "shmipc@$1" && [ "$(main_pid "$1")" != "$2" ]
+    local pid
+    pid=$(main_pid "$1")
+    [ "$pid" != "$2" ] && [ "$pid" != 0 ] && systemctl is-active "shmipc@$1"
 }
 
 # Whether each of the units runs. (systemctl is-active is content with one of them.)
