@@ -215,7 +215,6 @@ void state_answer_copy(const void *state, uint32_t slot, AnswerRecord *ret_recor
 
     ret_record->payload_bytes = GET(shared->payload_bytes);
     ret_record->segment_bytes = GET(shared->segment_bytes);
-    ret_record->claimed_ns = GET(shared->claimed_ns);
     ret_record->reason = GET(shared->reason);
     ret_record->status = GET(shared->status);
     user_read(shared->user, ret_record->user);
@@ -283,12 +282,13 @@ bool slots_end(void *state, uint32_t slot, const SlotClaim *claim, SlotState end
     StateSlot *shared = state_at(state, slot);
     SlotWord word = word_unpack(claim->raw);
 
-    if (state_load(state, slot, NULL).owner != word.owner)
-        return false;
+    if (atomic_load(&shared->word) != claim->raw)
+        return false; /* ended or settled: the record is another's by now */
     SET(shared->payload_bytes, answer->payload_bytes);
     SET(shared->segment_bytes, answer->segment_bytes);
     SET(shared->reason, answer->reason);
     SET(shared->status, answer->status);
+    SET(shared->claimed_ns, 0);
     user_write(shared->user, answer->user);
     word.state = end;
     if (!word_swap(shared, claim->raw, word))
@@ -348,7 +348,9 @@ SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t 
         SET(shared->reason, REASON_WORKER_LOST);
         SET(shared->status, 0);
     }
-    word_swap(shared, raw, (SlotWord){.generation = word.generation, .state = end, .attempts = word.attempts});
+    SET(shared->claimed_ns, 0);
+    if (!word_swap(shared, raw, (SlotWord){.generation = word.generation, .state = end, .attempts = word.attempts}))
+        return SLOT_DONE;
     if (end != SLOT_WAITING)
         count(state, end, 0, 0);
     return end;

@@ -57,7 +57,6 @@ typedef struct SubmitRecord {
 typedef struct AnswerRecord {
     uint64_t payload_bytes;
     uint64_t segment_bytes;
-    uint64_t claimed_ns;
     uint32_t reason; /* enum Reason */
     int32_t status;
     uint8_t user[SLOT_USER_BYTES];
@@ -120,7 +119,7 @@ void state_answer_copy(const void *state, uint32_t slot, AnswerRecord *ret_recor
 /** state_counts() - what has ended so far. */
 void state_counts(const void *state, SlotCounts *ret_counts);
 
-/** state_claimed_ns() - when the present claim was made. 0 in the moment between claim and note. */
+/** state_claimed_ns() - when the present claim was made. 0 while there is none, and in the moment between claim and note. */
 uint64_t state_claimed_ns(const void *state, uint32_t slot);
 
 /* --- workers and host --- */
