@@ -23,6 +23,8 @@ def count(entry):
             passed += 1
         elif re.match(r"not ok\b", line):
             failed += 1
+    if entry["result"] == "OK" and not passed + failed + skipped:
+        passed = 1  # a program that speaks no TAP
     if entry["result"] not in ("OK", "SKIP", "EXPECTEDFAIL") and failed == 0:
         failed = 1
         print(f"failed: {entry['name']}: {entry['result']}")
