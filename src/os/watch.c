@@ -78,3 +78,9 @@ int object_claim(int fd) {
         return 0;
     return errno == EAGAIN || errno == EACCES ? -EAGAIN : error_errno();
 }
+
+bool object_is_claimed(int fd) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}

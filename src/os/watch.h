@@ -43,3 +43,6 @@ bool object_has_name(int fd);
  * Return: 0; -EAGAIN if somebody else has; or negative errno.
  */
 int object_claim(int fd);
+
+/** object_is_claimed() - whether somebody else has claimed it. */
+bool object_is_claimed(int fd);
