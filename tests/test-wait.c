@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #define KIND 7u
 #define FOR_EVER UINT64_MAX
@@ -427,6 +428,41 @@ START_TEST(wait_for_fd_tells_what_is_there) {
 }
 END_TEST
 
+static int abandon_and_remove(Wait *wait, Pair *pair) {
+    WaitSource source = WAIT_SOURCE_NULL;
+
+    wait_abandon(wait);
+    if (next(wait) || wait_timer_expired(wait))
+        return 1;
+    if (wait_add(wait, &source, pair->writer, WAIT_WRITE, KIND, NULL) != -EBADF)
+        return 2;
+    pair_deinit(pair);
+    return next(wait) ? 3 : 0;
+}
+
+START_TEST(child_that_abandons_a_wait_takes_nothing_from_its_parent) {
+    _cleanup_(wait_freep) Wait *wait = make();
+    Pair pair;
+    int status;
+    pid_t pid;
+
+    pair_init(&pair, wait);
+    ring(&pair);
+    ck_assert_int_eq(wait_set_timer(wait, 1), 0);
+    ck_assert_int_eq(wait_poll(wait, FOR_EVER), 0);
+    pid = fork();
+    if (pid == 0)
+        _exit(abandon_and_remove(wait, &pair));
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+    ck_assert_int_eq(wait_poll(wait, 0), 0);
+    ck_assert_ptr_eq(next(wait), &pair.source);
+    ck_assert(wait_timer_expired(wait));
+    pair_deinit(&pair);
+}
+END_TEST
+
 static void add_time(Suite *suite) {
     TCase *tests = tcase_create("time");
 
@@ -439,6 +475,7 @@ static void add_time(Suite *suite) {
     tcase_add_test(tests, signal_ends_a_wait_without_an_error);
     tcase_add_test(tests, clocks_never_go_back);
     tcase_add_test(tests, a_wait_nests_in_another);
+    tcase_add_test(tests, child_that_abandons_a_wait_takes_nothing_from_its_parent);
     tcase_add_test(tests, wait_for_fd_tells_what_is_there);
     suite_add_tcase(suite, tests);
 }

@@ -86,6 +86,8 @@ Wait *wait_free(Wait *wait) {
 void wait_abandon(Wait *wait) {
     wait->epoll_fd = fd_close(wait->epoll_fd);
     wait->timer_fd = fd_close(wait->timer_fd);
+    wait->first = wait->n_ready = 0;
+    wait->timer_ready = false;
 }
 
 int wait_get_fd(const Wait *wait) {

@@ -39,8 +39,8 @@ Wait *wait_free(Wait *wait);
 /**
  * wait_abandon() - in a child after fork: let go of what is shared with the parent
  *
- * The set is the parent's as well, and what is removed from it here would be missing there. From now on nothing is ready, and
- * adding fails.
+ * The set is the parent's as well, and what is removed from it here would be missing there. From now on
+ * nothing is ready, and adding fails.
  */
 void wait_abandon(Wait *wait);
 
