@@ -38,24 +38,27 @@ static uint64_t segment_bytes_for(const Exchange *exchange, uint64_t bytes) {
     return generous < limit ? generous : limit;
 }
 
+static int grow_to(Exchange *exchange, uint64_t segment_bytes) {
+    int r = exchange->grow(exchange, segment_bytes);
+
+    if (r == 0)
+        r = segment_resize(exchange->response, segment_bytes);
+    return r == -ENOSPC ? REASON_MEMORY_FULL : r;
+}
+
 int exchange_reserve(Exchange *exchange, uint64_t bytes) {
     Segment *response = exchange->response;
-    uint64_t wanted;
+    uint64_t wanted, least = round_to_pages(bytes);
     int r;
 
     if (bytes > exchange->max_response || bytes > response->capacity)
         return REASON_RESPONSE_TOO_LARGE;
     if (bytes > response->bytes) {
         wanted = segment_bytes_for(exchange, bytes);
-        r = exchange->grow(exchange, wanted);
-        if (r != 0 && wanted > round_to_pages(bytes))
-            r = exchange->grow(exchange, wanted = round_to_pages(bytes));
+        r = grow_to(exchange, wanted);
+        if (r > 0 && wanted > least)
+            r = grow_to(exchange, least);
         if (r != 0)
-            return r;
-        r = segment_resize(response, wanted);
-        if (r == -ENOSPC)
-            return REASON_MEMORY_FULL;
-        if (r < 0)
             return r;
     }
     return segment_remap(response);
