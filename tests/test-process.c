@@ -217,6 +217,15 @@ START_TEST(child_has_no_descriptor_but_three) {
 }
 END_TEST
 
+START_TEST(keeper_holds_none_of_them) {
+    spawn(SHELL("exec > /dev/null; sleep 1000; :"));
+    let_go_of_output();
+    ck_assert_str_eq(next_line(), "");
+    ck_assert(!process_has_exited(process.pidfd));
+    ck_assert_int_eq(end(), -SIGKILL);
+}
+END_TEST
+
 START_TEST(descriptors_may_lie_in_each_others_way) {
     int status, saved = fcntl(2, F_DUPFD_CLOEXEC, 100);
 
@@ -421,24 +430,34 @@ END_TEST
 
 #define BUSY SHELL("sleep 1000 & (setsid sleep 1000 &); echo up; exec sleep 1000")
 
-START_TEST(nothing_is_left_of_a_killed_worker) {
+/* A process like this one, in a process group of its own, with a child. */
+static pid_t worker_new(void) {
     pid_t worker = fork();
-    int status;
 
     ck_assert_int_ge(worker, 0);
     if (worker == 0) {
-        int r = spawn_with(BUSY, NULL);
+        int r = setpgid(0, 0) < 0 ? -errno : spawn_with(BUSY, NULL);
 
         let_go_of_output();
         if (r < 0)
-            _exit(1);
+            _exit(EXIT_FAILURE);
         for (;;)
             pause();
     }
     ck_assert_str_eq(next_line(), "up");
-    ck_assert_int_eq(kill(worker, SIGKILL), 0);
-    ck_assert_int_eq(waitpid(worker, &status, 0), worker);
     let_go_of_output();
+    return worker;
+}
+
+START_TEST(nothing_is_left_of_a_killed_worker) {
+    ck_assert_int_eq(kill(worker_new(), SIGKILL), 0);
+    ck_assert_str_eq(next_line(), "");
+}
+END_TEST
+
+/* As a shell does with a job of its own. */
+START_TEST(nothing_is_left_of_a_worker_killed_with_its_process_group) {
+    ck_assert_int_eq(kill(-worker_new(), SIGKILL), 0);
     ck_assert_str_eq(next_line(), "");
 }
 END_TEST
@@ -548,6 +567,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, spawn_of_what_is_no_program_says_enoexec);
     tcase_add_test(tests, spawn_without_the_interpreter_says_elibacc);
     tcase_add_test(tests, child_has_no_descriptor_but_three);
+    tcase_add_test(tests, keeper_holds_none_of_them);
     tcase_add_test(tests, descriptors_may_lie_in_each_others_way);
     tcase_add_test(tests, child_neither_blocks_nor_ignores_a_signal);
     tcase_add_test(tests, spawn_leaves_the_signals_of_this_thread_alone);
@@ -568,6 +588,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, orphans_live_while_the_child_does);
     tcase_add_test(tests, end_of_one_leaves_the_descendants_of_another_alone);
     tcase_add_test(tests, nothing_is_left_of_a_killed_worker);
+    tcase_add_test(tests, nothing_is_left_of_a_worker_killed_with_its_process_group);
     tcase_add_test(tests, child_does_not_outlive_the_thread_that_started_it);
     tcase_add_test(tests, child_that_kills_its_keeper_dies_with_its_group);
     tcase_add_test(tests, child_that_stops_its_keeper_is_ended);

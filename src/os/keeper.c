@@ -109,7 +109,10 @@ static void command_watch(pid_t command) {
     } while (sigwaitinfo(&signals, NULL) != SIGTERM);
 }
 
-/* Kill the command with its process group, whose id is its own until it is reaped. Return: status. */
+/*
+ * Kill the command with its process group, whose id is its own until it is reaped: all in one step, which
+ * nobody in it can outrun by forking. Return: its status.
+ */
 static int command_end(pid_t command) {
     siginfo_t ended = {0};
     bool may_kill;
