@@ -44,8 +44,8 @@ static const char help[] =
     "  -h, --help              this text\n"
     "\n"
     "Exit status: 0 done, 1 the handler failed (its exit status and the end of its\n"
-    "standard error are shown), 2 usage, 3 no such host or not running, 4 not allowed,\n"
-    "5 timed out, 6 payload too large or no memory, 7 the worker was lost.\n";
+    "standard error are shown), 2 usage, 3 no such host or not running, 4 not\n"
+    "allowed, 5 timed out, 6 payload too large or no memory, 7 the worker was lost.\n";
 
 typedef struct Call {
     const char *host;

@@ -15,8 +15,8 @@ static const char help[] =
     "Usage: shmipc run NAME [-c FILE]\n"
     "\n"
     "Run the instance NAME as the host or worker that its group in the configuration\n"
-    "says. `NAME-2`, `NAME-3` … are more copies of a worker NAME. In a terminal, Ctrl-C\n"
-    "stops it; under systemd it is started as shmipc@NAME.\n"
+    "says. `NAME-2`, `NAME-3` … are more copies of a worker NAME. In a terminal,\n"
+    "Ctrl-C stops it; under systemd it is started as shmipc@NAME.\n"
     "\n"
     "  -c, --config FILE   instead of " SHMIPC_CONFIG_FILE "\n"
     "  -h, --help          this text\n"
@@ -79,6 +79,16 @@ bool run_reload(Run *run, Config **ret_old) {
     log_set_level(instance.log_level);
     log_line(LOG_INFO, MESSAGE_ID_CONFIG_RELOADED, "reloaded %s", config_path(config));
     return true;
+}
+
+void run_revert(Run *run, Config **old) {
+    Config *refused = run->config;
+
+    run->config = *old;
+    *old = refused;
+    (void)config_instance(run->config, run->name, &run->instance); /* it was there */
+    log_set_level(run->instance.log_level);
+    log_line(LOG_ERR, MESSAGE_ID_CONFIG_INVALID, "the reload is taken back: everything is as it was before");
 }
 
 static int run(Run *run) {
