@@ -36,7 +36,7 @@ stop() {
     pids=
 }
 reachable() {
-    until [ -S "$SHMIPC_SOCKET" ]; do sleep 0.05; done
+    until "$shmipc" status >/dev/null 2>&1; do sleep 0.05; done
 }
 
 say '1. A host and a worker that echoes, on the built-in configuration (or /etc/shmipc.conf, if there is one).'

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define PRIORITY_MAX 31u
+#define FRESH_NS     (10 * NS_PER_MS) /* for so long the connection is taken to be there without a look */
 
 /* One connection to the host. */
 typedef struct Link {
@@ -33,6 +34,7 @@ struct shmipc_client {
     const volatile char *canary;
     Wait *wait;
     Link *links;         /* the current one first */
+    uint64_t looked_ns;  /* when the current one was last seen to be there */
     char text[256];
 };
 
@@ -126,10 +128,22 @@ static int dial(shmipc_client *client, uint64_t until_ns) {
     return 0;
 }
 
+/* A host that went away while nobody looked should not cost the next request. */
+static int look(shmipc_client *client) {
+    uint64_t now_ns = clock_now_ns();
+
+    if (!client->links || now_ns - client->looked_ns < FRESH_NS)
+        return 0;
+    client->looked_ns = now_ns;
+    return client_dispatch(client->links->client);
+}
+
 /* The connection that new requests go to; made anew if the last was lost. */
 static int current(shmipc_client *client, Client **ret) {
-    int r;
+    int r = look(client);
 
+    if (r < 0)
+        return fail(client, r, NULL);
     reap(client);
     if (!client->links || client_state(client->links->client) == CLIENT_LOST) {
         r = dial(client, lib_until(client->patience_ns));

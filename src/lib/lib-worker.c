@@ -251,12 +251,14 @@ PUBLIC void *shmipc_job_reply_user(shmipc_job *job) {
 }
 
 PUBLIC int shmipc_job_reply(shmipc_job *job, uint64_t bytes) {
-    if (is_stranger(job->worker))
+    shmipc_worker *worker = job->worker; /* the job goes */
+
+    if (is_stranger(worker))
         return -ECHILD;
     if (bytes > job->exchange->response->bytes) {
         exchange_fail(job->exchange, REASON_HANDLER_FAILED, 0, "the worker program replied with more than it had reserved");
         (void)job_end(job);
-        return fail(job->worker, -EINVAL, "replied with more bytes than were reserved");
+        return fail(worker, -EINVAL, "replied with more bytes than were reserved");
     }
     job->exchange->response_bytes = bytes;
     return job_end(job);
