@@ -17,9 +17,10 @@
     CONFIG_RELOADED=b1da6ad72128404e9a42fcf3159419e3
 }
 
-# What docs/systemd.md says, on a system that runs, with an administrator's group of users.
+# What docs/systemd.md says, on a system that runs; and a user who may call, and one who may not.
 install_shmipc() {
     cp -a /boot-test/stage/. /
+    ldconfig
     systemd-sysusers
     systemd-tmpfiles --create
     journalctl --update-catalog
