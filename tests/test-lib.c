@@ -493,7 +493,7 @@ START_TEST(worker_comes_back_after_a_host_restart) {
     client = client_of_host();
     ck_assert_int_eq(shmipc_call(client, "x", 1, &reply, PATIENT), 0);
     shmipc_release(reply);
-    end_host(SIGTERM);
+    end_host(SIGTERM); /* its end of the socket is closed by then */
     start_host();
     ck_assert_int_eq(shmipc_call(client, "y", 1, &reply, PATIENT), 0);
     served_end(&served);

@@ -18,7 +18,6 @@
 #include <string.h>
 
 #define PRIORITY_MAX 31u
-#define FRESH_NS     (10 * NS_PER_MS) /* for so long the connection is taken to be there without a look */
 
 /* One connection to the host. */
 typedef struct Link {
@@ -34,7 +33,6 @@ struct shmipc_client {
     const volatile char *canary;
     Wait *wait;
     Link *links;         /* the current one first */
-    uint64_t looked_ns;  /* when the current one was last seen to be there */
     char text[256];
 };
 
@@ -128,13 +126,10 @@ static int dial(shmipc_client *client, uint64_t until_ns) {
     return 0;
 }
 
-/* A host that went away while nobody looked should not cost the next request. */
+/* A host that went away while nobody looked should not cost the next request. With requests in flight somebody looks anyway. */
 static int look(shmipc_client *client) {
-    uint64_t now_ns = clock_now_ns();
-
-    if (!client->links || now_ns - client->looked_ns < FRESH_NS)
+    if (!client->links || client_n_taken(client->links->client) > 0)
         return 0;
-    client->looked_ns = now_ns;
     return client_dispatch(client->links->client);
 }
 
