@@ -166,7 +166,7 @@ static void set_request_text(const char *text) {
 static void make(Rig *of, const char **command) {
     of->handler = handler_exec.free(of->handler);
     of->settings.command = (char **)command;
-    ck_assert_int_eq(handler_exec.new(&of->handler, &of->settings), 0);
+    ck_assert_int_eq(handler_exec.new(&of->handler, &of->settings, NULL), 0);
 }
 
 static void handle(const char **command) {
@@ -608,9 +608,9 @@ START_TEST(command_that_is_no_program_says_so) {
 END_TEST
 
 START_TEST(handler_without_a_command_is_refused) {
-    ck_assert_int_eq(handler_exec.new(&rig.handler, &rig.settings), -EINVAL);
+    ck_assert_int_eq(handler_exec.new(&rig.handler, &rig.settings, NULL), -EINVAL);
     rig.settings.command = (char **)(const char *[]){NULL};
-    ck_assert_int_eq(handler_exec.new(&rig.handler, &rig.settings), -EINVAL);
+    ck_assert_int_eq(handler_exec.new(&rig.handler, &rig.settings, NULL), -EINVAL);
     ck_assert_ptr_null(rig.handler);
 }
 END_TEST

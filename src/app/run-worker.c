@@ -9,12 +9,14 @@
  * The watchdog is fed while the service thread answers pokes, or is in a handler that still has time. So a hung loop is told from a
  * handler at work.
  *
- * A reload lets the service thread finish what it has and end, and starts another one with the new settings.
+ * A reload lets the service thread finish what it has and end, and starts another one with the new settings. A
+ * handler that refuses these leaves it with the old ones; one that refuses at the start ends the instance.
  */
 #include "app/command.h"
 #include "core/endpoint.h"
 #include "app/log.h"
 #include "app/loop.h"
+#include "app/message-ids.h"
 #include "app/run.h"
 
 #include "base/error.h"
@@ -65,6 +67,7 @@ typedef struct WorkerRun {
     Service *service;
     Config *old;   /* what the running service uses after a reload */
     bool stopping;
+    bool refused;  /* the handler, by what it is: no use in trying again */
 } WorkerRun;
 
 static void eventfd_ring(int fd) {
@@ -186,6 +189,18 @@ static Service *service_free(Service *service) {
 
 DEFINE_CLEANUP(Service, service_free)
 
+/* A refusal is logged. Return: as handler_new(). */
+static int make_handler(Service *service) {
+    char error[HANDLER_ERROR_MAX];
+    int r = handler_new(&service->watched.inner, &service->settings->handler, error);
+
+    if (r == HANDLER_REFUSED)
+        log_line(LOG_ERR, MESSAGE_ID_CONFIG_INVALID, "handler: %s", error);
+    if (r == 0 && service->watched.inner->description)
+        log_line(LOG_INFO, NULL, "handler: %s", service->watched.inner->description);
+    return r;
+}
+
 static int make_worker(Service *service) {
     char path[CHANNEL_PATH_MAX];
     int r = endpoint_find(service->settings->serves, path);
@@ -201,6 +216,7 @@ static int make_plain(Service *service) {
     return plain_worker_new(&service->plain, service->settings, &service->watched.handler);
 }
 
+/* Return: 0, HANDLER_REFUSED, or negative errno. */
 static int service_new(Service **ret, const Run *run) {
     _cleanup_(service_freep) Service *service = calloc(1, sizeof(*service));
     int r;
@@ -217,7 +233,7 @@ static int service_new(Service **ret, const Run *run) {
     if (service->poke_fd < 0 || service->done_fd < 0)
         return error_errno();
     service->watched = (WatchedHandler){.handler.kind = &watched_kind, .service = service};
-    r = handler_new(&service->watched.inner, &service->settings->handler);
+    r = make_handler(service);
     if (r == 0)
         r = service->settings->wire == WIRE_PLAIN ? make_plain(service) : make_worker(service);
     if (r == 0)
@@ -225,11 +241,16 @@ static int service_new(Service **ret, const Run *run) {
     return r;
 }
 
-static int service_start(WorkerRun *state) {
+static int service_make(WorkerRun *state) {
     int r = service_new(&state->service, state->run);
 
-    if (r == 0)
-        r = loop_watch(state->loop, state->service->done_fd);
+    state->refused = r == HANDLER_REFUSED;
+    return r;
+}
+
+static int service_start(WorkerRun *state) {
+    int r = loop_watch(state->loop, state->service->done_fd);
+
     if (r == 0) {
         r = -pthread_create(&state->service->thread, NULL, serve, state->service);
         if (r < 0)
@@ -247,6 +268,24 @@ static void service_stop(Service *service) {
     eventfd_ring(service->poke_fd);
 }
 
+/* After a reload. */
+static int service_again(WorkerRun *state) {
+    int r = service_make(state);
+
+    if (r == HANDLER_REFUSED) {
+        run_revert(state->run, &state->old);
+        r = service_make(state);
+    }
+    state->old = config_free(state->old);
+    if (r == HANDLER_REFUSED) {
+        loop_exit(state->loop);
+        return 0;
+    }
+    if (r == 0)
+        loop_notify("READY=1");
+    return r == 0 ? service_start(state) : r;
+}
+
 /* The service thread is done: told to, or by an error. */
 static int on_done(void *data) {
     WorkerRun *state = data;
@@ -256,15 +295,12 @@ static int on_done(void *data) {
     pthread_join(state->service->thread, NULL);
     r = state->service->result;
     state->service = service_free(state->service);
+    if (r == 0 && told && !state->stopping)
+        return service_again(state);
     state->old = config_free(state->old);
-    if (r < 0)
-        return r;
-    if (told && !state->stopping) {
-        loop_notify("READY=1");
-        return service_start(state);
-    }
-    loop_exit(state->loop);
-    return 0;
+    if (r == 0)
+        loop_exit(state->loop);
+    return r;
 }
 
 static int on_stop(void *data) {
@@ -312,7 +348,9 @@ static int start(WorkerRun *state) {
     const WorkerSettings *settings = state->run->instance.worker;
     int r = segment_guard_install();
 
-    if (r < 0)
+    if (r == 0)
+        r = service_make(state);
+    if (r != 0)
         return r;
     if (settings->wire == WIRE_PLAIN) {
         loop_notify("STATUS=serving the plain wire");
@@ -338,10 +376,12 @@ int run_worker(Run *run) {
         r = loop_run(state.loop);
     if (r < 0)
         log_line(LOG_ERR, NULL, "stopped by an error: %s (%s)", strerror(-r), error_where());
-    else
+    else if (!state.refused)
         log_line(LOG_INFO, NULL, "stopped");
     if (state.service)
         exit(EXIT_FAILURE); /* its thread still runs: the process takes it along, and its children with it */
     loop_free(state.loop);
+    if (state.refused)
+        return EXIT_CONFIG;
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

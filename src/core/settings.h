@@ -40,6 +40,7 @@ typedef enum HandlerType {
     HANDLER_ECHO,
     HANDLER_EXEC,
     HANDLER_PLAIN,
+    HANDLER_PLUGIN,
 } HandlerType;
 
 typedef enum Wire {
@@ -54,13 +55,26 @@ typedef struct PlainNames {
     char *segment;
 } PlainNames;
 
+/* A setting that only a plugin knows. */
+typedef struct PluginSetting {
+    char *key;
+    char *value;
+} PluginSetting;
+
+typedef struct PluginSettings {
+    PluginSetting *list;
+    size_t n;
+} PluginSettings;
+
 typedef struct HandlerSettings {
     HandlerType type;
     char **command;        /* exec: argv, NULL-terminated; command[0] is looked up in PATH */
     char **environment;    /* exec: "NAME=value", NULL-terminated, added to the worker's own */
-    uint64_t max_response; /* exec, plain: bytes of a response; 0 for as many as the host allows */
+    uint64_t max_response; /* all but echo: bytes of a response; 0 for as many as the host allows */
     uint64_t max_stderr;   /* exec: bytes of stderr's end that are kept */
     PlainNames plain;      /* plain: the peer's names */
+    char *path;            /* plugin: of the shared object, or its name in the plugin folder */
+    PluginSettings plugin; /* plugin: its own settings */
 } HandlerSettings;
 
 typedef struct WorkerSettings {

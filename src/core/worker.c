@@ -283,7 +283,7 @@ int worker_new(Worker **ret, const char *name, const char *path, const WorkerSet
     worker->path = strdup(path);
     if (!worker->path)
         return error_origin(-ENOMEM);
-    r = handler_new(&worker->probe_handler, &(HandlerSettings){.type = HANDLER_ECHO});
+    r = handler_echo.new(&worker->probe_handler, &(const HandlerSettings){0}, NULL);
     if (r < 0)
         return r;
     r = wait_new(&worker->wait);

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static int echo_new(Handler **ret, const HandlerSettings *settings) {
+static int echo_new(Handler **ret, const HandlerSettings *settings, char *error) {
     Handler *handler = calloc(1, sizeof(*handler));
 
     if (!handler)

@@ -111,7 +111,7 @@ static char **environment_new(Exec *exec, char *const *setting) {
     return environment;
 }
 
-static int exec_new(Handler **ret, const HandlerSettings *settings) {
+static int exec_new(Handler **ret, const HandlerSettings *settings, char *error) {
     _cleanup_(freep_exec) Exec *exec = calloc(1, sizeof(*exec));
     int r;
 
