@@ -91,7 +91,10 @@ START_TEST(valid_file_shows_its_instances) {
         run.out, "host: host, payloads up to 64M, 1G of memory, 65535 clients with 1024 requests each\n"
                  "exec-worker: worker, serves host, handler exec sh -c \"sort | uniq\" \"\", timeout 1.5s\n"
                  "plain_worker: worker, plain wire /from /to /between, "
-                 "handler plain /further-from /further-to /further-between, timeout 5min\n");
+                 "handler plain /further-from /further-to /further-between, timeout 5min\n"
+                 "plugin-worker: worker, serves host, handler plugin /opt/plugins/colour.so "
+                 "text=\"two words\" none=\"\" small=\"-7\" hexadecimal=\"255\" large=\"12345678901\" "
+                 "part=\"0.1\" tiny=\"1.5e-09\" yes=\"true\" no=\"false\", timeout 5min\n");
 }
 END_TEST
 

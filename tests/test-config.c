@@ -163,6 +163,39 @@ START_TEST(plain_worker_settings_reach_their_fields) {
 }
 END_TEST
 
+START_TEST(plugin_settings_reach_their_fields_as_text) {
+    static const struct {
+        const char *key, *value;
+    } expected[] = {
+        {"text", "two words"},    {"none", ""},    {"small", "-7"},     {"hexadecimal", "255"},
+        {"large", "12345678901"}, {"part", "0.1"}, {"tiny", "1.5e-09"}, {"yes", "true"},
+        {"no", "false"},
+    };
+    _cleanup_(config_freep) Config *config = load_fixture("good-every-setting.conf");
+    const HandlerSettings *handler = &instance_of(config, "plugin-worker").worker->handler;
+
+    ck_assert_int_eq(handler->type, HANDLER_PLUGIN);
+    ck_assert_str_eq(handler->path, "/opt/plugins/colour.so");
+    ck_assert_uint_eq(handler->max_response, 3 << 20);
+    ck_assert_uint_eq(handler->plugin.n, ELEMENTS(expected));
+    for (size_t i = 0; i < ELEMENTS(expected); i++) {
+        ck_assert_str_eq(handler->plugin.list[i].key, expected[i].key);
+        ck_assert_str_eq(handler->plugin.list[i].value, expected[i].value);
+    }
+}
+END_TEST
+
+START_TEST(plugin_has_no_settings_by_default) {
+    _cleanup_(config_freep) Config *config =
+        load_valid("w: { role = \"worker\"; handler = { type = \"plugin\"; path = \"zstd\"; }; };");
+    const HandlerSettings *handler = &instance_of(config, "w").worker->handler;
+
+    ck_assert_str_eq(handler->path, "zstd");
+    ck_assert_uint_eq(handler->plugin.n, 0);
+    ck_assert_uint_eq(handler->max_response, 0);
+}
+END_TEST
+
 START_TEST(other_spellings_mean_the_same) {
     _cleanup_(config_freep) Config *config = load_fixture("good-spellings.conf");
     const HostSettings *host = instance_of(config, "a").host;
@@ -290,6 +323,10 @@ static const char *text_around(const Setting *setting) {
         return "x: { role = \"worker\"; wire = \"plain\"; %s = %s; };";
     if (strcmp(setting->name, "command") == 0)
         return "x: { role = \"worker\"; handler = { type = \"exec\"; %s = %s; }; };";
+    if (setting->kind == SETTING_PLUGIN)
+        return "x: { role = \"worker\"; handler = { type = \"plugin\"; %s = %s; }; };";
+    if (setting->kind == SETTING_FREE)
+        return "x: { role = \"worker\"; handler = { type = \"plugin\"; path = \"zstd\"; %s = %s; }; };";
     if (setting->where & IN_HANDLER_EXEC)
         return "x: { role = \"worker\"; handler = { type = \"exec\"; command = [\"cat\"]; %s = %s; }; };";
     return "x: { role = \"worker\"; handler = { type = \"plain\"; %s = %s; }; };";
@@ -444,6 +481,7 @@ static TCase *case_files(void) {
     tcase_add_test(tests, host_settings_reach_their_fields);
     tcase_add_test(tests, exec_worker_settings_reach_their_fields);
     tcase_add_test(tests, plain_worker_settings_reach_their_fields);
+    tcase_add_test(tests, plugin_settings_reach_their_fields_as_text);
     tcase_add_test(tests, other_spellings_mean_the_same);
     tcase_add_test(tests, included_groups_are_instances);
     return tests;
@@ -455,6 +493,7 @@ static TCase *case_values(void) {
     tcase_add_test(tests, host_defaults_are_these);
     tcase_add_test(tests, worker_defaults_are_these);
     tcase_add_test(tests, exec_defaults_are_these);
+    tcase_add_test(tests, plugin_has_no_settings_by_default);
     tcase_add_test(tests, plain_names_default_to_those_of_the_protocol);
     tcase_add_test(tests, principals_are_looked_up);
     tcase_add_test(tests, default_group_counts_only_where_it_exists);

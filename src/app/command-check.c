@@ -54,17 +54,28 @@ static void print_argument(const char *argument) {
     printf(" %s", *argument && !argument[plain] ? argument : text_quoted(argument, quoted));
 }
 
+static void print_plugin(const HandlerSettings *handler) {
+    char quoted[QUOTED_TEXT_MAX];
+
+    print_argument(handler->path);
+    for (size_t i = 0; i < handler->plugin.n; i++)
+        printf(" %s=%s", handler->plugin.list[i].key, text_quoted(handler->plugin.list[i].value, quoted));
+}
+
 static void print_handler(const HandlerSettings *handler) {
     static const char *const names[] = {
         [HANDLER_ECHO] = "echo",
         [HANDLER_EXEC] = "exec",
         [HANDLER_PLAIN] = "plain",
+        [HANDLER_PLUGIN] = "plugin",
     };
 
     printf("%s", names[handler->type]);
     if (handler->type == HANDLER_EXEC)
         for (char **argument = handler->command; *argument; argument++)
             print_argument(*argument);
+    if (handler->type == HANDLER_PLUGIN)
+        print_plugin(handler);
     if (handler->type == HANDLER_PLAIN)
         printf(" %s %s %s", handler->plain.host_queue, handler->plain.worker_queue, handler->plain.segment);
 }

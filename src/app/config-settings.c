@@ -25,6 +25,7 @@ static const Choice wires[] = {
 static const Choice handler_types[] = {
     {"echo", HANDLER_ECHO, IN_HANDLER_ECHO},
     {"exec", HANDLER_EXEC, IN_HANDLER_EXEC},
+    {"plugin", HANDLER_PLUGIN, IN_HANDLER_PLUGIN},
     {"plain", HANDLER_PLAIN, IN_HANDLER_PLAIN},
     {NULL, 0, 0},
 };
@@ -240,8 +241,9 @@ const Setting settings[] = {
         .example = "\"echo\"",
         .choices = handler_types,
         .help = "\"echo\" answers with the request itself; \"exec\" runs a command with the request on "
-                "its standard input, whose standard output is the response; \"plain\" passes the request "
-                "on to a worker that speaks the plain wire.",
+                "its standard input, whose standard output is the response; \"plugin\" calls a shared "
+                "object that was made for this; \"plain\" passes the request on to a worker that speaks "
+                "the plain wire.",
     },
     {
         .name = "command",
@@ -262,8 +264,26 @@ const Setting settings[] = {
         .help = "Environment variables for the command, besides the worker's own.",
     },
     {
+        .name = "path",
+        .where = IN_HANDLER_PLUGIN,
+        .kind = SETTING_PLUGIN,
+        FIELD(worker.handler.path),
+        .example = "\"zstd\"",
+        .help = "The name of a plugin in the plugin folder, or a file. An instance whose plugin cannot be "
+                "loaded, or does not take its settings, ends with exit status 78.",
+    },
+    {
+        .name = "settings",
+        .where = IN_HANDLER_PLUGIN,
+        .kind = SETTING_FREE,
+        FIELD(worker.handler.plugin),
+        .fallback = "{}",
+        .example = "{ mode = \"compress\"; level = 19; }",
+        .help = "Settings of the plugin's own, which refuses those that it does not know.",
+    },
+    {
         .name = "max_response",
-        .where = IN_HANDLER_EXEC | IN_HANDLER_PLAIN,
+        .where = IN_HANDLER_EXEC | IN_HANDLER_PLUGIN | IN_HANDLER_PLAIN,
         .kind = SETTING_SIZE,
         FIELD(worker.handler.max_response),
         .fallback = "\"host\"",
@@ -371,10 +391,12 @@ const char *setting_allowed(const Setting *setting, char buffer[static SETTING_T
     static const char *const texts[] = {
         [SETTING_INSTANCE_NAME] = "the name of an instance: 1 to 32 letters, digits, \"_\" and \"-\"",
         [SETTING_OBJECT_NAME] = "\"/\" and then 1 to 254 characters without another \"/\"",
+        [SETTING_PLUGIN] = "a name of letters, digits, \".\", \"_\" and \"-\", or an absolute path",
         [SETTING_COMMAND] = "a list of strings, at least one",
         [SETTING_ENVIRONMENT] = "a list of \"NAME=value\"",
         [SETTING_PRINCIPALS] = "a list of users (\"nobody\", \"65534\"), groups (\"@users\", \"@100\") and "
                                "\"self\", the host's own user",
+        [SETTING_FREE] = "a group of strings, numbers, true and false",
         [SETTING_GROUP] = "a group of settings",
     };
 
@@ -410,6 +432,7 @@ const char *places_text(unsigned where, char buffer[static SETTING_TEXT_MAX]) {
         {IN_HANDLER, "a handler"},
         {IN_HANDLER_ECHO, "a handler of type \"echo\""},
         {IN_HANDLER_EXEC, "a handler of type \"exec\""},
+        {IN_HANDLER_PLUGIN, "a handler of type \"plugin\""},
         {IN_HANDLER_PLAIN, "a handler of type \"plain\""},
     };
     size_t n = 0;

@@ -14,15 +14,16 @@
 #include <stdint.h>
 
 /* Where a setting may stand: a group in one of the first three places, its `handler` in one of the others. */
-#define IN_HOST          (1u << 0)
-#define IN_WORKER_SLOTS  (1u << 1)
-#define IN_WORKER_PLAIN  (1u << 2)
-#define IN_HANDLER_ECHO  (1u << 3)
-#define IN_HANDLER_EXEC  (1u << 4)
-#define IN_HANDLER_PLAIN (1u << 5)
-#define IN_WORKER        (IN_WORKER_SLOTS | IN_WORKER_PLAIN)
-#define IN_INSTANCE      (IN_HOST | IN_WORKER)
-#define IN_HANDLER       (IN_HANDLER_ECHO | IN_HANDLER_EXEC | IN_HANDLER_PLAIN)
+#define IN_HOST           (1u << 0)
+#define IN_WORKER_SLOTS   (1u << 1)
+#define IN_WORKER_PLAIN   (1u << 2)
+#define IN_HANDLER_ECHO   (1u << 3)
+#define IN_HANDLER_EXEC   (1u << 4)
+#define IN_HANDLER_PLAIN  (1u << 5)
+#define IN_HANDLER_PLUGIN (1u << 6)
+#define IN_WORKER         (IN_WORKER_SLOTS | IN_WORKER_PLAIN)
+#define IN_INSTANCE       (IN_HOST | IN_WORKER)
+#define IN_HANDLER        (IN_HANDLER_ECHO | IN_HANDLER_EXEC | IN_HANDLER_PLUGIN | IN_HANDLER_PLAIN)
 
 /* One group of the file, parsed. Offsets in the table are into this. */
 typedef struct Group {
@@ -44,9 +45,11 @@ typedef enum SettingKind {
     SETTING_DURATION,      /* "5min": uint64_t nanoseconds */
     SETTING_INSTANCE_NAME, /* "host": char * */
     SETTING_OBJECT_NAME,   /* "/name": char * */
+    SETTING_PLUGIN,        /* "zstd" or "/a/path": char * */
     SETTING_COMMAND,       /* ["sha256sum", "-b"]: char ** */
     SETTING_ENVIRONMENT,   /* ["NAME=value"]: char ** */
     SETTING_PRINCIPALS,    /* ["root", "@staff"]: Principals */
+    SETTING_FREE,          /* { ... } of what only somebody else knows: PluginSettings */
     SETTING_GROUP,         /* { ... }: settings of their own */
 } SettingKind;
 

@@ -47,6 +47,13 @@ static int store_refuse_element(const Store *store, const Element *element) {
     return store_refuse(store, element->line, what, NULL);
 }
 
+static int store_refuse_member(const Store *store, const Element *element) {
+    char what[QUOTED_TEXT_MAX + 32];
+
+    snprintf(what, sizeof(what), "a group or list as `%.*s`", QUOTED_TEXT_MAX, element->name);
+    return store_refuse(store, element->line, what, NULL);
+}
+
 static int store_choice(const Store *store) {
     Suggestion suggestion = {.word = store->value->string};
     const Choice *choice = setting_choice(store->setting, store->value->string, strlen(store->value->string));
@@ -152,6 +159,16 @@ static int store_object_name(const Store *store) {
     return store_string(store, object_name_is_valid(store->value->string));
 }
 
+static bool plugin_is_valid(const char *path) {
+    size_t bytes = strspn(path, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+
+    return path[0] == '/' || (path[0] && path[0] != '.' && path[bytes] == '\0');
+}
+
+static int store_plugin(const Store *store) {
+    return store_string(store, plugin_is_valid(store->value->string));
+}
+
 static void strings_free(char **strings) {
     for (char **string = strings; string && *string; string++)
         free(*string);
@@ -196,6 +213,37 @@ static bool variable_is_valid(const char *string, size_t i) {
 
 static int store_environment(const Store *store) {
     return store_strings(store, variable_is_valid);
+}
+
+static void plugin_settings_deinit(PluginSettings *own) {
+    for (size_t i = 0; i < own->n; i++) {
+        free(own->list[i].key);
+        free(own->list[i].value);
+    }
+    free(own->list);
+}
+
+/* Whatever has a name and can be put in words. */
+static int store_free(const Store *store) {
+    const Value *value = store->value;
+    _cleanup_(plugin_settings_deinit) PluginSettings own = {0};
+
+    own.list = calloc(value->n_elements + 1, sizeof(*own.list));
+    if (!own.list)
+        return error_origin(-ENOMEM);
+    for (; own.n < value->n_elements; own.n++) {
+        const Element *element = &value->elements[own.n];
+        PluginSetting *setting = &own.list[own.n];
+
+        if (!element->string)
+            return store_refuse_member(store, element);
+        *setting = (PluginSetting){.key = strdup(element->name), .value = strdup(element->string)};
+        if (!setting->key || !setting->value)
+            return error_origin(-ENOMEM);
+    }
+    *(PluginSettings *)store->field = own;
+    own = (PluginSettings){0};
+    return 0;
 }
 
 static bool text_is_id(const char *text) {
@@ -309,9 +357,11 @@ static const struct {
     [SETTING_DURATION] = {VALUE_STRING, store_duration},
     [SETTING_INSTANCE_NAME] = {VALUE_STRING, store_instance_name},
     [SETTING_OBJECT_NAME] = {VALUE_STRING, store_object_name},
+    [SETTING_PLUGIN] = {VALUE_STRING, store_plugin},
     [SETTING_COMMAND] = {VALUE_LIST, store_command},
     [SETTING_ENVIRONMENT] = {VALUE_LIST, store_environment},
     [SETTING_PRINCIPALS] = {VALUE_LIST, store_principals},
+    [SETTING_FREE] = {VALUE_GROUP, store_free},
     [SETTING_GROUP] = {VALUE_GROUP, store_group},
 };
 
@@ -363,4 +413,6 @@ void group_deinit(Group *group) {
     plain_names_deinit(&group->worker.handler.plain);
     strings_free(group->worker.handler.command);
     strings_free(group->worker.handler.environment);
+    free(group->worker.handler.path);
+    plugin_settings_deinit(&group->worker.handler.plugin);
 }

@@ -18,9 +18,15 @@ typedef enum ValueType {
     VALUE_OTHER,
 } ValueType;
 
+#define SCALAR_TEXT_MAX 32
+
+/* Of a list, or of a group. */
 typedef struct Element {
-    const char *string; /* NULL: something else */
+    const char *name; /* of a member of a group, or NULL */
+    const char
+        *string; /* a string; in a group also a number, or true or false, in words; NULL: something else */
     unsigned line;
+    char scalar[SCALAR_TEXT_MAX]; /* for `string` */
 } Element;
 
 /* What a file says, without the library that read it. */
@@ -31,7 +37,7 @@ typedef struct Value {
     bool is_default; /* written by nobody: names that this machine does not have are left out */
     long long number;
     const char *string;
-    Element *elements; /* of a list */
+    Element *elements; /* of a list or group */
     size_t n_elements;
 } Value;
 

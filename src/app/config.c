@@ -66,6 +66,26 @@ static void value_deinit(Value *value) {
     free(value->elements);
 }
 
+/* A number, or true or false, as text. Return: @buffer, or NULL if it is something else. */
+static const char *scalar_text(const Node *node, char buffer[static SCALAR_TEXT_MAX]) {
+    switch (config_setting_type(node)) {
+    case CONFIG_TYPE_INT:
+        snprintf(buffer, SCALAR_TEXT_MAX, "%d", config_setting_get_int(node));
+        return buffer;
+    case CONFIG_TYPE_INT64:
+        snprintf(buffer, SCALAR_TEXT_MAX, "%lld", config_setting_get_int64(node));
+        return buffer;
+    case CONFIG_TYPE_FLOAT:
+        /* As many digits as always come from what people write. */
+        snprintf(buffer, SCALAR_TEXT_MAX, "%.15g", config_setting_get_float(node));
+        return buffer;
+    case CONFIG_TYPE_BOOL:
+        return config_setting_get_bool(node) ? "true" : "false";
+    default:
+        return NULL;
+    }
+}
+
 static int value_take_elements(Value *value, const Node *node) {
     size_t n = (size_t)config_setting_length(node);
 
@@ -73,12 +93,14 @@ static int value_take_elements(Value *value, const Node *node) {
     if (!value->elements)
         return error_origin(-ENOMEM);
     for (value->n_elements = 0; value->n_elements < n; value->n_elements++) {
-        const Node *element = config_setting_get_elem(node, (unsigned)value->n_elements);
+        const Node *of = config_setting_get_elem(node, (unsigned)value->n_elements);
+        Element *element = &value->elements[value->n_elements];
 
-        value->elements[value->n_elements] = (Element){
-            .string = config_setting_get_string(element),
-            .line = config_setting_source_line(element),
-        };
+        element->name = config_setting_name(of);
+        element->string = config_setting_get_string(of);
+        element->line = config_setting_source_line(of);
+        if (!element->string && value->type == VALUE_GROUP)
+            element->string = scalar_text(of, element->scalar);
     }
     return 0;
 }
@@ -94,7 +116,7 @@ static int value_take(Value *value, const Node *node) {
             type == CONFIG_TYPE_INT ? config_setting_get_int(node) : config_setting_get_int64(node);
     else if (value->type == VALUE_STRING)
         value->string = config_setting_get_string(node);
-    else if (value->type == VALUE_LIST)
+    else if (value->type == VALUE_LIST || value->type == VALUE_GROUP)
         return value_take_elements(value, node);
     return 0;
 }
