@@ -279,14 +279,25 @@ START_TEST(child_leads_a_process_group) {
 END_TEST
 
 START_TEST(environment_adds_and_replaces) {
-    const char *added[] = {"UNIT_NEW=new", "UNIT_OLD=first", "UNIT_OLD=last", NULL};
+    const char *added[] = {"UNIT_NEW=new", "UNIT_OLD=replaced", NULL};
 
     ck_assert_int_eq(setenv("UNIT_OLD", "old", 1), 0);
     ck_assert_int_eq(setenv("UNIT_KEPT", "kept", 1), 0);
-    ck_assert_int_eq(
-        spawn_with(SHELL("env | grep -c ^UNIT_OLD=; echo $UNIT_NEW $UNIT_OLD $UNIT_KEPT"), added), 0);
+    ck_assert_int_eq(spawn_with(SHELL("echo $UNIT_NEW $UNIT_OLD $UNIT_KEPT"), added), 0);
+    ck_assert_str_eq(next_line(), "new replaced kept");
+    ck_assert_int_eq(exit_status(), 0);
+}
+END_TEST
+
+START_TEST(environment_holds_each_name_once) {
+    const char *added[] = {"UNIT_OLD=first", "UNIT_OLD=last", NULL};
+
+    ck_assert_int_eq(setenv("UNIT_OLD", "old", 1), 0);
+    ck_assert_int_eq(spawn_with(COMMAND("grep", "-acz", "^UNIT_OLD=", "/proc/self/environ"), added), 0);
     ck_assert_str_eq(next_line(), "1");
-    ck_assert_str_eq(next_line(), "new last kept");
+    ck_assert_int_eq(exit_status(), 0);
+    ck_assert_int_eq(spawn_with(SHELL("echo $UNIT_OLD"), added), 0);
+    ck_assert_str_eq(next_line(), "last");
     ck_assert_int_eq(exit_status(), 0);
 }
 END_TEST
@@ -573,6 +584,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, spawn_leaves_the_signals_of_this_thread_alone);
     tcase_add_test(tests, child_leads_a_process_group);
     tcase_add_test(tests, environment_adds_and_replaces);
+    tcase_add_test(tests, environment_holds_each_name_once);
     tcase_add_test(tests, environment_leaves_out_what_systemd_says_to_us);
     tcase_add_test(tests, end_says_the_exit_status);
     tcase_add_test(tests, end_says_the_signal);
