@@ -45,6 +45,9 @@ int client_look(Client *client);
 /* client-request.c: send what is owed, as far as there is room. Return: 0 or negative errno. */
 int client_pay(Client *client);
 
+/* client-request.c: tell the host what its full socket did not take. Return: 0 or negative errno. */
+int client_pay_host(Client *client);
+
 /* client-request.c: ask the host to look at what is past its deadline, and set the timer for the rest. Return: 0 or negative errno. */
 int client_watch_deadlines(Client *client);
 
@@ -54,5 +57,5 @@ void client_granted(Client *client, const PacketReserved *reserved);
 /* client-request.c: the host is gone; end everything. */
 void client_end_all(Client *client);
 
-/* client.c: send one packet to the host. A host that does not read is lost. Return: 0 or negative errno. */
+/* client.c: send one packet to the host. Return: 0, also when the host is lost by now; -EAGAIN when it does not fit; or negative errno. */
 int client_say(Client *client, const Packet *packet);

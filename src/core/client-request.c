@@ -21,6 +21,7 @@ static void request_end(Request *request, SlotState end, Reason reason) {
         client->n_owed--;
     }
     client->n_in_flight--;
+    request->owes_look = false;
     request->end = end;
     request->reason = reason;
     if (request->state == REQUEST_SENT)
@@ -86,6 +87,7 @@ void client_end_all(Client *client) {
         else if (request->state == REQUEST_GROWING) {
             request->reason = REASON_HOST_LOST;
             request->state = REQUEST_TAKEN;
+            request->owes_ask = false;
         }
     }
 }
@@ -142,19 +144,66 @@ void client_granted(Client *client, const PacketReserved *reserved) {
         request->state = REQUEST_TAKEN;
 }
 
-static int request_ask(Request *request, uint64_t bytes) {
+static int say_ask(Request *request) {
     Packet packet;
-    int r;
 
     packet_init(&packet, PACKET_RESERVE, ++request->client->serial);
     packet.reserve.client = request->client->id;
-    packet.reserve.bytes = bytes;
+    packet.reserve.bytes = request->asked_bytes;
     packet.reserve.slot = request->slot;
     packet.reserve.direction = DIRECTION_REQUEST;
+    return client_say(request->client, &packet);
+}
+
+static int say_look(Request *request) {
+    Packet packet;
+
+    packet_init(&packet, PACKET_LOOK, 0);
+    packet.slot.slot = request->slot;
+    packet.slot.generation = request->generation;
+    return client_say(request->client, &packet);
+}
+
+/* Say what the host is still to be told of this request. Return: 0, -EAGAIN if not all of it fits now, or negative errno. */
+static int request_tell(Request *request) {
+    int r = 0;
+
+    if (request->owes_ask) {
+        r = say_ask(request);
+        request->owes_ask = r == -EAGAIN;
+    }
+    if (r == 0 && request->owes_look) {
+        r = say_look(request);
+        request->owes_look = r == -EAGAIN;
+    }
+    return r;
+}
+
+/* Return: 0, also when it is owed, or negative errno. */
+static int request_tell_or_owe(Request *request) {
+    int r = request_tell(request);
+
+    return r == -EAGAIN ? wait_modify(&request->client->channel_source, WAIT_READ | WAIT_WRITE) : r;
+}
+
+int client_pay_host(Client *client) {
+    int r = 0;
+
+    for (uint32_t i = 0; i < client->n_slots && client->channel >= 0 && r == 0; i++)
+        r = request_tell(&client->requests[i]);
+    if (r == 0 && client->channel >= 0)
+        return wait_modify(&client->channel_source, WAIT_READ);
+    return r == -EAGAIN ? 0 : r;
+}
+
+static int request_ask(Request *request, uint64_t bytes) {
+    int r;
+
     request->asked_bytes = bytes;
     request->reason = REASON_NONE;
     request->state = REQUEST_GROWING;
-    r = client_say(request->client, &packet);
+    request->owes_ask = true;
+    r = request_tell_or_owe(request);
     return r < 0 ? r : CLIENT_PENDING;
 }
 
@@ -252,14 +301,10 @@ int client_pay(Client *client) {
 }
 
 static int request_ask_to_look(Request *request) {
-    Packet packet;
-
     if (request->client->channel < 0)
         return 0;
-    packet_init(&packet, PACKET_LOOK, 0);
-    packet.slot.slot = request->slot;
-    packet.slot.generation = request->generation;
-    return client_say(request->client, &packet);
+    request->owes_look = true;
+    return request_tell_or_owe(request);
 }
 
 int client_watch_deadlines(Client *client) {
@@ -303,6 +348,9 @@ void request_release(Request *request) {
         request->state = REQUEST_FREE;
         break;
     case REQUEST_GROWING: /* the answer will find a free slot, which does no harm */
+        request->owes_ask = false;
+        request->state = REQUEST_FREE;
+        break;
     case REQUEST_TAKEN:
         request->state = REQUEST_FREE;
         break;

@@ -24,7 +24,7 @@ static void client_lose(Client *client) {
 int client_say(Client *client, const Packet *packet) {
     int r = channel_send(client->channel, packet, packet->header.bytes, NULL, 0);
 
-    if (r == -EPIPE || r == -ECONNRESET || r == -EAGAIN) {
+    if (r == -EPIPE || r == -ECONNRESET) {
         client_lose(client);
         return 0;
     }
@@ -180,11 +180,13 @@ static int client_listen(Client *client) {
 }
 
 /* What the host said, and all that came on the reply queue: the messages only woke us. */
-static int client_empty(Client *client, uint32_t kind) {
+static int client_empty(Client *client, uint32_t kind, uint32_t events) {
     Message message;
     size_t bytes;
     int r = 0;
 
+    if (kind == SOURCE_CHANNEL && events & WAIT_WRITE)
+        r = client_pay_host(client);
     if (kind == SOURCE_CHANNEL)
         while (r == 0 && client->channel >= 0)
             r = client_listen(client);
@@ -200,7 +202,7 @@ static int client_work(Client *client) {
     int r;
 
     while ((source = wait_next(client->wait, &events))) {
-        r = client_empty(client, source->kind);
+        r = client_empty(client, source->kind, events);
         if (r < 0)
             return r;
     }

@@ -56,7 +56,9 @@ typedef struct Request {
     uint32_t generation;
     uint64_t sent_ns;
     bool owed;              /* its message is still to be sent */
-    bool looked;            /* the host was asked to look after the deadline */
+    bool owes_ask;          /* the host is still to be asked for memory */
+    bool owes_look;         /* the host is still to be asked to look */
+    bool looked;            /* it was asked to, after the deadline */
     bool popped;            /* client_pop() has handed it out */
 
     SlotState end;          /* DONE, FAILED, CANCELLED or EXPIRED */
