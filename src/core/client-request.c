@@ -281,9 +281,7 @@ int request_send(Request *request) {
 int client_pay(Client *client) {
     int r = 0;
 
-    if (client->n_owed == 0)
-        return 0;
-    for (uint32_t i = 0; i < client->n_slots && r == 0; i++) {
+    for (uint32_t i = 0; i < client->n_slots && client->n_owed > 0 && r == 0; i++) {
         Request *request = &client->requests[i];
 
         if (!request->owed)

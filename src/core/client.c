@@ -17,6 +17,7 @@ static void client_lose(Client *client) {
     if (client->state != CLIENT_REFUSED)
         client->state = CLIENT_LOST;
     wait_remove(&client->channel_source);
+    wait_remove(&client->request_source);
     client->channel = fd_close(client->channel);
     client_end_all(client);
 }
