@@ -224,6 +224,8 @@ int request_reserve(Request *request, uint64_t bytes, bool exact) {
     if (wanted > request->granted_bytes) {
         if (request->reason != REASON_NONE && wanted >= request->asked_bytes)
             return CLIENT_NOT_GRANTED; /* ->text is the host's */
+        if (request->client->channel < 0)
+            return not_granted(request, REASON_HOST_LOST, reason_name(REASON_HOST_LOST));
         return request_ask(request, wanted);
     }
     if (wanted > request->segment.bytes || (exact && wanted < request->segment.bytes)) {
@@ -265,6 +267,11 @@ int request_send(Request *request) {
     request->state = REQUEST_SENT;
     request->sent_ns = clock_now_ns();
     client->n_in_flight++;
+    if (client->state != CLIENT_READY) {
+        request->response_bytes = 0;
+        request_end(request, SLOT_FAILED, REASON_HOST_LOST);
+        return 0;
+    }
     submit_publish(client->submit.map, request->slot, &record);
 
     r = request_announce(request);
