@@ -138,10 +138,11 @@ void client_granted(Client *client, const PacketReserved *reserved) {
         return;
     request = &client->requests[reserved->slot];
     request->granted_bytes = reserved->bytes;
+    if (request->state != REQUEST_GROWING)
+        return; /* who asked has given it up */
     request->reason = (Reason)reserved->code;
     text_copy(request->text, sizeof(request->text), reserved->text);
-    if (request->state == REQUEST_GROWING)
-        request->state = REQUEST_TAKEN;
+    request->state = REQUEST_TAKEN;
 }
 
 static int say_ask(Request *request) {
