@@ -12,6 +12,11 @@ static bool is_in_flight(const Request *request) {
     return request->state == REQUEST_SENT || request->state == REQUEST_ABANDONED;
 }
 
+static void request_free(Request *request) {
+    submit_release(request->client->submit.map, request->slot, request->generation);
+    request->state = REQUEST_FREE;
+}
+
 /* A text without memory of its own for a request that ended by the client's own knowledge. */
 static void request_end(Request *request, SlotState end, Reason reason) {
     Client *client = request->client;
@@ -27,7 +32,7 @@ static void request_end(Request *request, SlotState end, Reason reason) {
     if (request->state == REQUEST_SENT)
         request->state = REQUEST_ENDED;
     else
-        request->state = REQUEST_FREE;
+        request_free(request); /* nobody reads it */
 }
 
 /* Read the answer in the state page; whatever does not fit is a failure. Return: 0 or negative errno. */
@@ -349,9 +354,7 @@ void request_release(Request *request) {
         (void)request_cancel(request);
         break;
     case REQUEST_ENDED:
-        if (request->client->submit.map)
-            submit_release(request->client->submit.map, request->slot, request->generation);
-        request->state = REQUEST_FREE;
+        request_free(request);
         break;
     case REQUEST_GROWING: /* the answer will find a free slot, which does no harm */
         request->owes_ask = false;
