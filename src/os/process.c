@@ -92,8 +92,8 @@ static int program_check(const char *path) {
 
 /*
  * Where execvp() would find it, so that the keeper has nothing to look for; but a relative directory in PATH
- * would make what runs depend on where the daemon stands. What may not be executed is passed over, and said
- * if nothing else is found.
+ * would make what runs depend on where the daemon stands, and one that may not be looked into holds nothing.
+ * What is there and may not be executed is passed over, and said if nothing else is found.
  */
 static int program_search(const char *name, const char *directories, char **ret_path) {
     int error = -ENOENT;
@@ -115,7 +115,7 @@ static int program_search(const char *name, const char *directories, char **ret_
             *ret_path = TAKE(path);
             return 0;
         }
-        if (r != -ENOENT && r != -ENOTDIR)
+        if (access(path, F_OK) == 0)
             error = r;
     }
     return error_origin(error);
