@@ -106,11 +106,19 @@ typedef struct HostProbe {
     uint64_t last_ns;
 } HostProbe;
 
-/* What clients that are gone had done. */
+/* How long the host waits for others. No settings: nobody has a reason to change them, but tests. */
+typedef struct HostPatience {
+    uint64_t hello_ns;  /* that a stranger has for its HELLO */
+    uint64_t answer_ns; /* that an idle worker has for a PING */
+    uint64_t grace_ns;  /* past its own timeout, before a worker is taken for stuck */
+    uint64_t idle_ns;   /* that a queue outlives its uid's last client: calls come one after the other */
+} HostPatience;
+
 struct Host {
     char name[NAME_BYTES];
     char *path;           /* NULL: adopted */
     const HostSettings *settings;
+    HostPatience patience;
     uid_t uid;
     int listener;
     int spare_fd;
@@ -130,7 +138,7 @@ struct Host {
     uint32_t n_workers;   /* that are there and not leaving */
     uint64_t memory_bytes;
     uint64_t n_redelivered;
-    SlotCounts past;
+    SlotCounts past;      /* what clients that are gone had done */
     HostProbe probe;
     EventQueue events;
 };

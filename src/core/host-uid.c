@@ -7,13 +7,10 @@
 #include "core/host-internal.h"
 
 #include "base/error.h"
-#include "base/units.h"
 #include "os/queue.h"
 
 #include <errno.h>
 #include <stdio.h>
-
-#define IDLE_NS (10 * NS_PER_SEC) /* that a queue outlives its uid's last client: calls come one after the other */
 
 int host_get_uid(Host *host, uid_t uid, HostUid **ret) {
     HostUid *found = table_find(&host->uids, uid);
@@ -59,7 +56,7 @@ void host_reap_uids(Host *host, uint64_t now_ns) {
     for (size_t i = host->uids.n; i > 0; i--) {
         HostUid *uid = table_at(&host->uids, i - 1);
 
-        if (uid->n_clients > 0 || now_ns - uid->idle_since_ns < IDLE_NS)
+        if (uid->n_clients > 0 || now_ns < uid->idle_since_ns + host->patience.idle_ns)
             continue;
         uid_free(host, uid);
         any = true;

@@ -8,7 +8,6 @@
 #include "core/host-internal.h"
 
 #include "base/error.h"
-#include "base/units.h"
 #include "os/process.h"
 #include "os/queue.h"
 
@@ -17,9 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ANSWER_NS  (10 * NS_PER_SEC) /* that an idle worker has for a PING */
-#define GRACE_NS   (5 * NS_PER_SEC)  /* past its own timeout, before it is taken for stuck */
-#define GONE_MAX   32                /* GONEs without their DROPPED at a time, so that answers always fit into its socket */
+#define GONE_MAX 32 /* GONEs without their DROPPED at a time, so that answers always fit into its socket */
 
 static Event *tell(Host *host, const HostWorker *worker, EventKind kind) {
     Event *event = event_push(&host->events, kind);
@@ -294,15 +291,15 @@ static void note_claims(Host *host, uint64_t now_ns) {
 }
 
 /* When this worker will have to be killed if nothing changes. */
-static uint64_t judgement(const HostWorker *worker, const char **ret_why) {
+static uint64_t judgement(const Host *host, const HostWorker *worker, const char **ret_why) {
     if (worker->suspect || !worker->peer)
         return UINT64_MAX;
     if (worker->claimed_ns) {
         *ret_why = "it holds an exchange for longer than its `timeout`";
-        return worker->claimed_ns + worker->timeout_ns + GRACE_NS;
+        return worker->claimed_ns + worker->timeout_ns + host->patience.grace_ns;
     }
     *ret_why = "it is idle and does not answer";
-    return worker->pinged_ns ? worker->pinged_ns + ANSWER_NS : UINT64_MAX;
+    return worker->pinged_ns ? worker->pinged_ns + host->patience.answer_ns : UINT64_MAX;
 }
 
 uint64_t host_next_judgement(const Host *host) {
@@ -310,7 +307,7 @@ uint64_t host_next_judgement(const Host *host) {
     const char *why;
 
     for (size_t i = 0; i < host->workers.n; i++) {
-        uint64_t at_ns = judgement(table_at(&host->workers, i), &why);
+        uint64_t at_ns = judgement(host, table_at(&host->workers, i), &why);
 
         earliest = at_ns < earliest ? at_ns : earliest;
     }
@@ -326,7 +323,7 @@ void host_judge_workers(Host *host, uint64_t now_ns) {
         /* One that was busy when it was asked has had no time to answer yet. */
         if (worker->claimed_ns && worker->pinged_ns)
             worker->pinged_ns = now_ns;
-        if (judgement(worker, &why) <= now_ns)
+        if (judgement(host, worker, &why) <= now_ns)
             host_worker_kill(host, worker, why);
     }
 }

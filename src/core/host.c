@@ -12,8 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TICK_NS       (30 * NS_PER_SEC) /* where health_interval is off or longer */
-#define HELLO_TIME_NS (10 * NS_PER_SEC) /* that a stranger has for its HELLO */
+#define TICK_NS (30 * NS_PER_SEC) /* where health_interval is off or longer */
+
+static const HostPatience patience = {
+    .hello_ns = 10 * NS_PER_SEC,
+    .answer_ns = 10 * NS_PER_SEC,
+    .grace_ns = 5 * NS_PER_SEC,
+    .idle_ns = 10 * NS_PER_SEC,
+};
 
 /* What a kill between creation and unlink may have left: one object or queue, under one name for each kind. */
 static int sweep(const Host *host) {
@@ -36,6 +42,7 @@ int host_new(Host **ret, const char *name, const HostSettings *settings) {
     if (host->spare_fd < 0)
         return error_errno();
     host->settings = settings;
+    host->patience = patience;
     host->uid = geteuid();
     host->since_ns = clock_now_ns();
     host->next_id = clock_boot_us();
@@ -110,7 +117,7 @@ static void reap_strangers(Host *host, uint64_t now_ns) {
     for (size_t i = host->peers.n; i > 0; i--) {
         Peer *peer = table_at(&host->peers, i - 1);
 
-        if (peer->role == PEER_STRANGER && now_ns - peer->since_ns >= HELLO_TIME_NS)
+        if (peer->role == PEER_STRANGER && now_ns >= peer->since_ns + host->patience.hello_ns)
             peer_misbehaved(peer, "no HELLO in time");
     }
 }
