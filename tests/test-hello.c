@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The packets of the socket, against docs/protocol.md, section 2: their bytes, and the door they come in by. */
+/* The packets of the socket, against docs/protocol.md, section 2: their bytes, and the door to them. */
 #include "base/cleanup.h"
 #include "unit.h"
 #include "wire/hello.h"
@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SEED      UINT64_C(0x2545f4914f6cdd1d)
-#define RECORD    512u /* room for the largest record that a channel carries */
-#define FDS_MANY  9u
+#define SEED     UINT64_C(0x2545f4914f6cdd1d)
+#define RECORD   512u /* room for the largest record that a channel carries */
+#define FDS_MANY 9u
 
 enum { CLIENT = 1u << PEER_CLIENT, WORKER = 1u << PEER_WORKER, STATUS = 1u << PEER_STATUS };
 enum { HOST = 1u << PEER_HOST, STRANGER = 1u << PEER_STRANGER };

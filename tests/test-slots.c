@@ -227,9 +227,9 @@ typedef struct Row {
     SlotState state;
     uint32_t ahead; /* S - G */
     enum {
-        NOBODYS,   /* nobody may leave it */
-        WAITS,     /* a worker may claim it, the host may end it */
-        OWNED,     /* its owner may end it, and the host once that is dead */
+        NOBODYS, /* nobody may leave it */
+        WAITS,   /* a worker may claim it, the host may end it */
+        OWNED,   /* its owner may end it, and the host once that is dead */
     } whose;
 } Row;
 
