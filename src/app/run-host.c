@@ -59,13 +59,26 @@ static int on_stop(void *data) {
     return 0;
 }
 
+/* What queues and clients are made with stays with them as long as they live. */
+static void tell_what_lasts(const HostSettings *old, const HostSettings *new) {
+    if (old->max_payload != new->max_payload)
+        log_line(LOG_INFO, NULL, "`max_payload` counts for clients that attach from now on; restart the host for all");
+    if (old->requests_per_client != new->requests_per_client)
+        log_line(LOG_INFO, NULL, "`requests_per_client` counts for clients that attach from now on; restart the host for all");
+    if (old->queue_depth != new->queue_depth)
+        log_line(LOG_INFO, NULL, "`queue_depth` counts for users who have no queue yet; restart the host for all");
+}
+
 static int on_reload(void *data) {
     HostRun *state = data;
+    const HostSettings *before = state->run->instance.host;
     Config *old = NULL;
 
     loop_notify("RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now_ns() / NS_PER_US);
-    if (run_reload(state->run, &old))
+    if (run_reload(state->run, &old)) {
+        tell_what_lasts(before, state->run->instance.host);
         host_set_settings(state->host, state->run->instance.host);
+    }
     config_free(old);
     loop_notify("READY=1");
     return host_wait(state->host, 0);
