@@ -24,7 +24,7 @@ typedef struct Hand {
     PlainWorker *worker;
     const PlainLine *line; /* that its host has open */
     uint64_t start_ns;
-    bool misbehaved;       /* the host's fault, and told as such */
+    bool misbehaved; /* the host's fault, and told as such */
     Exchange exchange;
 } Hand;
 
@@ -45,7 +45,8 @@ static void tell_peer(PlainWorker *worker, const char *format, ...) {
 static void take_back(PlainWorker *worker, int replies) {
     worker->lying = false;
     if (plain_discard(replies) > 0)
-        tell_peer(worker, "%s: an answer that its host did not take was taken back: it has died, or did not wait",
+        tell_peer(worker,
+                  "%s: an answer that its host did not take was taken back: it has died, or did not wait",
                   worker->settings->plain.worker_queue);
 }
 
@@ -54,12 +55,11 @@ void plain_worker_note_answer(PlainWorker *worker) {
 
     worker->lying = queue_depth(worker->line.fds[PLAIN_REPLIES], &n, NULL, NULL) == 0 && n > 0;
     worker->lying_since_ns = clock_now_ns();
-    worker->replies_closed &= worker->lying;
 }
 
 /*
- * A host that is blocked in its receive has its answer as soon as it is sent; one that polls, a moment later. A host that is dead never
- * takes it, and the next one would.
+ * A host that is blocked in its receive has its answer as soon as it is sent; one that polls, a moment later.
+ * A host that is dead never takes it, and the next one would.
  */
 static bool is_abandoned(PlainWorker *worker) {
     const uint64_t now_ns = clock_now_ns();
@@ -70,8 +70,10 @@ static bool is_abandoned(PlainWorker *worker) {
         worker->lying_since_ns = now_ns;
         return false;
     }
-    return worker->replies_closed || (worker->payload_opened && age_ns >= PATIENCE_NS) ||
-           age_ns >= worker->settings->timeout_ns;
+    if (worker->replies_closed)
+        return true;
+    return age_ns >=
+           (worker->doubtful || worker->payload_opened ? PATIENCE_NS : worker->settings->timeout_ns);
 }
 
 void plain_worker_mind_answer(PlainWorker *worker) {
@@ -84,7 +86,13 @@ void plain_worker_mind_answer(PlainWorker *worker) {
         worker->lying = false;
     else if (is_abandoned(worker))
         take_back(worker, replies);
-    worker->replies_closed = worker->payload_opened = false;
+    worker->payload_opened = worker->replies_closed = false;
+}
+
+uint64_t plain_worker_answer_until_ns(const PlainWorker *worker) {
+    if (!worker->lying)
+        return 0;
+    return worker->lying_since_ns + (worker->doubtful ? PATIENCE_NS : worker->settings->timeout_ns);
 }
 
 /* Somebody has put a message there since the queue was emptied: it is not an answer to this host. */
@@ -119,16 +127,17 @@ static void fail_response(Hand *hand, int r) {
     size_format(hand->exchange.response_bytes, bytes);
     if (r == -ENOSPC)
         exchange_fail(&hand->exchange, REASON_MEMORY_FULL, 0,
-                      "no room for a response of %s in %s: raise the size of the file system on /dev/shm", bytes,
-                      hand->worker->settings->plain.segment);
+                      "no room for a response of %s in %s: raise the size of the file system on /dev/shm",
+                      bytes, hand->worker->settings->plain.segment);
     else
-        exchange_fail(&hand->exchange, REASON_PLAIN_PEER, 0, "the response of %s could not be written into %s: %s", bytes,
+        exchange_fail(&hand->exchange, REASON_PLAIN_PEER, 0,
+                      "the response of %s could not be written into %s: %s", bytes,
                       hand->worker->settings->plain.segment, strerror(-r));
 }
 
 /*
- * A failure empties the segment, so that neither the request nor half a response is taken for an answer, and a peer that maps
- * what it reads fails as well.
+ * A failure empties the segment, so that neither the request nor half a response is taken for an answer, and
+ * a peer that maps what it reads fails as well.
  */
 static void answer(Hand *hand) {
     PlainWorker *worker = hand->worker;
@@ -140,7 +149,8 @@ static void answer(Hand *hand) {
         (void)named_object_resize(hand->line->fds[PLAIN_PAYLOAD], 0);
     r = send_answer(hand);
     if (r < 0)
-        tell_peer(worker, "%s: the answer could not be sent: %s", worker->settings->plain.worker_queue, strerror(-r));
+        tell_peer(worker, "%s: the answer could not be sent: %s", worker->settings->plain.worker_queue,
+                  strerror(-r));
     /* A queue without a name is read by nobody but those who have it open. */
     if (r == 0 && hand->line == &worker->line)
         plain_worker_note_answer(worker);
@@ -207,8 +217,8 @@ static void handle(Hand *hand) {
     int r = handler_handle(hand->worker->handler, &hand->exchange);
 
     if (r < 0)
-        exchange_fail(&hand->exchange, REASON_HANDLER_FAILED, 0, "the worker could not go on: %s (%s)", strerror(-r),
-                      error_where());
+        exchange_fail(&hand->exchange, REASON_HANDLER_FAILED, 0, "the worker could not go on: %s (%s)",
+                      strerror(-r), error_where());
 }
 
 /* ---- the journal ---- */
@@ -229,18 +239,24 @@ static void copy_text(Event *event, const Exchange *exchange) {
         snprintf(event->text, sizeof(event->text), "%s", reason_name(exchange->reason));
 }
 
+static Event *tell(const Hand *hand, EventKind kind) {
+    Event *event = event_push(&hand->worker->events, kind);
+
+    event->uid = hand->exchange.uid;
+    event->generation = hand->exchange.generation;
+    event->attempt = hand->exchange.attempt;
+    event->request_bytes = hand->exchange.request_bytes;
+    return event;
+}
+
 static void tell_end(const Hand *hand) {
     const Exchange *exchange = &hand->exchange;
     bool failed = exchange->reason != REASON_NONE;
-    Event *event = event_push(&hand->worker->events, failed ? EVENT_EXCHANGE_FAILED : EVENT_EXCHANGE_DONE);
+    Event *event = tell(hand, failed ? EVENT_EXCHANGE_FAILED : EVENT_EXCHANGE_DONE);
 
-    event->uid = exchange->uid;
-    event->generation = exchange->generation;
-    event->attempt = exchange->attempt;
-    event->request_bytes = exchange->request_bytes;
     event->response_bytes = failed ? 0 : exchange->response_bytes;
     event->duration_ns = clock_now_ns() - hand->start_ns;
-    event->ok = event->duration_ns < SLOW_NS;
+    event->ok = !failed && event->duration_ns < SLOW_NS;
     event->reason = exchange->reason;
     event->status = exchange->status;
     if (failed)
@@ -260,10 +276,11 @@ static void give_back(Segment *response) {
 static void see_through(Hand *hand, int fault, uint64_t count) {
     PlainWorker *worker = hand->worker;
 
-    if (worker->n_exchanges++ == 0)
-        event_push(&worker->events, EVENT_FIRST_EXCHANGE)->uid = geteuid();
+    worker->n_exchanges++;
     describe(hand);
     hand->exchange.request_bytes = fault == 0 ? count : 0;
+    if (worker->n_exchanges == 1)
+        tell(hand, EVENT_FIRST_EXCHANGE);
     check(hand, fault);
     if (hand->exchange.reason == REASON_NONE)
         handle(hand);
@@ -274,9 +291,9 @@ static void see_through(Hand *hand, int fault, uint64_t count) {
 }
 
 /*
- * The host has opened what the names led to when it came, which may be newer than what is open here. But if the queue of its request has
- * lost its name, it was opened before, with what is open here; or its host has ended, and nobody else should get the answer.
- * Return: whether there is somebody to answer.
+ * The host has opened what the names led to when it came, which may be newer than what is open here. But if
+ * the queue of its request has lost its name, it was opened before, with what is open here; or its host has
+ * ended, and nobody else should get the answer. Return: whether there is somebody to answer.
  */
 static bool catch_up(PlainWorker *worker, const PlainLine *line) {
     int requests = line->fds[PLAIN_REQUESTS];
@@ -288,6 +305,16 @@ static bool catch_up(PlainWorker *worker, const PlainLine *line) {
             return false;
     }
     return line->fds[PLAIN_REPLIES] >= 0 && line->fds[PLAIN_PAYLOAD] >= 0;
+}
+
+/*
+ * Who closes the queue of replies from now on is this exchange's host, as far as anybody can tell. Who has
+ * just closed it may be that host, dead already, or the one before.
+ */
+static void note_closing(PlainWorker *worker) {
+    plain_worker_hear(worker);
+    worker->doubtful = worker->replies_closed;
+    worker->payload_opened = worker->replies_closed = false;
 }
 
 int plain_worker_serve(PlainWorker *worker, PlainLine *line, bool *ret_served) {
@@ -307,7 +334,7 @@ int plain_worker_serve(PlainWorker *worker, PlainLine *line, bool *ret_served) {
     }
     /* What lies there is for somebody else. */
     take_back(worker, line->fds[PLAIN_REPLIES]);
-    worker->payload_opened = false;
+    note_closing(worker);
     see_through(&hand, r, count);
     return 0;
 }

@@ -96,13 +96,14 @@ const char *plain_part_fault(const PlainNames *names, PlainPart part, int r, cha
                  name);
     else if (r == -EMSGSIZE)
         snprintf(buffer, bytes,
-                 "%s was made for messages of less than %d bytes, too small for a byte count: remove it", name,
-                 PLAIN_COUNT_BYTES);
+                 "%s was made for messages of less than %d bytes, too small for a byte count: remove it",
+                 name, PLAIN_COUNT_BYTES);
     else if (r == -ENOSPC)
-        snprintf(buffer, bytes,
-                 "%s: no room in /dev/shm, or this user watches as much as fs.inotify.max_user_watches allows; "
-                 "raise it",
-                 name);
+        snprintf(
+            buffer, bytes,
+            "%s: no room in /dev/shm, or this user watches as much as fs.inotify.max_user_watches allows; "
+            "raise it",
+            name);
     else
         snprintf(buffer, bytes, "%s: %s", name, strerror(-r));
     return buffer;

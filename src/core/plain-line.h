@@ -2,10 +2,12 @@
 /*
  * A line: the three objects of the plain wire as one side holds them (docs/protocol.md, section 7)
  *
- * Both sides open the same three, and whoever comes first makes them. A line keeps what its names led to when they were opened; a peer
- * may unlink the names at any time, and then object_has_name() says so. Nothing here blocks.
+ * Both sides open the same three, and whoever comes first makes them. A line keeps what its names led to when
+ * they were opened; a peer may unlink the names at any time, and then object_has_name() says so. Nothing here
+ * blocks.
  *
- * The segment is never mapped: its other users resize it at will. It is read with pread and written with pwrite.
+ * The segment is never mapped: its other users resize it at will. It is read with pread and written with
+ * pwrite.
  */
 #pragma once
 
@@ -27,7 +29,10 @@ typedef struct PlainLine {
     int fds[PLAIN_PARTS]; /* owned; -1 for what is not open */
 } PlainLine;
 
-#define PLAIN_LINE_NULL {.fds = {-1, -1, -1}}
+#define PLAIN_LINE_NULL                                                                                      \
+    {                                                                                                        \
+        .fds = { -1, -1, -1 }                                                                                \
+    }
 
 /** plain_part_name() - Return: the name that @names give the part. */
 const char *plain_part_name(const PlainNames *names, PlainPart part);
@@ -35,8 +40,8 @@ const char *plain_part_name(const PlainNames *names, PlainPart part);
 /**
  * plain_part_open() - open a part with all rights, or make it
  * @ret_made:   whether it was made here, as far as can be told
- * Return: 0; a QueueLimit; -EPERM or -EACCES if it is another user's; -EMSGSIZE for a queue that is too narrow for a count; or another
- * negative errno.
+ * Return: 0; a QueueLimit; -EPERM or -EACCES if it is another user's; -EMSGSIZE for a queue that is too
+ * narrow for a count; or another negative errno.
  */
 int plain_part_open(const PlainNames *names, PlainPart part, bool *ret_made, int *ret_fd);
 
@@ -57,7 +62,8 @@ int plain_discard(int queue);
 
 /**
  * plain_receive() - take a count of at most @max
- * Return: 0; a PlainFault if the message is no such count; -EAGAIN when there is none; or another negative errno.
+ * Return: 0; a PlainFault if the message is no such count; -EAGAIN when there is none; or another negative
+ * errno.
  */
 int plain_receive(int queue, uint64_t max, uint64_t *ret_count);
 

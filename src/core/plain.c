@@ -2,12 +2,13 @@
 /*
  * The worker's life, and its hold on three names that others unlink
  *
- * Each part is opened by its name, then watched, then looked at once more: if it still has its name, an unlinking from now on is told by
- * the watch. So there is no moment in which the worker waits on a queue that no host can find, without hearing of it.
+ * Each part is opened by its name, then watched, then looked at once more: if it still has its name, an
+ * unlinking from now on is told by the watch. So there is no moment in which the worker waits on a queue that
+ * no host can find, without hearing of it.
  *
- * A host that has opened the queue of requests just before another unlinked it sends into a queue without a name. The worker
- * keeps listening to one such queue, with the segment and the queue of replies of that time: for a while, or until the next one
- * is unlinked.
+ * A host that has opened the queue of requests just before another unlinked it sends into a queue without a
+ * name. The worker keeps listening to one such queue, with the segment and the queue of replies of that time:
+ * for a while, or until the next one is unlinked.
  */
 #include "core/plain-internal.h"
 
@@ -43,7 +44,8 @@ static void keep_former(PlainWorker *worker) {
     close_former(worker);
     if (plain_line_copy(&worker->line, &worker->former) < 0)
         return;
-    if (wait_add(worker->wait, &worker->former_source, worker->former.fds[PLAIN_REQUESTS], WAIT_READ, 0, worker) < 0)
+    if (wait_add(worker->wait, &worker->former_source, worker->former.fds[PLAIN_REQUESTS], WAIT_READ, 0,
+                 worker) < 0)
         plain_line_close(&worker->former);
     worker->former_until_ns = clock_now_ns() + FORMER_NS;
 }
@@ -56,7 +58,7 @@ static void close_part(PlainWorker *worker, PlainPart part) {
         keep_former(worker);
     }
     if (part == PLAIN_REPLIES)
-        worker->lying = false;
+        worker->lying = worker->doubtful = worker->replies_closed = false;
     watch_remove(worker->watch, worker->watched[part]);
     worker->watched[part] = -1;
     worker->made[part] = false;
@@ -118,12 +120,14 @@ static void tell_part_fault(PlainWorker *worker, PlainPart part, int r) {
 void plain_worker_renew(PlainWorker *worker, PlainPart part) {
     int r = 0;
 
-    for (int n = 0; r == 0 && n < RENEWALS_MAX && !part_is_current(worker, part); n++) {
+    for (int n = 0; n < RENEWALS_MAX; n++) {
+        if (part_is_current(worker, part))
+            return;
         close_part(worker, part);
         r = open_part(worker, part);
+        if (r != 0)
+            break;
     }
-    if (r == 0 && part_is_current(worker, part))
-        return;
     close_part(worker, part);
     /* What comes meanwhile stays in its queue. */
     wait_remove(&worker->line_source);
@@ -147,7 +151,8 @@ static int listen_to_line(PlainWorker *worker) {
         return 0;
     plain_worker_note_answer(worker);
     tell_waiting(worker);
-    return wait_add(worker->wait, &worker->line_source, worker->line.fds[PLAIN_REQUESTS], WAIT_READ, 0, worker);
+    return wait_add(worker->wait, &worker->line_source, worker->line.fds[PLAIN_REQUESTS], WAIT_READ, 0,
+                    worker);
 }
 
 static int open_watch(PlainWorker *worker) {
@@ -156,9 +161,10 @@ static int open_watch(PlainWorker *worker) {
     if (r == 0 && !worker->watch_source.wait)
         r = wait_add(worker->wait, &worker->watch_source, worker->watch, WAIT_READ, 0, worker);
     if (r == -EMFILE) {
-        tell_fault(worker, EVENT_LIMIT,
-                   "the queues cannot be watched: this user has as many watchers as fs.inotify.max_user_instances "
-                   "allows, or this process as many descriptors as LimitNOFILE= does; raise it");
+        tell_fault(
+            worker, EVENT_LIMIT,
+            "the queues cannot be watched: this user has as many watchers as fs.inotify.max_user_instances "
+            "allows, or this process as many descriptors as LimitNOFILE= does; raise it");
         return 0;
     }
     return r;
@@ -196,8 +202,8 @@ void plain_worker_hear(PlainWorker *worker) {
 /* ---- life ---- */
 
 /*
- * The name stands for a moment only. A kill in this moment leaves it behind, for the next start to sweep; what a stranger has put there
- * is left alone.
+ * The name stands for a moment only. A kill in this moment leaves it behind, for the next start to sweep;
+ * what a stranger has put there is left alone.
  */
 static int make_response(PlainWorker *worker) {
     const uint64_t max = worker->settings->handler.max_response;
@@ -239,7 +245,8 @@ int plain_worker_new(PlainWorker **ret, const WorkerSettings *settings, Handler 
     return 0;
 }
 
-/* Whether a host needs the line: it has opened the segment, or waits for its answer, which another worker may give. */
+/* Whether a host needs the line: it has opened the segment, or waits for its answer, which another worker may
+ * give. */
 static bool line_is_needed(PlainWorker *worker) {
     uint32_t n = 0;
 
@@ -296,21 +303,19 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
     return a > 0 && (b == 0 || a < b) ? a : b;
 }
 
-/* What was heard before an exchange is not heard again, and is seen to at once after it. */
+/* What was heard of the names before an exchange is not heard again: it is seen to at once after it. */
 static int set_timer(PlainWorker *worker, bool served) {
-    const bool at_once = served && (!line_is_current(worker) || (worker->lying && worker->replies_closed));
-    uint64_t at_ns = at_once ? AT_ONCE_NS : worker->retry_ns;
+    uint64_t at_ns = served && !line_is_current(worker) ? AT_ONCE_NS : worker->retry_ns;
 
-    if (worker->lying)
-        at_ns = earlier(at_ns, worker->lying_since_ns + worker->settings->timeout_ns);
+    at_ns = earlier(at_ns, plain_worker_answer_until_ns(worker));
     if (worker->former_source.wait)
         at_ns = earlier(at_ns, worker->former_until_ns);
     return wait_set_timer(worker->wait, at_ns);
 }
 
-/* There is nothing to serve. A host that closes its queue of replies before its request is seen counts; one that did before does not. */
+/* There is nothing to serve: what was heard concerns no request. */
 static int tidy(PlainWorker *worker) {
-    worker->replies_closed = false;
+    worker->payload_opened = worker->replies_closed = false;
     if (worker->former_until_ns <= clock_now_ns())
         close_former(worker);
     return line_is_current(worker) ? 0 : renew_line(worker);

@@ -2,17 +2,18 @@
 /*
  * PlainWorker: serves hosts that speak the plain wire, one after the other, with any handler
  *
- * A state machine without a loop or thread of its own; the handler runs inside plain_worker_dispatch() and may take as long as the
- * `timeout` setting says, and nothing else in it waits. Not thread-safe.
+ * A state machine without a loop or thread of its own; the handler runs inside plain_worker_dispatch() and
+ * may take as long as the `timeout` setting says, and nothing else in it waits. Not thread-safe.
  *
- * A host of that wire makes what is missing of two queues and a segment, does one exchange, and unlinks all three as it ends. So
- * what the names lead to changes all the time. What the worker keeps true:
- *  - What is missing it makes at once, and what a host has unlinked likewise: hosts and worker may come in any order.
- *  - A request is answered through the objects that its host has open. A host that opened them just before another one unlinked
- *    them is still heard.
- *  - An answer is for the host that asked. One that nobody takes is taken back, so that the next host does not get it: when its
- *    host closes the queue or another request comes at once, when somebody opens the segment after a while, and in any
- *    case after the `timeout`.
+ * A host of that wire makes what is missing of two queues and a segment, does one exchange, and unlinks all
+ * three as it ends. So what the names lead to changes all the time. What the worker keeps true:
+ *  - What is missing it makes at once, and what a host has unlinked likewise: hosts and worker may come in
+ * any order.
+ *  - A request is answered through the objects that its host has open. A host that opened them just before
+ * another one unlinked them is still heard.
+ *  - An answer is for the host that asked. One that nobody takes is taken back, so that the next host does
+ * not get it: when its host closes the queue or another request comes at once, when somebody opens the
+ * segment after a while, and in any case after the `timeout`.
  *  - A host that sends rubbish, or dies, costs its own exchange only.
  *  - What it has made and nobody uses it unlinks as it ends.
  *

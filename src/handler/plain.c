@@ -2,13 +2,16 @@
 /*
  * plain: the request is passed on to a worker that speaks the plain wire
  *
- * For each exchange this is a host of that wire (docs/protocol.md, section 7): it opens or makes the queues and the segment, writes the
- * request into the segment, sends its byte count, waits for the response's, reads the response, and unlinks all three names,
- * however the exchange ended. A worker that comes first, or last, or serves one exchange and ends, finds what it expects.
+ * For each exchange this is a host of that wire (docs/protocol.md, section 7): it opens or makes the queues
+ * and the segment, writes the request into the segment, sends its byte count, waits for the response's, reads
+ * the response, and unlinks all three names, however the exchange ended. A worker that comes first, or last,
+ * or serves one exchange and ends, finds what it expects.
  *
- * There is one segment, so there is one exchange at a time. Copies of this worker, and other instances with the same names, take
- * turns: whoever has claimed the segment is the host. Messages that lie in the queues then are a dead host's, and are thrown away.
+ * There is one segment, so there is one exchange at a time. Copies of this worker, and other instances with
+ * the same names, take turns: whoever has claimed the segment is the host. Messages that lie in the queues
+ * then are a dead host's, and are thrown away.
  */
+#include "wire/plain.h"
 #include "base/error.h"
 #include "base/units.h"
 #include "core/plain-line.h"
@@ -17,7 +20,6 @@
 #include "os/segment.h"
 #include "os/wait.h"
 #include "os/watch.h"
-#include "wire/plain.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -36,7 +38,7 @@ typedef struct Plain {
 /* What a step of an exchange comes to, if not to a negative errno. */
 typedef enum Step {
     STEP_DONE,
-    STEP_FAILED,    /* exchange_fail() has been called */
+    STEP_FAILED, /* exchange_fail() has been called */
     STEP_EXPIRED,
     STEP_CANCELLED, /* nobody waits any more */
 } Step;
@@ -47,7 +49,7 @@ typedef struct Call {
     const PlainNames *names;
     Exchange *exchange;
     PlainLine line;
-    bool claimed;      /* the names are ours to unlink */
+    bool claimed; /* the names are ours to unlink */
     WaitSource cancel_source;
     const char *stage; /* what was waited for when the time was up */
 } Call;
@@ -95,7 +97,8 @@ static Step ask_cancelled(Call *call, uint32_t events) {
     return STEP_DONE;
 }
 
-/* Gather what is ready by @until_ns. Return: a Step or a negative errno; *ret_ready says whether @source is ready. */
+/* Gather what is ready by @until_ns. Return: a Step or a negative errno; *ret_ready says whether @source is
+ * ready. */
 static int wait_once(Call *call, const WaitSource *source, uint64_t until_ns, bool *ret_ready) {
     int step = STEP_DONE, r = wait_poll(call->plain->wait, until_ns);
     const WaitSource *ready;
@@ -111,7 +114,8 @@ static int wait_once(Call *call, const WaitSource *source, uint64_t until_ns, bo
     return r < 0 ? r : step;
 }
 
-/* Wait for @fd, until the deadline, or at most until @until_ns. Return: a Step, STEP_DONE also at @until_ns; or a negative errno. */
+/* Wait for @fd, until the deadline, or at most until @until_ns. Return: a Step, STEP_DONE also at @until_ns;
+ * or a negative errno. */
 static int wait_on(Call *call, int fd, uint32_t events, uint64_t until_ns) {
     WaitSource source = WAIT_SOURCE_NULL;
     bool ready = false;
@@ -145,8 +149,8 @@ static Step open_part(Call *call, PlainPart part) {
 }
 
 /*
- * Somebody else has the claim: wait until the name is unlinked, as every host does that ends, or the object is closed by one that
- * was killed. Return: a Step or a negative errno.
+ * Somebody else has the claim: wait until the name is unlinked, as every host does that ends, or the object
+ * is closed by one that was killed. Return: a Step or a negative errno.
  */
 static int wait_turn(Call *call, int payload) {
     _cleanup_close_ int watch = -1;
@@ -197,7 +201,8 @@ static int open_queue(Call *call, PlainPart part) {
 /* ---- the request ---- */
 
 /* A part of the request: in place, or copied to @buffer. Return: 0, a Reason, or negative errno. */
-static int request_chunk(const Exchange *exchange, uint64_t at, size_t bytes, void *buffer, const void **ret_data) {
+static int request_chunk(const Exchange *exchange, uint64_t at, size_t bytes, void *buffer,
+                         const void **ret_data) {
     *ret_data = exchange->request ? (const char *)exchange->request + at : buffer;
     return exchange->request ? 0 : exchange_read_request(exchange, at, buffer, bytes);
 }
@@ -208,10 +213,11 @@ static Step fail_write(Call *call, int r) {
     size_format(call->exchange->request_bytes, bytes);
     if (r == -ENOSPC)
         exchange_fail(call->exchange, REASON_MEMORY_FULL, 0,
-                      "no room for a request of %s in %s: raise the size of the file system on /dev/shm", bytes,
-                      call->names->segment);
+                      "no room for a request of %s in %s: raise the size of the file system on /dev/shm",
+                      bytes, call->names->segment);
     else if (r > 0 || r == -EFAULT)
-        exchange_fail(call->exchange, REASON_REQUEST_CHANGED, 0, "the request's memory was taken away while it was read");
+        exchange_fail(call->exchange, REASON_REQUEST_CHANGED, 0,
+                      "the request's memory was taken away while it was read");
     else
         exchange_fail(call->exchange, REASON_PLAIN_PEER, 0, "%s: the request of %s could not be written: %s",
                       call->names->segment, bytes, strerror(-r));
@@ -242,7 +248,8 @@ static int write_request(Call *call) {
     return r != 0 ? fail_write(call, r) : step;
 }
 
-/* Nobody else should send there: if somebody does, wait until a worker has taken that. Return: a Step or a negative errno. */
+/* Nobody else should send there: if somebody does, wait until a worker has taken that. Return: a Step or a
+ * negative errno. */
 static int send_request(Call *call) {
     int requests = call->line.fds[PLAIN_REQUESTS];
     int r;
@@ -300,8 +307,10 @@ static int check_count(Call *call, uint64_t count) {
                       call->names->segment, segment_bytes);
     else if (count > limit)
         exchange_fail(call->exchange, REASON_RESPONSE_TOO_LARGE, 0,
-                      "the response has %" PRIu64 " bytes, more than the %s that %s allows", count, size_format(limit, text),
-                      limit < call->exchange->max_response ? "`max_response` of the worker's handler" : "the host");
+                      "the response has %" PRIu64 " bytes, more than the %s that %s allows", count,
+                      size_format(limit, text),
+                      limit < call->exchange->max_response ? "`max_response` of the worker's handler"
+                                                           : "the host");
     else
         return STEP_DONE;
     return STEP_FAILED;
@@ -361,10 +370,11 @@ static void fail_unanswered(Call *call) {
     uint32_t n = 0;
 
     (void)queue_depth(call->line.fds[PLAIN_REQUESTS], &n, NULL, NULL);
-    exchange_fail(call->exchange, REASON_TIMED_OUT, 0,
-                  n > 0 ? "no worker of the plain wire took the request from %s: is one running, as the same user?"
-                        : "the worker of the plain wire took the request from %s and did not answer in time",
-                  call->names->host_queue);
+    exchange_fail(
+        call->exchange, REASON_TIMED_OUT, 0,
+        n > 0 ? "no worker of the plain wire took the request from %s: is one running, as the same user?"
+              : "the worker of the plain wire took the request from %s and did not answer in time",
+        call->names->host_queue);
 }
 
 static void fail_expired(Call *call) {
@@ -407,4 +417,5 @@ static int plain_handle(Handler *handler, Exchange *exchange) {
     return r < 0 ? r : 0;
 }
 
-const HandlerKind handler_plain = {.name = "plain", .new = plain_new, .free = plain_free, .handle = plain_handle};
+const HandlerKind handler_plain = {
+    .name = "plain", .new = plain_new, .free = plain_free, .handle = plain_handle};

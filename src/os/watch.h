@@ -2,9 +2,10 @@
 /*
  * Watching named objects that others use as well
  *
- * The plain wire's queues and segment have names, and each peer opens, closes and unlinks them as it likes. A Watch tells what
- * others do to objects that this process has open; it tells of this process's own calls too. Like events are told once if they
- * come before anybody looks, so they say that something happened, never how often.
+ * The plain wire's queues and segment have names, and each peer opens, closes and unlinks them as it likes. A
+ * Watch tells what others do to objects that this process has open; it tells of this process's own calls too.
+ * Like events are told once if they come before anybody looks, so they say that something happened, never how
+ * often.
  */
 #pragma once
 
@@ -18,7 +19,8 @@
 #define WATCH_CLOSED   4u
 #define WATCH_LOST     8u /* too many at once: anything may have happened to any of them; always reported */
 
-/** watch_new() - Return: 0; -EMFILE when this user has too many (fs.inotify.max_user_instances); or negative errno. */
+/** watch_new() - Return: 0; -EMFILE when this user has too many (fs.inotify.max_user_instances); or negative
+ * errno. */
 int watch_new(int *ret_watch);
 
 /**
@@ -31,7 +33,8 @@ int watch_add(int watch, int fd, uint32_t events, int *ret_id);
 /** watch_remove() - forget it. What has been told already is still told. A negative @id is none. */
 void watch_remove(int watch, int id);
 
-/** watch_next() - what happened, in its order; @watch is readable if there is something. Return: whether there was. */
+/** watch_next() - what happened, in its order; @watch is readable if there is something. Return: whether
+ * there was. */
 bool watch_next(int watch, int *ret_id, uint32_t *ret_events);
 
 /** object_has_name() - whether an object that had one name still has it. */

@@ -2,21 +2,21 @@
 /*
  * The plain wire's message: a byte count (docs/protocol.md, section 7)
  *
- * What is written is decimal digits and nothing else. What is read may be followed by one newline and then by NULs up to the end of the
- * message, since a peer in C easily sends its terminator, or its whole buffer, along. Leading zeros are taken; signs, blanks,
- * anything after a NUL, and more than 64 bits are not.
+ * What is written is decimal digits and nothing else. What is read may be followed by one newline and then by
+ * NULs up to the end of the message, since a peer in C easily sends its terminator, or its whole buffer,
+ * along. Leading zeros are taken; signs, blanks, anything after a NUL, and more than 64 bits are not.
  *
- * The wire has no word for a failure. Ours is the count "00": a zero for peers that only want a number, and for those that look
- * it is not the "0" of an empty answer.
+ * The wire has no word for a failure. Ours is the count "00": a zero for peers that only want a number, and
+ * for those that look it is not the "0" of an empty answer.
  */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define PLAIN_DEPTH 1           /* messages in each queue, as peers make them */
+#define PLAIN_DEPTH         1   /* messages in each queue, as peers make them */
 #define PLAIN_MESSAGE_BYTES 512 /* of each message at most */
-#define PLAIN_COUNT_BYTES 20    /* the longest count that is written: digits of 2^64 - 1 */
+#define PLAIN_COUNT_BYTES   20  /* the longest count that is written: digits of 2^64 - 1 */
 
 /* Why a message is no byte count. */
 typedef enum PlainFault {
