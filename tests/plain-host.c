@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* plain-host: a host of the plain wire. The request is on stdin, the response goes to stdout; one exchange, then it ends. */
+/* plain-host: a host of the plain wire. The request is on stdin, the response goes to stdout; one exchange,
+ * then it ends. */
 #include "plain-peer.h"
 
 #include <signal.h>

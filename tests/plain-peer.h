@@ -2,10 +2,11 @@
 /*
  * A program of the plain wire as others would write it: from docs/protocol.md, section 7, on libc alone
  *
- * plain-host.c and plain-worker.c stand for the tutorial's two programs. They block in mq_send and mq_receive, map the segment, do one
- * exchange and end. Nothing of src/ is in them.
+ * plain-host.c and plain-worker.c stand for the tutorial's two programs. They block in mq_send and
+ * mq_receive, map the segment, do one exchange and end. Nothing of src/ is in them.
  *
- * To misbehave they take: -m TEXT, sent instead of the byte count; -k POINT, to be killed (SIGKILL) at that point.
+ * To misbehave they take: -m TEXT, sent instead of the byte count; -k POINT, to be killed (SIGKILL) at that
+ * point.
  */
 #pragma once
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* plain-worker: a worker of the plain wire. It answers one request with the same bytes and a text after them (-a), then it ends. */
+/* plain-worker: a worker of the plain wire. It answers one request with the same bytes and a text after them
+ * (-a), then it ends. */
 #include "plain-peer.h"
 
 #include <stdlib.h>

@@ -4,8 +4,8 @@
 
     plain_peer.py host|worker HOST_QUEUE WORKER_QUEUE SEGMENT
 
-The host's request is on stdin and the response goes to stdout; the worker answers with the request and " processed" after it.
-Each does one exchange and ends; the host removes the three names, however it ends.
+The host's request is on stdin and the response goes to stdout; the worker answers with the request and
+" processed" after it. Each does one exchange and ends; the host removes the three names, however it ends.
 """
 import ctypes
 import mmap
