@@ -114,23 +114,49 @@ void peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds)
         peer_hung_up(peer);
 }
 
+static void turned_away(Host *host, const char *why) {
+    Event *event = event_push(&host->events, EVENT_LIMIT);
+
+    snprintf(event->text, sizeof(event->text), "a connection was turned away: %s", why);
+}
+
+/* Where not even the spare descriptor can be had, whoever knocks waits until the next tick: asking at each turn would be all that the host does. */
+static int shed(Host *host) {
+    int r = channel_shed(host->listener, &host->spare_fd);
+
+    turned_away(host, "no descriptor is left; raise LimitNOFILE= of the unit");
+    if (r == -EMFILE || r == -ENFILE)
+        return wait_modify(&host->listener_source, 0);
+    return r == -EAGAIN ? 0 : r;
+}
+
+/* Whoever has said nothing yet gives way, the oldest first: otherwise those who only connect could keep all others out. */
+static bool make_place(Host *host) {
+    if (host->peers.n < host->settings->max_clients + PEERS_BESIDE_CLIENTS)
+        return true;
+    for (size_t i = 0; i < host->peers.n; i++) {
+        Peer *peer = table_at(&host->peers, i);
+
+        if (peer->role != PEER_STRANGER || peer->is_probe)
+            continue;
+        peer_misbehaved(peer, "it said nothing, and its place was needed");
+        return true;
+    }
+    return false;
+}
+
 int host_accept(Host *host) {
     int fd, r = channel_accept(host->listener, &fd);
 
-    if (r == -EAGAIN)
-        return 0;
-    if (r == -EMFILE || r == -ENFILE || (r == 0 && host->peers.n >= host->settings->max_clients + PEERS_BESIDE_CLIENTS)) {
-        Event *event = event_push(&host->events, EVENT_LIMIT);
-
-        snprintf(event->text, sizeof(event->text), "a connection was turned away: %s",
-                 r == 0 ? "more than `max_clients` and 256 others are connected"
-                        : "no descriptor is left; raise LimitNOFILE= of the unit");
-        if (r == 0)
-            fd_close(fd);
-        return r == 0 ? 0 : channel_shed(host->listener, &host->spare_fd);
-    }
+    if (r == -EMFILE || r == -ENFILE)
+        return shed(host);
     if (r < 0)
-        return r == -ECONNABORTED ? 0 : r;
+        return r == -EAGAIN || r == -ECONNABORTED ? 0 : r;
+    if (!make_place(host)) {
+        turned_away(host, "more than `max_clients` and 256 others are connected");
+        fd_close(fd);
+        return 0;
+    }
     r = host_add_peer(host, fd, false, NULL);
     return r == -ENOMEM ? r : 0; /* one who went away again is no fault of ours */
 }

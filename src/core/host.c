@@ -136,6 +136,7 @@ static void audit_clients(Host *host) {
 /* Now and then, look at everything. */
 static int tick(Host *host, uint64_t now_ns) {
     uint64_t interval = host->settings->health_interval_ns;
+    int r;
 
     host->tick_ns = now_ns + (interval && interval < TICK_NS ? interval : TICK_NS);
     reap_strangers(host, now_ns);
@@ -143,7 +144,8 @@ static int tick(Host *host, uint64_t now_ns) {
     host_reap_uids(host, now_ns);
     host_sync_workers(host); /* what could not be said for want of a descriptor */
     host_ping_workers(host, now_ns);
-    return interval ? host_probe(host) : 0;
+    r = host->listener < 0 ? 0 : wait_modify(&host->listener_source, WAIT_READ); /* see host_accept() */
+    return r == 0 && interval ? host_probe(host) : r;
 }
 
 static int work(Host *host, WaitSource *source, uint32_t events) {
