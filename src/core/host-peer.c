@@ -288,20 +288,36 @@ static int listen_to(Peer *peer) {
     return hear(peer, &packet);
 }
 
-int peer_dispatch(Peer *peer, uint32_t events) {
-    int r = 0;
+/* There is room for what did not fit. */
+static int go_on(Peer *peer) {
+    int r = wait_modify(&peer->source, WAIT_READ);
 
-    if (events & WAIT_WRITE) {
-        r = wait_modify(&peer->source, WAIT_READ);
-        if (r < 0)
-            return r;
-        if (peer->role == PEER_STATUS)
-            return status_continue(peer);
-        if (peer->worker)
-            worker_sync(peer->worker, peer->host);
-        else if (peer->client)
-            r = client_sync(peer->client, peer->host->n_workers);
+    if (r < 0)
         return r;
-    }
+    if (peer->role == PEER_STATUS)
+        return status_continue(peer);
+    if (peer->worker)
+        worker_sync(peer->worker, peer->host);
+    else if (peer->client)
+        r = client_sync(peer->client, peer->host->n_workers);
+    return r;
+}
+
+/* A socket that is said to have room has it for an answer of any size. */
+static bool has_room(const Peer *peer) {
+    int events = wait_for_fd(peer->fd, WAIT_WRITE, 0);
+
+    return events < 0 || (uint32_t)events & WAIT_WRITE;
+}
+
+/*
+ * Whoever does not read what it was told is not heard until it does: so an answer always fits, and nobody can make the host keep answers, or
+ * fill a worker's socket so that its own do not fit. One that has hung up is heard to its end.
+ */
+int peer_dispatch(Peer *peer, uint32_t events) {
+    if (events & WAIT_WRITE)
+        return go_on(peer);
+    if (!(events & WAIT_HANGUP) && !has_room(peer))
+        return wait_modify(&peer->source, WAIT_WRITE);
     return listen_to(peer);
 }
