@@ -130,6 +130,11 @@ void party_settle(void) {
         turn();
 }
 
+void party_tick(void) {
+    host_set_settings(party.host, &party.settings);
+    turn();
+}
+
 unsigned party_n_events(EventKind kind) {
     unsigned n = 0;
 
@@ -275,10 +280,10 @@ PartyWorker *party_start_worker(Handler *handler) {
 }
 
 PartyWorker *party_add_worker(Handler *handler) {
-    uint32_t n_workers = party.host->n_workers;
+    unsigned n_before = party_n_events(EVENT_WORKER_ATTACHED);
     PartyWorker *worker = party_start_worker(handler);
 
-    AWAIT(party.host->n_workers > n_workers && party_worker_state(worker) == WORKER_ATTACHED);
+    AWAIT(party_n_events(EVENT_WORKER_ATTACHED) > n_before && party_worker_state(worker) == WORKER_ATTACHED);
     return worker;
 }
 
@@ -350,7 +355,7 @@ static int gate_handle(Handler *handler, Exchange *exchange) {
     Gate *gate = (Gate *)handler;
     struct pollfd fds[] = {
         {.fd = gate->open_fd, .events = POLLIN},
-        {.fd = exchange->cancel_fd, .events = POLLIN},
+        {.fd = gate->deaf ? -1 : exchange->cancel_fd, .events = POLLIN},
     };
 
     ring(gate->entered_fd);

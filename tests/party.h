@@ -57,6 +57,9 @@ void party_await_fd(int fd);
 /* Until nothing is left to do at this moment. */
 void party_settle(void);
 
+/* The host looks at everything that it looks at now and then. */
+void party_tick(void);
+
 /* How many events of this kind the host has told; the latest. */
 unsigned party_n_events(EventKind kind);
 const Event *party_event(EventKind kind);
@@ -119,6 +122,7 @@ extern Handler party_echo_handler;
 /* A handler that waits in each exchange until it is let go, or the exchange is cancelled; then it echoes. */
 typedef struct Gate {
     Handler handler;
+    bool deaf;      /* does not listen whether it is cancelled */
     int entered_fd; /* counts exchanges that have come in */
     int open_fd;    /* counts those that may go on */
 } Gate;
