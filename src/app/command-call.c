@@ -106,12 +106,16 @@ static int say_refused(const Call *call) {
     return fail(reason == REASON_LIMIT ? EXIT_NO_MEMORY : EXIT_NOT_ALLOWED, "refused by the host: %s", text);
 }
 
+static int say_host_lost(const Call *call) {
+    return fail(EXIT_NO_HOST, "the host `%s` went away; is it running? See `systemctl status shmipc@%s`", call->host, call->host);
+}
+
 /* Whatever ends every call, whoever waits for what. Return: 0 to go on, or an exit status. */
 static int look_at_client(const Call *call) {
     if (client_state(call->client) == CLIENT_REFUSED)
         return say_refused(call);
     if (client_state(call->client) == CLIENT_LOST && (!call->request || call->request->state != REQUEST_ENDED))
-        return fail(EXIT_NO_HOST, "the host `%s` went away; is it running? See `systemctl status shmipc@%s`", call->host, call->host);
+        return say_host_lost(call);
     return 0;
 }
 
@@ -358,6 +362,8 @@ static int say_failed(const Call *call) {
         return say_timed_out(call);
     if (request->end == SLOT_CANCELLED)
         return fail(EXIT_WORKER_LOST, "the exchange was cancelled");
+    if (request->reason == REASON_HOST_LOST)
+        return say_host_lost(call);
     if (request->status > 0)
         fail(0, "%s with exit status %d", reason_name(request->reason), request->status);
     else if (request->status < 0)
