@@ -174,7 +174,7 @@ inline die() {
 /*
  * The claim's time is written after the claim. A host that goes by it alone finds either the former
  * claim's (STALE_NOTE), or, where that was cleared, none at all of a worker that stopped before it
- * wrote (NEED_NOTE). Ours goes by when it first saw the word.
+ * wrote (NEED_NOTE). The host must go by when it first saw the word.
  */
 #if defined STALE_NOTE || defined NEED_NOTE
 #define AFTER_CLAIM NOTE
