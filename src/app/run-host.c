@@ -134,7 +134,9 @@ int run_host(Run *run) {
         r = loop_run(state.loop);
     if (state.host)
         log_events(&state);
-    if (r < 0)
+    if (r == -EINTR)
+        log_line(LOG_WARNING, NULL, "stopped at once: was told to twice");
+    else if (r < 0)
         log_line(LOG_ERR, NULL, "stopped by an error: %s (%s)", strerror(-r), error_where());
     else
         log_line(LOG_INFO, NULL, "stopped");

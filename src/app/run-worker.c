@@ -374,7 +374,9 @@ int run_worker(Run *run) {
         r = start(&state);
     if (r == 0)
         r = loop_run(state.loop);
-    if (r < 0)
+    if (r == -EINTR)
+        log_line(LOG_WARNING, NULL, "stopped at once: was told to twice");
+    else if (r < 0)
         log_line(LOG_ERR, NULL, "stopped by an error: %s (%s)", strerror(-r), error_where());
     else if (!state.refused)
         log_line(LOG_INFO, NULL, "stopped");
