@@ -29,7 +29,7 @@ Loop *loop_free(Loop *loop);
 /** loop_watch() - call ready() when @fd (borrowed) is readable; one at a time. Return: 0 or negative errno. */
 int loop_watch(Loop *loop, int fd);
 
-/** loop_run() - Return: 0 after loop_exit(), or negative errno. */
+/** loop_run() - Return: 0 after loop_exit(); -EINTR when it was told to stop twice; or another negative errno. */
 int loop_run(Loop *loop);
 void loop_exit(Loop *loop);
 
