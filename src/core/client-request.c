@@ -122,6 +122,7 @@ int client_take(Client *client, Request **ret_request) {
         request->priority = 0;
         request->popped = false;
         memset(request->user, 0, sizeof(request->user));
+        memset(request->response_user, 0, sizeof(request->response_user)); /* of the last exchange here */
         *ret_request = request;
         return 0;
     }
