@@ -36,6 +36,9 @@ struct shmipc_client {
     char text[256];
 };
 
+/* Why this thread's latest shmipc_connect() failed: there is no client to ask. */
+static _Thread_local char connect_text[256];
+
 static Request *core_of(const shmipc_request *request) {
     return (Request *)(uintptr_t)request;
 }
@@ -153,8 +156,10 @@ PUBLIC int shmipc_connect(shmipc_client **ret_client, const char *host, int64_t 
     shmipc_client *client = calloc(1, sizeof(*client));
     int r;
 
-    if (!client)
+    if (!client) {
+        snprintf(connect_text, sizeof(connect_text), "%s", shmipc_strerror(-ENOMEM));
         return -ENOMEM;
+    }
     client->patience_ns = timeout_ns;
     r = lib_find_host(host, client->path);
     if (r == 0)
@@ -164,6 +169,7 @@ PUBLIC int shmipc_connect(shmipc_client **ret_client, const char *host, int64_t 
     if (r == 0)
         r = dial(client, lib_until(timeout_ns));
     if (r < 0) {
+        snprintf(connect_text, sizeof(connect_text), "%s", client->text[0] ? client->text : shmipc_strerror(r));
         shmipc_close(client);
         return r;
     }
@@ -191,7 +197,7 @@ PUBLIC void shmipc_close(shmipc_client *client) {
 }
 
 PUBLIC const char *shmipc_error_text(const shmipc_client *client) {
-    return client->text;
+    return client ? client->text : connect_text;
 }
 
 PUBLIC uint64_t shmipc_max_payload(const shmipc_client *client) {
@@ -228,13 +234,11 @@ static int reserve(shmipc_client *client, Request *request, uint64_t bytes) {
     }
 }
 
-PUBLIC int shmipc_take(shmipc_client *client, uint64_t bytes, shmipc_request **ret_request) {
+static int take(shmipc_client *client, uint64_t bytes, shmipc_request **ret_request) {
     Request *request;
     Client *core;
     int r;
 
-    if (is_stranger(client))
-        return -ECHILD;
     r = current(client, &core);
     if (r < 0)
         return r;
@@ -249,6 +253,16 @@ PUBLIC int shmipc_take(shmipc_client *client, uint64_t bytes, shmipc_request **r
     request->payload_bytes = bytes;
     *ret_request = (shmipc_request *)request;
     return 0;
+}
+
+PUBLIC int shmipc_take(shmipc_client *client, uint64_t bytes, shmipc_request **ret_request) {
+    int r;
+
+    if (is_stranger(client))
+        return -ECHILD;
+    r = take(client, bytes, ret_request);
+    /* A host that went away since it was last looked at is no reason to fail: there may be another by now. */
+    return r == -ECONNRESET ? take(client, bytes, ret_request) : r;
 }
 
 PUBLIC void *shmipc_data(shmipc_request *request) {

@@ -14,7 +14,7 @@
  * - Threads: a client with its requests, and a worker with its jobs, are used by one thread at a time; different ones by different threads at will. The memory of
  *   a request, reply, job or response may be read and written by any thread while it is valid, so that the work can be handed to others; only the calls are not.
  * - After fork() the child may not use what the parent had made: every call fails with -ECHILD, except the freeing ones, which free the child's memory and say nothing to the host.
- * - The library installs no signal handler, starts no thread and keeps no process-wide state. It writes nothing to standard output or error.
+ * - The library installs no signal handler, starts no thread and keeps no process-wide state (of each thread, two texts of errors). It writes nothing to standard output or error.
  *
  * Errors that calls have in common
  *   -ENOENT, -ECONNREFUSED  no such host, or it is not running
@@ -66,7 +66,11 @@ int shmipc_connect(shmipc_client **ret_client, const char *host, int64_t timeout
 /** shmipc_close() - free the client and all of its requests and replies; what is in flight is cancelled. Takes NULL. */
 void shmipc_close(shmipc_client *client);
 
-/** shmipc_error_text() - the latest failed call of this client in words, a setting or limit by its name; valid until the next call. */
+/**
+ * shmipc_error_text() - the latest failed call of this client in words, a setting or limit by its name; valid until the next call
+ *
+ * Of NULL: why the latest shmipc_connect() of this thread failed.
+ */
 const char *shmipc_error_text(const shmipc_client *client);
 
 /** shmipc_max_payload() - the host's limit for one request or response. */
