@@ -12,185 +12,66 @@
 
     reverse.run()
 
-Replies are read-only memoryviews in place: ``numpy.frombuffer(reply, dtype)`` copies nothing. A reply's slot is given back when its last view
-is gone (or was released); closing a connection before that raises BufferError. So no view ever shows another exchange's bytes.
+Replies are read-only memoryviews in place: ``numpy.frombuffer(reply, dtype)`` copies nothing. A reply's slot
+is given back when its last view is gone; closing a connection before that raises BufferError. So no view ever
+shows another exchange's bytes.
 
-A connection with its requests, and a worker with its jobs, are used by one thread at a time. The memory may be used by any. What goes wrong raises a
-subclass of shmipc.Error. Needs libshmipc.so.0 and the standard library only. shmipc.h is the reference for what happens underneath.
+A connection with its requests, and a worker with its jobs, are used by one thread at a time. The memory may
+be used by any, and the last view of it may go in any. What goes wrong raises a subclass of shmipc.Error.
+Needs libshmipc.so.0 and the standard library only. shmipc.h is the reference for what happens underneath.
 """
 from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import ctypes
 import errno
+import functools
+import gc
+import logging
 import os
-import threading
+import time
 import weakref
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, cast
+
+from _shmipc import (
+    USER_BYTES, Busy, Cancelled, Error, HostLost, Loans, NoHost, NoMemory, Party, Refused, TimedOut, TooLarge,
+    WorkerFailed, WorkerLost, as_bytes, checked_size, error_of, get_user, host_name, is_past, library,
+    nanoseconds, put_user, until_of, version,
+)
 
 __all__ = [
-    "Connection", "Job", "Request", "Worker", "connect", "worker", "version",
-    "Cancelled", "Error", "HostLost", "NoHost", "NoMemory", "Refused", "TimedOut", "TooLarge", "WorkerFailed", "WorkerLost",
+    "Connection", "Job", "Request", "Service", "Worker", "connect", "version", "worker", "USER_BYTES",
+    "Busy", "Cancelled", "Error", "HostLost", "NoHost", "NoMemory", "Refused", "TimedOut", "TooLarge",
+    "WorkerFailed", "WorkerLost",
 ]
 
-FOREVER = -1
-USER_BYTES = 64
-CONNECT_SECONDS = 10.0
+_log = logging.getLogger("shmipc")
 
 
-class Error(Exception):
-    """Something went wrong; ``errno`` is the positive number, the text says what."""
-
-    def __init__(self, number: int, text: str) -> None:
-        super().__init__(text)
-        self.errno = number
-
-
-class NoHost(Error):
-    """There is no such host, or it is not running."""
-
-
-class Refused(Error):
-    """The host does not let this user in, speaks another version, or has reached a limit."""
-
-
-class TimedOut(Error, TimeoutError):
-    """The time was up before there was an answer."""
-
-
-class HostLost(Error):
-    """The host went away."""
-
-
-class WorkerLost(Error):
-    """The worker died or stopped, and so did each further one that tried."""
-
-
-class Cancelled(Error):
-    """The request was cancelled."""
-
-
-class NoMemory(Error):
-    """No memory: here, in the host's budget, or in the file system of shared memory."""
-
-
-class TooLarge(Error):
-    """Larger than the host's ``max_payload``."""
-
-
-class WorkerFailed(Error):
-    """The handler failed: ``status`` is its exit status or code (minus the signal), the text what it said."""
-
-    def __init__(self, number: int, text: str, status: int = 0) -> None:
-        super().__init__(number, text)
-        self.status = status
-
-
-_KINDS: dict[int, type[Error]] = {
-    errno.ENOENT: NoHost, errno.ECONNREFUSED: NoHost,
-    errno.EACCES: Refused, errno.EPROTO: Refused, errno.EUSERS: Refused,
-    errno.ETIMEDOUT: TimedOut, errno.ECONNRESET: HostLost, errno.EOWNERDEAD: WorkerLost, errno.ECANCELED: Cancelled,
-    errno.ENOMEM: NoMemory, errno.ENOSPC: NoMemory, errno.EMSGSIZE: TooLarge, errno.EREMOTEIO: WorkerFailed,
-}
-
-_SIGNATURES: dict[str, tuple[Any, list[Any]]] = {}
-
-
-def _load() -> ctypes.CDLL:
-    library = ctypes.CDLL(os.environ.get("SHMIPC_LIBRARY", "libshmipc.so.0"))
-    pointer, i64, u64, text = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64, ctypes.c_char_p
-    out = ctypes.POINTER(ctypes.c_void_p)
-    signatures = {
-        "shmipc_version": (text, []),
-        "shmipc_strerror": (text, [ctypes.c_int]),
-        "shmipc_connect": (ctypes.c_int, [out, text, i64]),
-        "shmipc_close": (None, [pointer]),
-        "shmipc_error_text": (text, [pointer]),
-        "shmipc_max_payload": (u64, [pointer]),
-        "shmipc_n_slots": (ctypes.c_uint32, [pointer]),
-        "shmipc_take": (ctypes.c_int, [pointer, u64, out]),
-        "shmipc_data": (pointer, [pointer]),
-        "shmipc_resize": (ctypes.c_int, [pointer, u64]),
-        "shmipc_user": (pointer, [pointer]),
-        "shmipc_send": (ctypes.c_int, [pointer, ctypes.c_uint, i64]),
-        "shmipc_cancel": (ctypes.c_int, [pointer]),
-        "shmipc_wait": (ctypes.c_int, [pointer, i64, out]),
-        "shmipc_get_fd": (ctypes.c_int, [pointer]),
-        "shmipc_result": (ctypes.c_int, [pointer]),
-        "shmipc_reply": (pointer, [pointer, ctypes.POINTER(u64)]),
-        "shmipc_reply_user": (pointer, [pointer]),
-        "shmipc_status": (ctypes.c_int, [pointer]),
-        "shmipc_text": (ctypes.c_size_t, [pointer, text, ctypes.c_size_t]),
-        "shmipc_release": (None, [pointer]),
-        "shmipc_worker_new": (ctypes.c_int, [out, text, i64]),
-        "shmipc_worker_free": (None, [pointer]),
-        "shmipc_worker_error_text": (text, [pointer]),
-        "shmipc_worker_get_fd": (ctypes.c_int, [pointer]),
-        "shmipc_receive": (ctypes.c_int, [pointer, i64, out]),
-        "shmipc_job_data": (ctypes.c_int, [pointer, out, ctypes.POINTER(u64)]),
-        "shmipc_job_user": (pointer, [pointer]),
-        "shmipc_job_uid": (ctypes.c_uint32, [pointer]),
-        "shmipc_job_client": (u64, [pointer]),
-        "shmipc_job_attempt": (ctypes.c_uint32, [pointer]),
-        "shmipc_job_remaining": (i64, [pointer]),
-        "shmipc_job_is_cancelled": (ctypes.c_int, [pointer]),
-        "shmipc_job_reserve": (ctypes.c_int, [pointer, u64, out]),
-        "shmipc_job_reply_user": (pointer, [pointer]),
-        "shmipc_job_reply": (ctypes.c_int, [pointer, u64]),
-        "shmipc_job_fail": (ctypes.c_int, [pointer, ctypes.c_int, text]),
-    }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(library, name)
-        function.restype = result
-        function.argtypes = arguments
-    return library
-
-
-_library = _load()
-
-
-def version() -> str:
-    """The version of libshmipc."""
-    return _library.shmipc_version().decode()
-
-
-def _ns(seconds: float | None) -> int:
-    return FOREVER if seconds is None else int(seconds * 1e9)
-
-
-def _error(result: int, text: bytes | None = None, status: int = 0) -> Error:
-    words = (text or b"").decode(errors="replace") or _library.shmipc_strerror(result).decode()
-    kind = _KINDS.get(-result, Error)
-    return kind(-result, words, status) if kind is WorkerFailed else kind(-result, words)
-
-
-def _view(address: int | None, length: int, owner: object) -> memoryview:
-    """A view of memory that keeps `owner` alive as long as any view of it, or anything made of one, is there."""
-    if not address or not length:
-        return memoryview(b"")
-    block: Any = (ctypes.c_char * length).from_address(address)
-    block.owner = owner
-    return memoryview(block).cast("B")
+# --- clients ---
 
 
 class _Lease:
-    """A request's slot: released when nothing refers to it any more."""
+    """A request's slot: given back when nothing refers to it any more, neither a Request nor a view."""
 
-    __slots__ = ("connection", "pointer", "__weakref__")
+    __slots__ = ("connection", "pointer")
 
     def __init__(self, connection: Connection, pointer: int) -> None:
         self.connection = connection
         self.pointer = pointer
-        connection._leases.add(self)
 
     def __del__(self) -> None:
-        self.connection._give_back(self)
+        self.connection._give_back(self.pointer)
 
 
 class Request:
-    """A request, from taken to replied to. Fill ``data``, call ``send()``, then ``result()`` or ``await`` it."""
+    """A request, from taken to replied to: fill ``data``, call ``send()``, then ``result()`` or ``await`` it.
+
+    One that is sent and forgotten runs to its end; ``release()`` cancels it.
+    """
 
     def __init__(self, connection: Connection, lease: _Lease, size: int) -> None:
         self._connection = connection
@@ -198,6 +79,7 @@ class Request:
         self._size = size
         self._sent = False
         self._ended = False
+        self._loans = Loans(connection)
 
     def _pointer(self) -> int:
         if self._lease is None:
@@ -209,30 +91,45 @@ class Request:
         """The request's memory, writable, until it is sent."""
         if self._sent:
             raise ValueError("the request was sent: its memory is the worker's")
-        return self._connection._lend(self._pointer(), _library.shmipc_data(self._pointer()), self._size, self._lease)
+        address = self._connection._call(library.shmipc_data, self._pointer())
+        return self._loans.lend(address, self._size, self._lease, readonly=False)
 
     @property
-    def user(self) -> ctypes.Array[ctypes.c_char]:
-        """64 bytes of one's own that travel with the request."""
-        return (ctypes.c_char * USER_BYTES).from_address(_library.shmipc_user(self._pointer()))
+    def user(self) -> bytes:
+        """64 bytes of one's own that travel with the request, to be set before it is sent."""
+        return get_user(self._connection._call(library.shmipc_user, self._pointer()))
+
+    @user.setter
+    def user(self, value: bytes) -> None:
+        if self._sent:
+            raise ValueError("the request was sent")
+        put_user(self._connection._call(library.shmipc_user, self._pointer()), value)
 
     def resize(self, size: int) -> None:
-        """Send `size` bytes instead. Views of ``data`` must be gone: the memory may move."""
-        self._connection._refuse_views(self._pointer())
-        self._connection._check(_library.shmipc_resize(self._pointer(), size))
+        """Send `size` bytes instead; what was written stays. Ends the views of ``data``, as send() does."""
+        pointer = self._pointer()
+        self._loans.recall()
+        self._connection._try(library.shmipc_resize, pointer, checked_size(size))
         self._size = size
 
     def send(self, *, priority: int = 0, timeout: float | None = 60.0) -> Request:
-        """Send it; returns at once. Views of ``data`` must be gone, since the memory is the worker's from now on."""
-        self._connection._refuse_views(self._pointer())
-        self._connection._check(_library.shmipc_send(self._pointer(), priority, _ns(timeout)))
+        """Send it; returns at once. Ends the views of ``data``: the memory is the worker's from now on.
+
+        Raises BufferError if something that was made of such a view is still in use. `priority` is 0 to 31;
+        higher ones go first. `timeout` is in seconds.
+        """
+        pointer, timeout_ns = self._pointer(), nanoseconds(timeout)
+        if not 0 <= priority <= 31:
+            raise ValueError("priorities are 0 to 31")
+        self._loans.recall()
+        self._connection._try(library.shmipc_send, pointer, priority, timeout_ns)
         self._sent = True
-        self._connection._flying[self._pointer()] = self
+        self._connection._flying[pointer] = self
         return self
 
     def cancel(self) -> None:
         """Do not want the answer any more; ``result()`` then raises Cancelled, unless it was too late."""
-        self._connection._check(_library.shmipc_cancel(self._pointer()))
+        self._connection._try(library.shmipc_cancel, self._pointer())
 
     def done(self) -> bool:
         """Whether it has ended."""
@@ -240,28 +137,21 @@ class Request:
 
     def result(self) -> memoryview:
         """The reply, read-only and in place; waits for it. Raises how it failed."""
+        self._require_sent()
         while not self._ended:
-            self._connection._turn(FOREVER)
+            self._connection._turn(None)
         return self._reply()
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Generator[Any, None, memoryview]:
+        self._require_sent()
         return self._connection._await(self).__await__()
 
     @property
     def reply_user(self) -> bytes:
         """The 64 bytes that the worker sent with its reply."""
-        return ctypes.string_at(_library.shmipc_reply_user(self._pointer()), USER_BYTES)
-
-    def _reply(self) -> memoryview:
-        pointer = self._pointer()
-        result = _library.shmipc_result(pointer)
-        if result < 0:
-            text = ctypes.create_string_buffer(65536)
-            _library.shmipc_text(pointer, text, len(text))
-            raise _error(result, text.value, _library.shmipc_status(pointer))
-        size = ctypes.c_uint64()
-        address = _library.shmipc_reply(pointer, ctypes.byref(size))
-        return _view(address, size.value, self._lease).toreadonly()
+        if not self._ended:
+            raise ValueError("the request has not ended")
+        return get_user(self._connection._call(library.shmipc_reply_user, self._pointer()))
 
     def release(self) -> None:
         """Give it back now, or as soon as the last view of its reply is gone. One in flight is cancelled."""
@@ -269,138 +159,209 @@ class Request:
             self._connection._flying.pop(self._lease.pointer, None)
         self._lease = None
 
+    def _require_sent(self) -> None:
+        if not self._sent:
+            raise ValueError("the request was not sent")
 
-class Connection:
+    def _reply(self) -> memoryview:
+        pointer, size = self._pointer(), ctypes.c_uint64()
+        result = self._connection._call(library.shmipc_result, pointer)
+        if result < 0:
+            raise self._failure(pointer, result)
+        address = self._connection._call(library.shmipc_reply, pointer, ctypes.byref(size))
+        return self._loans.lend(address, size.value, self._lease, readonly=True)
+
+    def _failure(self, pointer: int, result: int) -> Error:
+        text = ctypes.create_string_buffer(self._connection._call(library.shmipc_text, pointer, None, 0) + 1)
+        self._connection._call(library.shmipc_text, pointer, text, len(text))
+        return error_of(result, text.raw[:-1], self._connection._call(library.shmipc_status, pointer))
+
+
+class Connection(Party):
     """A client of a host; see connect()."""
 
-    def __init__(self, host: str | None, timeout: float | None) -> None:
+    def __init__(self, host: str | os.PathLike[str] | None, timeout: float | None) -> None:
+        super().__init__()
         handle = ctypes.c_void_p()
-        self._handle: int | None = None
-        self._leases: weakref.WeakSet[_Lease] = weakref.WeakSet()
         self._flying: dict[int, Request] = {}
-        self._views: dict[int, weakref.ref[Any]] = {}
-        self._thread = threading.get_ident()
-        self._late: collections.deque[int] = collections.deque()
         self._waiters: dict[Request, asyncio.Future[None]] = {}
-        result = _library.shmipc_connect(ctypes.byref(handle), host.encode() if host else None, _ns(timeout))
+        self._hungry: collections.deque[asyncio.Future[None]] = collections.deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._watched_fd = -1
+        result = library.shmipc_connect(ctypes.byref(handle), host_name(host), nanoseconds(timeout))
         if result < 0:
-            raise _error(result)
+            raise error_of(result, library.shmipc_error_text(None))
         self._handle = handle.value
 
-    def __enter__(self) -> Connection:
-        return self
+    def _free(self, handle: int) -> None:
+        self._disappoint(ValueError("it was closed"))
+        library.shmipc_close(handle)
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_handle", None):
-            _library.shmipc_close(self._handle)
-            self._handle = None
-
-    def close(self) -> None:
-        """Leave the host. Raises BufferError while a view of a request or reply is still in use."""
-        if self._handle is None:
-            return
-        for request in list(self._flying.values()):
-            request.release()
-        if len(self._leases):
-            raise BufferError(f"{len(self._leases)} requests or views of replies are still in use")
-        _library.shmipc_close(self._handle)
-        self._handle = None
-
-    def _alive(self) -> int:
-        if self._handle is None:
-            raise ValueError("the connection is closed")
-        while self._late:
-            _library.shmipc_release(self._late.popleft())
-        return self._handle
-
-    def _check(self, result: int) -> None:
-        if result < 0:
-            raise _error(result, _library.shmipc_error_text(self._alive()))
-
-    def _give_back(self, lease: _Lease) -> None:
-        """The collector runs in any thread: what is not this connection's own is done at its next call."""
-        if self._handle is None:
-            return
-        if threading.get_ident() == self._thread:
-            _library.shmipc_release(lease.pointer)
-        else:
-            self._late.append(lease.pointer)
-
-    def _lend(self, pointer: int, address: int | None, size: int, lease: _Lease | None) -> memoryview:
-        view = _view(address, size, lease)
-        if size:
-            self._views[pointer] = weakref.ref(view.obj)
-        return view
-
-    def _refuse_views(self, pointer: int) -> None:
-        block = self._views.get(pointer)
-        if block is not None and block() is not None:
-            raise BufferError("a view of the request is still in use: release it first")
-        self._views.pop(pointer, None)
-
-    def _turn(self, timeout_ns: int) -> bool:
-        """Take note of one request that has ended. Return: whether there was one."""
-        pointer = ctypes.c_void_p()
-        result = _library.shmipc_wait(self._alive(), timeout_ns, ctypes.byref(pointer))
-        if result == -errno.ETIMEDOUT:
-            return False
-        self._check(result)
-        request = self._flying.pop(pointer.value or 0, None)
-        if request is not None:
-            request._ended = True
-            waiter = self._waiters.pop(request, None)
-            if waiter is not None and not waiter.done():
-                waiter.set_result(None)
-        return True
+    def _error_text(self, handle: int) -> bytes:
+        return cast(bytes, library.shmipc_error_text(handle))
 
     def fileno(self) -> int:
         """For select() and event loops: readable when something has ended."""
-        return _library.shmipc_get_fd(self._alive())
+        return cast(int, self._call(library.shmipc_get_fd, self._handle))
 
     @property
     def max_payload(self) -> int:
         """The host's limit for one request or response, in bytes."""
-        return _library.shmipc_max_payload(self._alive())
+        return cast(int, self._call(library.shmipc_max_payload, self._handle))
 
     @property
     def n_slots(self) -> int:
         """How many requests may be taken at a time."""
-        return _library.shmipc_n_slots(self._alive())
+        return cast(int, self._call(library.shmipc_n_slots, self._handle))
+
+    # --- requests ---
 
     def take(self, size: int) -> Request:
         """Take a request with room for `size` bytes, to be filled in place through its ``data``."""
         pointer = ctypes.c_void_p()
-        self._check(_library.shmipc_take(self._alive(), size, ctypes.byref(pointer)))
-        assert pointer.value is not None
+        while pointer.value is None:
+            try:
+                self._try(library.shmipc_take, self._handle, checked_size(size), ctypes.byref(pointer))
+            except Busy:
+                if not self._turn(0):  # what was sent and forgotten may have ended
+                    raise
         return Request(self, _Lease(self, pointer.value), size)
 
-    def submit(self, data: Any, *, priority: int = 0, timeout: float | None = 60.0) -> Request:
-        """Send a copy of `data` (anything with a buffer); returns at once."""
+    def submit(self, data: Any, *, user: bytes = b"", priority: int = 0,
+               timeout: float | None = 60.0) -> Request:
+        """Send a copy of `data` (anything with a buffer); returns at once. `user`: see Request.user."""
         with memoryview(data) as source:
             request = self.take(source.nbytes)
             if source.nbytes:
                 with request.data as room:
-                    room[:] = source.cast("B") if source.contiguous else source.tobytes()
+                    room[:] = as_bytes(source)
+        if user:
+            request.user = user
         return request.send(priority=priority, timeout=timeout)
 
-    def call(self, data: Any, *, priority: int = 0, timeout: float | None = 60.0) -> memoryview:
+    def call(self, data: Any, *, user: bytes = b"", priority: int = 0,
+             timeout: float | None = 60.0) -> memoryview:
         """Send a copy of `data`, wait, and return the reply as a read-only view in place."""
-        request = self.submit(data, priority=priority, timeout=timeout)
+        request = self.submit(data, user=user, priority=priority, timeout=timeout)
         try:
             return request.result()
         finally:
             request.release()
 
-    async def call_async(self, data: Any, *, priority: int = 0, timeout: float | None = 60.0) -> memoryview:
-        """As call(), for asyncio."""
-        request = self.submit(data, priority=priority, timeout=timeout)
+    def _turn(self, until: float | None) -> bool:
+        """Take note of one request that has ended. Return: whether there was one."""
+        pointer = ctypes.c_void_p()
+        while not self._happens(library.shmipc_wait, ctypes.byref(pointer)):
+            if is_past(until):
+                return False
+            self._sleep(until)
+        self._note_end(self._flying.pop(pointer.value or 0, None))
+        return True
+
+    def _note_end(self, request: Request | None) -> None:
+        if request is None:
+            return
+        request._ended = True
+        waiter = self._waiters.pop(request, None)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _give_back(self, pointer: int) -> None:
+        self._sometime(functools.partial(library.shmipc_release, pointer))
+        loop = self._loop
+        if self._hungry and loop is not None:
+            with contextlib.suppress(RuntimeError):  # it was closed
+                loop.call_soon_threadsafe(self._feed)
+
+    # --- asyncio ---
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await asyncio.sleep(0)  # until now the loop has what was awaited last, and with it the views in there
+        self.__exit__(*error)
+
+    async def call_async(self, data: Any, *, user: bytes = b"", priority: int = 0,
+                         timeout: float | None = 60.0) -> memoryview:
+        """As call(), for asyncio. Where all requests are in use it waits for one, within the `timeout`."""
+        request = await self.submit_async(data, user=user, priority=priority, timeout=timeout)
         try:
             return await request
         finally:
             request.release()
+
+    async def submit_async(self, data: Any, *, user: bytes = b"", priority: int = 0,
+                           timeout: float | None = 60.0) -> Request:
+        """As submit(), but where all requests are in use it waits for one, within the `timeout`."""
+        until = until_of(timeout)
+        while True:
+            left = timeout if until is None else max(0.0, until - time.monotonic())
+            try:
+                request = self.submit(data, user=user, priority=priority, timeout=left)
+                self._feed()  # there may be room for one more
+                return request
+            except Busy as busy:
+                await self._room(left, busy)
+
+    async def _room(self, timeout: float | None, busy: Busy) -> None:
+        """Wait until it is worth asking for a request again."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._hungry.append(waiter)
+        self._watch()
+        try:
+            async with asyncio.timeout(timeout):
+                await waiter
+        except BaseException as error:
+            if waiter in self._hungry:
+                self._hungry.remove(waiter)
+            else:
+                self._feed()  # it was this one's turn
+            if isinstance(error, TimeoutError):
+                raise TimedOut(errno.ETIMEDOUT, f"timed out while waiting for one: {busy}") from None
+            raise
+        finally:
+            self._unwatch()
+
+    def _feed(self) -> None:
+        """Let the first of those who wait for a request try again; it sees to the next."""
+        while self._hungry:
+            waiter = self._hungry.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    async def _await(self, request: Request) -> memoryview:
+        self._dispatch()
+        if not request._ended:
+            waiter = self._waiters[request] = asyncio.get_running_loop().create_future()
+            self._watch()
+            try:
+                await waiter
+            finally:
+                self._waiters.pop(request, None)
+                self._unwatch()
+        return request._reply()
+
+    def _watch(self) -> None:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._watched_fd = self.fileno()
+            self._loop.add_reader(self._watched_fd, self._dispatch)
+
+    def _unwatch(self) -> None:
+        if self._loop is not None and not self._waiters and not self._hungry:
+            self._loop.remove_reader(self._watched_fd)
+            self._loop = None
+
+    def _disappoint(self, error: BaseException) -> None:
+        """Nobody waits any more: there is nothing to wait for."""
+        for waiter in (*self._waiters.values(), *self._hungry):
+            if not waiter.done():
+                waiter.set_exception(error)
+        self._waiters.clear()
+        self._hungry.clear()
+        self._unwatch()
 
     def _dispatch(self) -> None:
         """What the loop calls when the descriptor is readable."""
@@ -408,208 +369,240 @@ class Connection:
             while self._turn(0):
                 pass
         except Error as error:
-            for waiter in self._waiters.values():
-                if not waiter.done():
-                    waiter.set_exception(error)
-            self._waiters.clear()
-
-    async def _await(self, request: Request) -> memoryview:
-        loop = asyncio.get_running_loop()
-        self._dispatch()
-        if not request._ended:
-            waiter = self._waiters[request] = loop.create_future()
-            loop.add_reader(self.fileno(), self._dispatch)
-            try:
-                await waiter
-            finally:
-                self._waiters.pop(request, None)
-                if not self._waiters:
-                    loop.remove_reader(self.fileno())
-        return request._reply()
+            self._disappoint(error)
+        self._feed()
 
 
-def connect(host: str | None = None, *, timeout: float | None = CONNECT_SECONDS) -> Connection:
-    """Become a client of a host: its name, a path of a socket, or None for $SHMIPC_HOST or "host"."""
+def connect(host: str | os.PathLike[str] | None = None, *, timeout: float | None = 10.0) -> Connection:
+    """Become a client of a host: its name, a path of a socket, or None for $SHMIPC_HOST or "host".
+
+    `timeout` is for the host to answer, now and when it grants memory. When the host goes away later, what is
+    in flight ends with HostLost, and the next request connects again.
+    """
     return Connection(host, timeout)
 
 
+# --- workers ---
+
+
 class Job:
-    """A request as a worker sees it."""
+    """A request as a worker sees it. One that is dropped without an end fails."""
 
     def __init__(self, worker: Worker, pointer: int) -> None:
         self._worker = worker
-        self._pointer: int | None = pointer
-        self._views: list[weakref.ref[Any]] = []
+        self._job: int | None = pointer
+        self._loans = Loans(worker)
+        self._response = Loans(worker)
 
-    def _alive(self) -> int:
-        if self._pointer is None:
+    def __del__(self) -> None:
+        if self._job is not None:
+            end = functools.partial(library.shmipc_job_fail, self._job, 1, b"the worker has dropped the job")
+            self._worker._sometime(end)
+
+    def _pointer(self) -> int:
+        if self._job is None:
             raise ValueError("the job was ended")
-        return self._pointer
+        return self._job
 
-    def _lend(self, address: int | None, size: int) -> memoryview:
-        view = _view(address, size, None)
-        if size:
-            self._views.append(weakref.ref(view.obj))
-        return view
+    @property
+    def ended(self) -> bool:
+        """Whether it was replied to, or failed."""
+        return self._job is None
 
     @property
     def data(self) -> memoryview:
-        """The request, read-only and in place."""
+        """The request, read-only and in place, until the job is ended."""
         address, size = ctypes.c_void_p(), ctypes.c_uint64()
-        self._worker._check(_library.shmipc_job_data(self._alive(), ctypes.byref(address), ctypes.byref(size)))
-        return self._lend(address.value, size.value).toreadonly()
+        self._worker._try(library.shmipc_job_data, self._pointer(), ctypes.byref(address), ctypes.byref(size))
+        return self._loans.lend(address.value, size.value, self, readonly=True)
 
     def reserve(self, size: int) -> memoryview:
-        """Room for a response of `size` bytes, writable and in place. What was written before stays, but may move."""
-        address = ctypes.c_void_p()
-        self._worker._check(_library.shmipc_job_reserve(self._alive(), size, ctypes.byref(address)))
-        return self._lend(address.value, size)
+        """Room for a response of `size` bytes, writable and in place, until the job is ended.
+
+        What was written before stays, but may move: it ends the views of what was reserved before.
+        """
+        address, pointer = ctypes.c_void_p(), self._pointer()
+        self._response.recall()
+        self._worker._try(library.shmipc_job_reserve, pointer, checked_size(size), ctypes.byref(address))
+        return self._response.lend(address.value, size, self, readonly=False)
 
     @property
     def user(self) -> bytes:
         """The 64 bytes that came with the request."""
-        return ctypes.string_at(_library.shmipc_job_user(self._alive()), USER_BYTES)
+        return get_user(self._worker._call(library.shmipc_job_user, self._pointer()))
 
     @property
-    def reply_user(self) -> ctypes.Array[ctypes.c_char]:
-        """64 bytes to be filled, which go with the reply."""
-        return (ctypes.c_char * USER_BYTES).from_address(_library.shmipc_job_reply_user(self._alive()))
+    def reply_user(self) -> bytes:
+        """64 bytes that go with the reply; to be set before it."""
+        return get_user(self._worker._call(library.shmipc_job_reply_user, self._pointer()))
+
+    @reply_user.setter
+    def reply_user(self, value: bytes) -> None:
+        put_user(self._worker._call(library.shmipc_job_reply_user, self._pointer()), value)
 
     @property
     def uid(self) -> int:
         """The client's user id, as the kernel says."""
-        return _library.shmipc_job_uid(self._alive())
+        return cast(int, self._worker._call(library.shmipc_job_uid, self._pointer()))
 
     @property
     def client(self) -> int:
         """The client's number at the host."""
-        return _library.shmipc_job_client(self._alive())
+        return cast(int, self._worker._call(library.shmipc_job_client, self._pointer()))
 
     @property
     def attempt(self) -> int:
         """1; more when a worker has died with this request."""
-        return _library.shmipc_job_attempt(self._alive())
+        return cast(int, self._worker._call(library.shmipc_job_attempt, self._pointer()))
 
     @property
     def remaining(self) -> float:
         """Seconds until nobody waits any more."""
-        return _library.shmipc_job_remaining(self._alive()) / 1e9
+        return cast(int, self._worker._call(library.shmipc_job_remaining, self._pointer())) / 1e9
 
     def is_cancelled(self) -> bool:
         """Whether nobody wants the answer any more."""
-        return bool(_library.shmipc_job_is_cancelled(self._alive()))
-
-    def _end(self, end: Callable[[int], int]) -> None:
-        pointer = self._alive()
-        if any(block() is not None for block in self._views):
-            raise BufferError("a view of the job's memory is still in use: release it first")
-        self._pointer = None
-        self._worker._check(end(pointer))
+        return bool(self._worker._call(library.shmipc_job_is_cancelled, self._pointer()))
 
     def reply(self, data: Any = b"") -> None:
-        """End it with a response: bytes (copied), or the number of bytes that count of what was reserved."""
-        size = data if isinstance(data, int) else self._copy(data)
-        self._end(lambda pointer: _library.shmipc_job_reply(pointer, size))
+        """End it with a response: bytes (copied), or the number of bytes that count of what was reserved.
+
+        Ends the views of its memory. Raises BufferError, and does not end the job, if something that was made
+        of one is still in use.
+        """
+        size = checked_size(data) if isinstance(data, int) else self._copy(data)
+        self._end(library.shmipc_job_reply, size)
+
+    def fail(self, text: str, code: int = 1) -> None:
+        """End it as failed, with a code and a text for the caller. Views: as reply()."""
+        self._end(library.shmipc_job_fail, code, text.encode(errors="replace"))
 
     def _copy(self, data: Any) -> int:
         with memoryview(data) as source:
             if source.nbytes:
                 with self.reserve(source.nbytes) as room:
-                    room[:] = source.cast("B") if source.contiguous else source.tobytes()
+                    room[:] = as_bytes(source)
             return source.nbytes
 
-    def fail(self, text: str, code: int = 1) -> None:
-        """End it as failed, with a code and a text for the caller."""
-        self._end(lambda pointer: _library.shmipc_job_fail(pointer, code, text.encode()))
+    def _end(self, end: Callable[..., int], *arguments: Any) -> None:
+        pointer = self._pointer()
+        self._loans.recall()
+        self._response.recall()
+        with self._worker._lock:
+            self._worker._alive()
+            self._job = None
+            self._worker._try(end, pointer, *arguments)
 
 
-class Worker:
-    """A worker of a host; it finds the host by itself, and comes back after it was lost."""
+class Worker(Party):
+    """A worker of a host; it finds the host by itself, and comes back after it was lost.
 
-    def __init__(self, host: str | None = None, *, timeout: float = 300.0) -> None:
+    `timeout` is how long one job may take; the host kills a process that holds one for longer.
+    """
+
+    def __init__(self, host: str | os.PathLike[str] | None = None, *, timeout: float = 300.0) -> None:
+        super().__init__()
         handle = ctypes.c_void_p()
-        self._handle: int | None = None
-        result = _library.shmipc_worker_new(ctypes.byref(handle), host.encode() if host else None, _ns(timeout))
+        result = library.shmipc_worker_new(ctypes.byref(handle), host_name(host), nanoseconds(timeout))
         if result < 0:
-            raise _error(result)
+            raise error_of(result)
         self._handle = handle.value
 
-    def __enter__(self) -> Worker:
-        return self
+    def _free(self, handle: int) -> None:
+        library.shmipc_worker_free(handle)
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Leave the host. Jobs that were not ended fail."""
-        if self._handle is not None:
-            _library.shmipc_worker_free(self._handle)
-            self._handle = None
-
-    def _alive(self) -> int:
-        if self._handle is None:
-            raise ValueError("the worker is closed")
-        return self._handle
-
-    def _check(self, result: int) -> None:
-        if result < 0:
-            raise _error(result, _library.shmipc_worker_error_text(self._alive()))
+    def _error_text(self, handle: int) -> bytes:
+        return cast(bytes, library.shmipc_worker_error_text(handle))
 
     def fileno(self) -> int:
         """For select() and event loops: readable when receive(0) is worth calling."""
-        return _library.shmipc_worker_get_fd(self._alive())
+        return cast(int, self._call(library.shmipc_worker_get_fd, self._handle))
 
     def receive(self, timeout: float | None = None) -> Job | None:
-        """Claim the next request; None when the time is up."""
+        """Claim the next request; None when the time is up. Raises Refused while it is not let in."""
+        until, job = until_of(timeout), None
+        while True:
+            job = self._receive_now()
+            if job is not None or is_past(until):
+                return job
+            self._sleep(until)
+
+    def _receive_now(self) -> Job | None:
         pointer = ctypes.c_void_p()
-        result = _library.shmipc_receive(self._alive(), _ns(timeout), ctypes.byref(pointer))
-        if result == -errno.ETIMEDOUT:
+        if not self._happens(library.shmipc_receive, ctypes.byref(pointer)):
             return None
-        self._check(result)
         assert pointer.value is not None
         return Job(self, pointer.value)
 
 
-class worker:  # pylint: disable=invalid-name
-    """Make a function a worker: it gets each Job and returns the response (bytes, or how many of the reserved ones count).
+class Service:
+    """A function that serves requests; see worker(). It can still be called as a function."""
 
-    What it raises fails the request, with the exception as the text. ``run()`` serves until ``stop`` is set or the process ends.
-    """
+    def __init__(self, function: Callable[[Job], Any], host: str | os.PathLike[str] | None,
+                 timeout: float) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._host = host
+        self._timeout = timeout
+        self._stopped_fd, self._stop_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        weakref.finalize(self, os.close, self._stopped_fd)
+        weakref.finalize(self, os.close, self._stop_fd)
 
-    def __init__(self, host: str | None = None, *, timeout: float = 300.0) -> None:
-        self.host = host
-        self.timeout = timeout
-        self.stop = False
-        self._function: Callable[[Job], Any] | None = None
+    def __call__(self, job: Job) -> Any:
+        return self._function(job)
 
-    def __call__(self, argument: Any) -> Any:
-        if self._function is None:
-            self._function = argument
-            return self
-        return self._function(argument)
-
-    def run_one(self, served: Worker, timeout: float | None = None) -> bool:
-        """Serve one request. Return: whether there was one."""
-        assert self._function is not None
-        job = served.receive(timeout)
-        if job is None:
-            return False
-        failure = None
-        try:
-            answer = self._function(job)
-        except Exception as error:  # pylint: disable=broad-except
-            failure = f"{type(error).__name__}: {error}"
-        if failure is not None:
-            job.fail(failure)
-        elif job._pointer is not None:
-            job.reply(b"" if answer is None else answer)
-        return True
+    def stop(self) -> None:
+        """Let run() return when it has ended the job that it has; from any thread, or a signal handler."""
+        with contextlib.suppress(BlockingIOError):  # it was told so often enough
+            os.write(self._stop_fd, b"!")
 
     def run(self) -> None:
-        """Be a worker."""
-        with Worker(self.host, timeout=self.timeout) as served:
-            while not self.stop:
+        """Be a worker until stop() is called."""
+        with Worker(self._host, timeout=self._timeout) as served:
+            refused = ""
+            while not self._is_stopped():
                 try:
-                    self.run_one(served, 0.25 if self.stop else None)
-                except Refused:
-                    continue  # it goes on trying; the administrator may let it in
+                    job = served._receive_now()
+                except Refused as error:  # it goes on trying: the administrator may let it in
+                    job = None
+                    if refused != str(error):
+                        refused = str(error)
+                        _log.warning("%s", refused)
+                if job is None:
+                    served._sleep(None, self._stopped_fd)
+                else:
+                    self.serve(job)
+                    del job
+
+    def serve(self, job: Job) -> None:
+        """Have the function end one job."""
+        try:
+            answer = self._function(job)
+            if not job.ended:
+                job.reply(b"" if answer is None else answer)
+            return
+        except Exception as error:  # pylint: disable=broad-except
+            _log.warning("a request fails", exc_info=True)
+            failure = f"{type(error).__name__}: {error}"
+        if not job.ended:
+            gc.collect()  # the exception's frames may have views of the job
+            job.fail(failure)
+
+    def _is_stopped(self) -> bool:
+        try:
+            return bool(os.read(self._stopped_fd, 4096))
+        except BlockingIOError:
+            return False
+
+
+def worker(host: str | os.PathLike[str] | None = None, *,
+           timeout: float = 300.0) -> Callable[[Callable[[Job], Any]], Service]:
+    """Make a function a worker: it gets each Job and returns the response.
+
+    That is bytes, or how many bytes count of those that it has reserved, or None for an empty response; or it
+    ends the job itself. What it raises fails the request, with the exception as the text. Service.run()
+    serves until Service.stop() is called or the process ends.
+    """
+    if callable(host):
+        raise TypeError("write @shmipc.worker(), with its parentheses")
+    return functools.partial(Service, host=host, timeout=timeout)
