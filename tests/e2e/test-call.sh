@@ -1,0 +1,203 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The command line: what goes in and out of `shmipc call`, each of its exit statuses, and help.
+# shellcheck disable=SC2317 # check() calls them
+# shellcheck disable=SC2016,SC2119 # patterns with `; functions that take arguments or none
+# shellcheck source=tests/e2e/lib.sh
+. "${0%/*}/lib.sh"
+
+# --- what goes in and out ---
+
+file_goes_in_and_output_goes_to_a_file() {
+    start_pair
+    call -o "$world/out" "$(payload 70000)" >"$world/stdout"
+    cmp "$(payload 70000)" "$world/out"
+    [ ! -s "$world/stdout" ]
+}
+
+file_is_read_from_where_standard_input_stands() {
+    start_pair
+    { head -c 1000 >"$world/head" && call; } <"$(payload 70000)" >"$world/out"
+    cat "$world/head" "$world/out" | cmp - "$(payload 70000)"
+}
+
+slow_pipe_goes_in_whole() {
+    start_pair
+    { echo one; wait_for has_client; echo two; } | call >"$world/out"
+    printf 'one\ntwo\n' | cmp - "$world/out"
+}
+
+has_client() {
+    host_has clients 1
+}
+
+dash_means_standard_input() {
+    start_pair
+    [ "$(echo dash | call -)" = dash ]
+}
+
+output_replaces_what_was_there() {
+    start_pair
+    head -c 1000 /dev/zero >"$world/out"
+    echo short | call -o "$world/out"
+    echo short | cmp - "$world/out"
+}
+
+host_may_be_named_by_option_or_environment() {
+    unset SHMIPC_SOCKET
+    mount -t tmpfs tmpfs /run
+    printf 'ours: { role = "host"; };\nworker: { role = "worker"; serves = "ours"; };\n' >"$config"
+    start_until ours 'ready: takes clients'
+    start worker
+    wait_for "$SHMIPC" call -H ours -t 1 "$(payload 1)"
+    [ "$(echo named | call --host ours)" = named ]
+    [ "$(echo named | SHMIPC_HOST=ours call)" = named ]
+    refuses 3 'no host `host` at /run/shmipc/host.sock' call
+    stop worker
+    stop ours
+    [ ! -e /run/shmipc/ours.sock ]
+}
+
+# --- exit statuses ---
+
+handler_that_fails_is_1_with_its_status_and_stderr() {
+    start_pair '' "$(runs sh -c 'echo half an answer; echo no such colour >&2; exit 7')"
+    refuses 1 'handler failed with exit status 7' call
+    says "$world/err" '^no such colour$'
+}
+
+handler_that_is_killed_is_1_with_the_signal() {
+    start_pair '' "$(runs sh -c 'kill -SEGV $$')"
+    refuses 1 'handler was killed by signal 11 \(Segmentation fault\)' call
+}
+
+handler_that_cannot_start_is_1_with_the_cure() {
+    start_pair '' "$(runs no-such-program)"
+    refuses 1 'handler could not be started' call
+    says "$world/err" 'no-such-program: there is no such command: install it'
+}
+
+failed_call_leaves_its_output_file_alone() {
+    start_pair '' "$(runs false)"
+    echo before >"$world/kept"
+    fails 1 call -o "$world/kept" "$(payload 1)"
+    fails 1 call -o "$world/new" "$(payload 1)"
+    [ "$(cat "$world/kept")" = before ]
+    [ ! -e "$world/new" ]
+}
+
+usage_is_2() {
+    refuses 2 "Try .shmipc call --help" call --no-such-option
+    refuses 2 '-t takes seconds' call -t soon
+    refuses 2 'one file at a time' call one two
+}
+
+no_host_is_3() {
+    refuses 3 "there is no host .host. at $SHMIPC_SOCKET; start it" call
+    refuses 3 'no host `other`' call -H other
+}
+
+socket_of_a_killed_host_is_3() {
+    start_pair
+    murder host
+    refuses 3 'there is no host' call
+    start_host # which takes the socket over, and away
+}
+
+no_worker_is_5_and_says_so() {
+    configure
+    start_host
+    refuses 5 'timed out after 1\.?[0-9]*s: no worker is attached to the host' call -t 1
+}
+
+own_deadline_is_5() {
+    start_pair '' "$(runs sleep 1000)"
+    refuses 5 'timed out after [0-9a-z. ]*: no worker has answered; wait longer with -t' call -t 300ms
+    wait_for host_has in_flight 0
+}
+
+timeout_of_the_worker_is_5_and_names_the_setting() {
+    start_pair '' "timeout = \"300ms\"; $(runs sleep 1000)"
+    refuses 5 'handler timed out' call
+    says "$world/err" 'timeout. setting'
+}
+
+payload_over_the_limit_is_6() {
+    local fits
+    fits=$(payload 1048576)
+    start_pair 'max_payload = "1M";'
+    refuses 6 'max_payload' call "$(payload 1048577)"
+    call "$fits" | cmp - "$fits"
+}
+
+endless_response_is_6() {
+    start_pair '' 'handler = { type = "exec"; command = ["cat", "/dev/zero"]; max_response = "100000"; };'
+    refuses 6 'response too large' call
+    says "$world/err" 'max_response'
+}
+
+# --- help ---
+
+# shellcheck disable=SC2086 # a word or none
+help_fits_a_terminal() {
+    local text
+    text=$("$SHMIPC" $1 --help)
+    echo "$text"
+    [ "$(wc -L <<<"$text")" -le 80 ]
+    [ "$(wc -l <<<"$text")" -le 24 ]
+    head -n 1 <<<"$text" | grep "^Usage: shmipc ${1:-COMMAND}"
+    [ "$("$SHMIPC" $1 -h)" = "$text" ]
+}
+
+unknown_option_is_usage() {
+    local said=0
+    # shellcheck disable=SC2086
+    "$SHMIPC" $1 --no-such-option >"$world.out" 2>"$world.err" || said=$?
+    cat "$world.err"
+    [ "$said" = 2 ]
+    [ ! -s "$world.out" ]
+    says "$world.err" '--help'
+}
+
+unknown_command_is_usage() {
+    fails 2 "$SHMIPC" cal 2>"$world.err"
+    says "$world.err" 'no command .cal.'
+    fails 2 "$SHMIPC" 2>"$world.err"
+    says "$world.err" 'say what to do'
+}
+
+version_is_said() {
+    "$SHMIPC" --version | grep -xE 'shmipc [0-9]+\.[0-9]+\.[0-9]+'
+}
+
+scenario 'a file goes in, -o OUT takes the response' file_goes_in_and_output_goes_to_a_file
+scenario 'standard input is read from where it stands' file_is_read_from_where_standard_input_stands
+scenario 'a slow pipe goes in whole' slow_pipe_goes_in_whole
+scenario 'FILE may be -' dash_means_standard_input
+scenario 'OUT is replaced' output_replaces_what_was_there
+scenario_if has_namespaces '-H and SHMIPC_HOST name the host' host_may_be_named_by_option_or_environment
+
+scenario 'exit 1: the handler failed; its status and standard error are shown' \
+    handler_that_fails_is_1_with_its_status_and_stderr
+scenario 'exit 1: the handler was killed; the signal is shown' handler_that_is_killed_is_1_with_the_signal
+scenario 'exit 1: the handler cannot be started; the cure is shown' handler_that_cannot_start_is_1_with_the_cure
+scenario 'a failed call neither makes nor changes OUT' failed_call_leaves_its_output_file_alone
+scenario 'exit 2: usage' usage_is_2
+scenario 'exit 3: no host' no_host_is_3
+scenario 'exit 3: the host was killed' socket_of_a_killed_host_is_3
+scenario 'exit 5: no worker, and it says so' no_worker_is_5_and_says_so
+scenario 'exit 5: the deadline of the call' own_deadline_is_5
+scenario 'exit 5: the timeout of the worker, which is named' timeout_of_the_worker_is_5_and_names_the_setting
+scenario 'exit 6: a payload over max_payload' payload_over_the_limit_is_6
+scenario 'exit 6: a response without end' endless_response_is_6
+
+world=$files/help
+for command in '' run call status check; do
+    check "help of shmipc${command:+ $command} fits 80 columns and 24 lines" help_fits_a_terminal "$command"
+    check "an unknown option of shmipc${command:+ $command} is exit 2" unknown_option_is_usage "$command"
+done
+check 'an unknown command, or none, is exit 2' unknown_command_is_usage
+check '--version says which' version_is_said
+
+finish

@@ -1,0 +1,220 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Limits: what is too much for memory, for the file system of shared memory, for queues or descriptors is
+# refused with a message that names the limit, and hurts nobody else.
+# shellcheck disable=SC2317 # check() calls them
+# shellcheck disable=SC2016 # patterns with `
+# shellcheck source=tests/e2e/lib.sh
+. "${0%/*}/lib.sh"
+
+MIB=$((1 << 20))
+
+# Whether everything is as it was: the same host and worker answer, and hold no memory of what failed.
+all_is_well() {
+    has_not_ended host worker
+    echoes all is well
+    wait_for host_has memory_bytes "$1"
+}
+
+has_not_ended() {
+    local name
+    for name in "$@"; do
+        kill -0 "${pids[$name]}"
+    done
+}
+
+# What the host's own probe holds, once it has been there and back.
+probe_memory() {
+    wait_for host_has health '"healthy"'
+    host_says memory_bytes
+}
+
+# --- the budget ---
+
+file_over_the_budget_is_refused_unread() {
+    local before
+    truncate -s 900G "$world/file" # to read it would take an hour
+    start_pair 'memory = "8M"; max_payload = "1T";'
+    before=$(probe_memory)
+    refuses 6 'exceed the host.s `memory` budget of 8M' call "$world/file"
+    all_is_well "$before"
+}
+
+file_over_the_largest_payload_is_refused_unread() {
+    truncate -s 900G "$world/file"
+    start_pair 'max_payload = "1G";'
+    refuses 6 '`max_payload`' call "$world/file"
+}
+
+endless_input_is_refused_at_the_budget() {
+    local before
+    start_pair 'memory = "8M";'
+    before=$(probe_memory)
+    fails 6 call </dev/zero >"$world/out" 2>"$world/err"
+    says "$world/err" 'exceed the host.s `memory` budget of 8M'
+    [ ! -s "$world/out" ]
+    all_is_well "$before"
+}
+
+response_over_the_budget_is_refused() {
+    local before
+    start_pair 'memory = "8M";'
+    before=$(probe_memory)
+    refuses 6 'memory budget' call "$(payload $((6 * MIB)))"
+    all_is_well "$before"
+}
+
+budget_is_shared_and_given_back() {
+    local large small
+    large=$(payload $((3 * MIB)))
+    small=$(payload "$MIB")
+    configure 'memory = "8M";'
+    start_host
+    background waiting "$SHMIPC" call -t 0 -o "$world/out" "$large"
+    wait_for host_has in_flight 1
+    refuses 6 'of which 3(\.[0-9])?M are in use' call "$(payload $((6 * MIB)))"
+    start_workers worker
+    fails 0 ended waiting
+    cmp "$large" "$world/out"
+    call "$small" | cmp - "$small"
+    call "$large" | cmp - "$large"
+}
+
+# --- /dev/shm ---
+
+# From now on /dev/shm has room for 8 MiB, of which $1 bytes are taken by others.
+crowd_shm() {
+    mount -t tmpfs -o mode=1777,size=8M tmpfs /dev/shm
+    head -c "$1" /dev/zero >/dev/shm/others
+}
+
+clear_shm() {
+    rm /dev/shm/others
+}
+
+request_that_finds_dev_shm_full_is_refused() {
+    local before file
+    file=$(payload $((2 * MIB)))
+    crowd_shm $((7 * MIB))
+    start_pair 'memory = "1G";'
+    before=$(probe_memory)
+    refuses 6 'shared memory .*is full' call "$file"
+    all_is_well "$before"
+    clear_shm
+    call "$file" | cmp - "$file"
+}
+
+response_that_finds_dev_shm_full_is_refused() {
+    local before file
+    file=$(payload $((2 * MIB)))
+    crowd_shm $((5 * MIB))
+    start_pair 'memory = "1G";' "$1"
+    before=$(probe_memory)
+    refuses 6 'shared memory is full' call "$file"
+    has_not_ended host worker
+    wait_for host_has memory_bytes "$before"
+    clear_shm
+    call "$file" | cmp - "$file"
+}
+
+others_go_on_while_dev_shm_is_full() {
+    local i before
+    crowd_shm $((7 * MIB))
+    start_pair 'memory = "1G";'
+    before=$(probe_memory)
+    for i in 1 2 3 4; do
+        background "large.$i" "$SHMIPC" call "$(payload $((2 * MIB)))"
+    done
+    for i in $(seq 20); do
+        echoes "small $i"
+    done
+    for i in 1 2 3 4; do
+        fails 6 ended "large.$i"
+    done
+    all_is_well "$before"
+    clear_shm
+}
+
+# A probe needs memory, too: the host says that it is not well, and is again when it can be.
+full_dev_shm_is_seen_by_the_probe() {
+    mount -t tmpfs -o mode=1777,size=8M tmpfs /dev/shm
+    fails 1 head -c $((9 * MIB)) /dev/zero >/dev/shm/others
+    start_pair 'memory = "1G"; health_interval = "1s";'
+    wait_for host_has health '"not healthy"'
+    clear_shm
+    wait_for host_has health '"healthy"'
+    echoes room again
+}
+
+# --- clients, queues, descriptors ---
+
+one_client_too_many_is_refused() {
+    configure 'max_clients = 2;'
+    start_host
+    background one "$SHMIPC" call -t 0
+    background two "$SHMIPC" call -t 0
+    wait_for host_has clients 2
+    refuses 6 '`max_clients`.*\(2\)' call
+    start_workers worker
+    fails 0 ended one
+    fails 0 ended two
+    echoes room again
+}
+
+# A host that may have no more than prlimit's $1 has more clients than that is enough for. It has a user of its own:
+# what other tests' hosts have counts with root.
+limit_is_named() { # OPTION NAME
+    local i
+    configure
+    start_host as "$CAROL" prlimit "$1"
+    for i in $(seq 30); do
+        background "call.$i" "$SHMIPC" call -t 0
+    done
+    wait_for is_refused
+    start_workers worker
+    for i in $(seq 30); do
+        is_answered_or_refused "call.$i" "$2"
+    done
+    wait_for host_has clients 0
+    echoes room again
+}
+
+is_refused() {
+    grep -q 'refused by the host' "$world"/call.*.log
+}
+
+is_answered_or_refused() {
+    local name=$1 limit=$2 status=0
+    ended "$name" || status=$?
+    case $status in
+    0) [ ! -s "$world/$name.log" ] ;;
+    6) says "$world/$name.log" "refused by the host: .*$limit" ;;
+    *) fails 0 exit "$status" ;;
+    esac
+}
+
+too_deep_a_queue_is_named() {
+    configure 'queue_depth = 65536;'
+    start_host
+    refuses 6 'fs\.mqueue\.msg_max' call
+}
+
+scenario 'a file over the memory budget is refused before it is read' file_over_the_budget_is_refused_unread
+scenario 'a file over max_payload is refused before it is read' file_over_the_largest_payload_is_refused_unread
+scenario 'an endless input is refused at the memory budget' endless_input_is_refused_at_the_budget
+scenario 'a response over the memory budget is refused' response_over_the_budget_is_refused
+scenario 'the memory budget is shared, and given back' budget_is_shared_and_given_back
+scenario_if has_namespaces 'a request that finds /dev/shm full is refused' request_that_finds_dev_shm_full_is_refused
+scenario_if has_namespaces 'an echo that finds /dev/shm full is refused' \
+    response_that_finds_dev_shm_full_is_refused 'handler = { type = "echo"; };'
+scenario_if has_namespaces 'a response of a command that finds /dev/shm full is refused' \
+    response_that_finds_dev_shm_full_is_refused "$(runs cat)"
+scenario_if has_namespaces 'others go on while /dev/shm is full' others_go_on_while_dev_shm_is_full
+scenario_if has_namespaces 'a full /dev/shm is seen by the probe, and its end, too' full_dev_shm_is_seen_by_the_probe
+scenario 'one client too many is refused' one_client_too_many_is_refused
+scenario_if has_uids 'too few bytes for queues are named' limit_is_named --msgqueue=4000 RLIMIT_MSGQUEUE
+scenario_if has_uids 'too few descriptors are named' limit_is_named --nofile=100:100 LimitNOFILE
+scenario 'too deep a queue is named' too_deep_a_queue_is_named
+
+finish
