@@ -42,6 +42,17 @@ static uint32_t count_in_flight(const HostClient *client) {
     return n;
 }
 
+static uint64_t count_all_in_flight(const Host *host) {
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < host->clients.n; i++) {
+        const HostClient *client = table_at(&host->clients, i);
+
+        n += client->probe ? 0 : count_in_flight(client);
+    }
+    return n;
+}
+
 static void fill_limits(const Host *host, PacketStatusHost *row) {
     Limits limits;
 
@@ -78,8 +89,7 @@ static void fill_host(const Host *host, PacketStatusHost *row) {
     row->n_redelivered = host->n_redelivered;
     row->request_payload_bytes = counts.request_bytes;
     row->response_payload_bytes = counts.response_bytes;
-    for (size_t i = 0; i < host->clients.n; i++)
-        row->in_flight += count_in_flight(table_at(&host->clients, i));
+    row->in_flight = count_all_in_flight(host);
     row->probe_ns = host->probe.last_ns;
     row->n_clients = host->n_clients;
     row->max_clients = host->settings->max_clients;
