@@ -349,7 +349,8 @@ SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t 
         SET(shared->status, 0);
     }
     SET(shared->claimed_ns, 0);
-    if (!word_swap(shared, raw, (SlotWord){.generation = word.generation, .state = end, .attempts = word.attempts}))
+    word = (SlotWord){.generation = word.generation, .state = end, .attempts = word.attempts};
+    if (!word_swap(shared, raw, word))
         return SLOT_DONE;
     if (end != SLOT_WAITING)
         count(state, end, 0, 0);
