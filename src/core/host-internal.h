@@ -111,6 +111,7 @@ typedef struct HostPatience {
     uint64_t hello_ns;  /* that a stranger has for its HELLO */
     uint64_t answer_ns; /* that an idle worker has for a PING */
     uint64_t grace_ns;  /* past its own timeout, before a worker is taken for stuck */
+    uint64_t probe_ns;  /* that a probe has for its way */
     uint64_t idle_ns;   /* that a queue outlives its uid's last client: calls come one after the other */
 } HostPatience;
 

@@ -8,13 +8,10 @@
 #include "core/host-internal.h"
 
 #include "base/error.h"
-#include "base/units.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-#define PROBE_NS (10 * NS_PER_SEC) /* that a probe has for its way */
 
 int host_probe_init(Host *host) {
     HostProbe *probe = &host->probe;
@@ -91,12 +88,45 @@ static int advance(Host *host) {
         return r < 0 ? r : 0;
     fill(probe, probe->request->segment.map);
     probe->request->payload_bytes = probe_bytes(probe);
-    probe->request->deadline_ns = clock_now_ns() + PROBE_NS;
+    probe->request->deadline_ns = clock_now_ns() + host->patience.probe_ns;
     return request_send(probe->request);
+}
+
+/*
+ * The probe's own connection has failed, for want of something that may be there by now. Once in a tick: the
+ * next one sees what came of it.
+ */
+static int begin_again(Host *host) {
+    const char *text = "";
+    int r;
+
+    if (host->probe.client)
+        (void)client_refusal(host->probe.client, &text);
+    set_health(host, false, 0, *text ? text : "the probe has no connection");
+    host_probe_deinit(host);
+    r = host_probe_init(host);
+    if (r < 0)
+        host_probe_deinit(host);
+    host->probe.due = false;
+    return r == -ENOMEM ? r : 0;
+}
+
+/* What the probe's client cannot do is no fault of the host's. */
+static int give_up(Host *host, int r) {
+    set_health(host, false, 0, strerror(-r));
+    host_probe_deinit(host);
+    return 0;
+}
+
+static bool has_failed(const HostProbe *probe) {
+    ClientState state = probe->client ? client_state(probe->client) : CLIENT_LOST;
+
+    return state == CLIENT_REFUSED || state == CLIENT_LOST;
 }
 
 int host_probe(Host *host) {
     HostProbe *probe = &host->probe;
+    int r;
 
     if (host->n_workers == 0) {
         probe->due = false;
@@ -104,10 +134,13 @@ int host_probe(Host *host) {
             set_health(host, false, 0, "no worker is attached");
         return 0;
     }
+    if (has_failed(probe))
+        return begin_again(host);
     if (probe->request && probe->request->state != REQUEST_TAKEN)
         return 0; /* one is on its way */
     probe->due = client_state(probe->client) == CLIENT_CONNECTING;
-    return advance(host);
+    r = advance(host);
+    return r < 0 ? give_up(host, r) : 0;
 }
 
 static bool all_are_busy(const Host *host) {
@@ -142,15 +175,15 @@ int host_probe_dispatch(Host *host) {
     Request *request;
     int r = client_dispatch(probe->client);
 
-    if (r < 0)
-        return r;
-    while (client_pop(probe->client, &request)) {
+    while (r == 0 && client_pop(probe->client, &request)) {
         judge(host);
         request_release(request);
         probe->request = NULL;
         probe->round++;
     }
-    if (probe->request && probe->request->state == REQUEST_TAKEN)
-        return advance(host); /* the host's word on memory has come */
+    if (r == 0 && probe->request && probe->request->state == REQUEST_TAKEN)
+        r = advance(host); /* the host's word on memory has come */
+    if (r < 0)
+        return give_up(host, r);
     return probe->due ? host_probe(host) : 0;
 }
