@@ -266,6 +266,7 @@ static void repeat_slot(Host *host, HostClient *client, uint32_t slot) {
 }
 
 void host_repeat(Host *host) {
+    host->repeat_due = false;
     for (size_t i = 0; i < host->clients.n; i++) {
         HostClient *client = table_at(&host->clients, i);
 

@@ -137,6 +137,7 @@ struct Host {
     Table uids;
     uint32_t n_clients;   /* that are there */
     uint32_t n_workers;   /* that are there and not leaving */
+    bool repeat_due;      /* at the next tick */
     uint64_t memory_bytes;
     uint64_t n_redelivered;
     SlotCounts past;      /* what clients that are gone had done */
@@ -178,7 +179,10 @@ void host_client_free(Host *host, HostClient *client);
 void client_hear_look(Host *host, HostClient *client, const PacketSlot *look);
 void host_notify(HostClient *client, uint32_t slot, uint32_t generation);
 
-/* After a worker's death or leaving: announce what is submitted, notify of what has ended. */
+/*
+ * After a worker's death or leaving, or where a message may be lost otherwise: announce what is submitted,
+ * notify of what has ended.
+ */
 void host_repeat(Host *host);
 void host_tell_workers(Host *host);
 int client_sync(HostClient *client, uint32_t n_workers);

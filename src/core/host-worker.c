@@ -215,35 +215,47 @@ static int open_for_worker(const HostClient *client, int fds[static CLIENT_N_FDS
     return r;
 }
 
-/* Return: whether the client may be met now; it is then noted as met. */
-static bool meet(HostWorker *worker, HostClient *client, uint32_t uid, int *fds) {
-    if (!client || !client->peer || client->uid->uid != uid || open_for_worker(client, fds) < 0)
-        return false;
-    if (table_find(&worker->met, client->id))
-        return true;
-    if (table_insert(&worker->met, client->id, client) < 0)
-        return false;
-    client->n_met++;
-    return true;
+/* Return: 0, the client being noted as met; CLIENT_GONE if there is none such for this uid; or negative errno. */
+static int meet(HostWorker *worker, HostClient *client, uint32_t uid, int fds[static CLIENT_N_FDS]) {
+    int r;
+
+    if (!client || !client->peer || client->uid->uid != uid)
+        return CLIENT_GONE;
+    r = open_for_worker(client, fds);
+    if (r < 0 || table_find(&worker->met, client->id))
+        return r;
+    r = table_insert(&worker->met, client->id, client);
+    if (r == 0)
+        client->n_met++;
+    return r;
+}
+
+/* The worker is told that there is none such, and drops its message: it is sent again later. */
+static void cannot_meet(Host *host, int r) {
+    Event *event = event_push(&host->events, EVENT_LIMIT);
+
+    snprintf(event->text, sizeof(event->text), "a worker could not be given a client's memory: %s%s", strerror(-r),
+             r == -EMFILE || r == -ENFILE ? "; raise LimitNOFILE= of the unit" : "");
+    host->repeat_due = true;
 }
 
 void worker_hear_meet(Peer *peer, const PacketMeet *question) {
     HostClient *client = table_find(&peer->host->clients, question->client);
     int fds[CLIENT_N_FDS] = {-1, -1, -1, -1, -1};
-    size_t n_fds = 0;
+    int r = meet(peer->worker, client, question->uid, fds);
     Packet packet;
 
     packet_init(&packet, PACKET_CLIENT, question->header.serial);
     packet.client.client = question->client;
-    if (meet(peer->worker, client, question->uid, fds)) {
+    packet.client.flags = CLIENT_GONE;
+    if (r == 0) {
         packet.client.stride = client->stride;
         packet.client.n_slots = client->n_slots;
         packet.client.uid = client->uid->uid;
         packet.client.flags = (client->trusted ? CLIENT_TRUSTED : 0) | (client->probe ? CLIENT_PROBE : 0);
-        n_fds = CLIENT_N_FDS;
-    } else
-        packet.client.flags = CLIENT_GONE;
-    peer_answer(peer, &packet, fds, n_fds);
+    } else if (r < 0)
+        cannot_meet(peer->host, r);
+    peer_answer(peer, &packet, fds, r == 0 ? CLIENT_N_FDS : 0);
     for (size_t i = 0; i < CLIENT_N_FDS; i++)
         fd_close(fds[i]);
 }

@@ -145,6 +145,8 @@ static int tick(Host *host, uint64_t now_ns) {
     host_reap_uids(host, now_ns);
     host_sync_workers(host); /* what could not be said for want of a descriptor */
     host_ping_workers(host, now_ns);
+    if (host->repeat_due)
+        host_repeat(host);
     r = host->listener < 0 ? 0 : wait_modify(&host->listener_source, WAIT_READ); /* see host_accept() */
     return r == 0 && interval ? host_probe(host) : r;
 }
