@@ -57,5 +57,8 @@ void client_granted(Client *client, const PacketReserved *reserved);
 /* client-request.c: the host is gone; end everything. */
 void client_end_all(Client *client);
 
-/* client.c: send one packet to the host. Return: 0, also when the host is lost by now; -EAGAIN when it does not fit; or negative errno. */
+/*
+ * client.c: send one packet to the host.
+ * Return: 0, also when the host is lost by now; -EAGAIN when it does not fit; or negative errno.
+ */
 int client_say(Client *client, const Packet *packet);

@@ -171,7 +171,10 @@ static int say_look(Request *request) {
     return client_say(request->client, &packet);
 }
 
-/* Say what the host is still to be told of this request. Return: 0, -EAGAIN if not all of it fits now, or negative errno. */
+/*
+ * Say what the host is still to be told of this request.
+ * Return: 0, -EAGAIN if not all of it fits now, or negative errno.
+ */
 static int request_tell(Request *request) {
     int r = 0;
 

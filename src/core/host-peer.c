@@ -120,7 +120,10 @@ static void turned_away(Host *host, const char *why) {
     snprintf(event->text, sizeof(event->text), "a connection was turned away: %s", why);
 }
 
-/* Where not even the spare descriptor can be had, whoever knocks waits until the next tick: asking at each turn would be all that the host does. */
+/*
+ * Where not even the spare descriptor can be had, whoever knocks waits until the next tick: asking at each
+ * turn would be all that the host does.
+ */
 static int shed(Host *host) {
     int r = channel_shed(host->listener, &host->spare_fd);
 
@@ -130,7 +133,10 @@ static int shed(Host *host) {
     return r == -EAGAIN ? 0 : r;
 }
 
-/* Whoever has said nothing yet gives way, the oldest first: otherwise those who only connect could keep all others out. */
+/*
+ * Whoever has said nothing yet gives way, the oldest first: otherwise those who only connect could keep all
+ * others out.
+ */
 static bool make_place(Host *host) {
     if (host->peers.n < host->settings->max_clients + PEERS_BESIDE_CLIENTS)
         return true;
@@ -311,8 +317,9 @@ static bool has_room(const Peer *peer) {
 }
 
 /*
- * Whoever does not read what it was told is not heard until it does: so an answer always fits, and nobody can make the host keep answers, or
- * fill a worker's socket so that its own do not fit. One that has hung up is heard to its end.
+ * Whoever does not read what it was told is not heard until it does: so an answer always fits, and nobody can
+ * make the host keep answers, or fill a worker's socket so that its own do not fit. One that has hung up is
+ * heard to its end.
  */
 int peer_dispatch(Peer *peer, uint32_t events) {
     if (events & WAIT_WRITE)
