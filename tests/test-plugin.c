@@ -13,6 +13,12 @@
 
 #define PLUGIN(name) TEST_PLUGINS "/" name ".so"
 
+/* What is too large shall be refused as malloc() does it. */
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
+const char *__asan_default_options(void) {
+    return "allocator_may_return_null=1";
+}
+
 /* ---- loading ---- */
 
 START_TEST(plugin_is_described_by_its_name_file_and_words) {

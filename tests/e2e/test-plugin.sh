@@ -271,7 +271,7 @@ header_is_right_in_c_and_in_cxx() {
 
 # What a sanitizer adds is not ours.
 exports() {
-    nm -D --defined-only "$1" | awk '$3 !~ /san_/ { print $3 }'
+    nm -D --defined-only "$1" | awk '$3 !~ /asan/ { print $3 }'
 }
 
 plugins_are_installed_with_one_symbol() {
