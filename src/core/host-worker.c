@@ -278,27 +278,49 @@ void worker_hear_leaving(Host *host, HostWorker *worker) {
 
 /* --- judging --- */
 
+/* A worker that was stopped between its claim and its note leaves a claim without a time: it counts from when it was first seen. */
+static uint64_t unnoted_since(HostWorker *worker, uint64_t now_ns) {
+    worker->unnoted = true;
+    if (!worker->unnoted_ns)
+        worker->unnoted_ns = now_ns;
+    return worker->unnoted_ns;
+}
+
 /* Note the claim that this worker holds, if any. */
 static void note_claim(Host *host, const HostClient *client, uint32_t slot, uint64_t now_ns) {
     SlotWord word = state_load(client->states.map, slot, NULL);
     HostWorker *worker = word.state == SLOT_CLAIMED ? table_find(&host->workers, word.owner) : NULL;
-    uint64_t claimed_ns = worker ? state_claimed_ns(client->states.map, slot) : 0;
+    uint64_t claimed_ns;
 
-    if (!worker || (worker->claimed_ns && worker->claimed_ns <= claimed_ns))
+    if (!worker)
+        return;
+    claimed_ns = state_claimed_ns(client->states.map, slot);
+    if (!claimed_ns)
+        claimed_ns = unnoted_since(worker, now_ns);
+    if (worker->claimed_ns && worker->claimed_ns <= claimed_ns)
         return; /* of several claims the oldest counts */
-    worker->claimed_ns = claimed_ns ? claimed_ns : now_ns;
+    worker->claimed_ns = claimed_ns;
     worker->busy_client = client->id;
     worker->busy_slot = slot;
 }
 
 static void note_claims(Host *host, uint64_t now_ns) {
-    for (size_t i = 0; i < host->workers.n; i++)
-        ((HostWorker *)table_at(&host->workers, i))->claimed_ns = 0;
+    for (size_t i = 0; i < host->workers.n; i++) {
+        HostWorker *worker = table_at(&host->workers, i);
+
+        worker->claimed_ns = 0;
+        worker->unnoted = false;
+    }
     for (size_t i = 0; i < host->clients.n; i++) {
         const HostClient *client = table_at(&host->clients, i);
 
         for (uint32_t slot = 0; slot < client->n_slots; slot++)
             note_claim(host, client, slot, now_ns);
+    }
+    for (size_t i = 0; i < host->workers.n; i++) {
+        HostWorker *worker = table_at(&host->workers, i);
+
+        worker->unnoted_ns = worker->unnoted ? worker->unnoted_ns : 0;
     }
 }
 
@@ -340,8 +362,21 @@ void host_judge_workers(Host *host, uint64_t now_ns) {
     }
 }
 
+/* One that this host may not kill may be stopped with a message in its hands: others get it again and again. */
+static bool any_is_out_of_reach(const Host *host) {
+    for (size_t i = 0; i < host->workers.n; i++) {
+        const HostWorker *worker = table_at(&host->workers, i);
+
+        if (worker->suspect && !worker->again)
+            return true;
+    }
+    return false;
+}
+
 void host_ping_workers(Host *host, uint64_t now_ns) {
     note_claims(host, now_ns);
+    if (any_is_out_of_reach(host))
+        host_repeat(host);
     for (size_t i = 0; i < host->workers.n; i++) {
         HostWorker *worker = table_at(&host->workers, i);
         Packet packet;
@@ -370,6 +405,8 @@ static void suspect(Host *host, HostWorker *worker) {
     if (wait_add(host->wait, &worker->pidfd_source, worker->pidfd, WAIT_READ, SOURCE_PIDFD, worker) < 0)
         worker->again = false;
     count_workers(host);
+    if (!worker->again)
+        host_repeat(host); /* it may never be seen dead, and a message may be in its hands */
 }
 
 void host_worker_hung_up(Host *host, HostWorker *worker) {

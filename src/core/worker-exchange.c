@@ -285,7 +285,6 @@ static int find_client(Worker *worker, uid_t uid, const Message *message, Worker
 }
 
 static int consider(Worker *worker, uid_t uid, const Message *message) {
-    uint64_t now_ns = clock_now_ns();
     WorkerClient *client;
     SlotClaim claim;
     Job *job;
@@ -297,12 +296,14 @@ static int consider(Worker *worker, uid_t uid, const Message *message) {
         dropped(worker, message, "no such client or slot of that uid");
         return 0;
     }
-    if (!slots_claim(client->submit.map, client->states.map, message->slot, message->generation, worker->number, now_ns, &claim)) {
+    if (!slots_claim(client->submit.map, client->states.map, message->slot, message->generation, worker->number,
+                     clock_now_ns(), &claim)) {
         dropped(worker, message, "claims nothing: repeated, late or forged");
         return 0;
     }
     job = &client->slots[message->slot].job;
-    *job = (Job){.exchange.slot = message->slot, .worker = worker, .client = client, .claim = claim, .claimed_ns = now_ns};
+    *job = (Job){.exchange.slot = message->slot, .worker = worker, .client = client, .claim = claim};
+    job->claimed_ns = clock_now_ns(); /* after the claim: what the client saw unclaimed at its deadline must not run */
     return begin(job);
 }
 
