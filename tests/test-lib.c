@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -89,6 +90,7 @@ static shmipc_client *client_of_host(void) {
 typedef struct Served {
     pthread_t thread;
     int n;          /* jobs to take */
+    sem_t begun;    /* posted for each */
     unsigned order[16];
 } Served;
 
@@ -131,6 +133,7 @@ static void *serve(void *data) {
         ck_assert_uint_eq(shmipc_job_uid(job), getuid());
         ck_assert_uint_eq(shmipc_job_attempt(job), 1);
         ck_assert_int_eq(shmipc_job_data(job, &request, &bytes), 0);
+        ck_assert_int_eq(sem_post(&served->begun), 0);
         served->order[i % 16] = bytes ? *(const unsigned char *)request : 0;
         answer(job);
     }
@@ -140,6 +143,7 @@ static void *serve(void *data) {
 
 static void serve_in_thread(Served *served, int n) {
     served->n = n;
+    ck_assert_int_eq(sem_init(&served->begun, 0, 0), 0);
     ck_assert_int_eq(pthread_create(&served->thread, NULL, serve, served), 0);
 }
 
@@ -430,15 +434,16 @@ START_TEST(worker_sees_a_cancelled_job) {
     shmipc_request *request;
     Served served;
 
-    serve_in_thread(&served, 1);
+    serve_in_thread(&served, 2);
     request = sent(client, "cancel me", 0);
+    ck_assert_int_eq(sem_wait(&served.begun), 0);
     ck_assert_int_eq(shmipc_cancel(request), 0);
     ck_assert_int_eq(shmipc_wait(client, PATIENT, &request), 0);
-    shmipc_close(client); /* however it ended, it has */
-    sent(client = client_of_host(), "c", 0);
+    shmipc_release(request);
+    sent(client, "cancel me", 0);
+    ck_assert_int_eq(sem_wait(&served.begun), 0);
     shmipc_close(client); /* what a client that goes had in flight is cancelled as well */
-    pthread_cancel(served.thread);
-    pthread_join(served.thread, NULL);
+    served_end(&served);
 }
 END_TEST
 
