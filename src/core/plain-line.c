@@ -146,7 +146,7 @@ static int message_new(int queue, char **ret_message, size_t *ret_bytes, uint32_
 /* No more than the queue can hold: whoever keeps filling it does not keep us here. */
 int plain_discard(int queue) {
     _cleanup_free_ char *message = NULL;
-    size_t room, bytes;
+    size_t room = 0, bytes;
     uint32_t depth, n = 0;
     int r = message_new(queue, &message, &room, &depth);
 
@@ -159,7 +159,7 @@ int plain_discard(int queue) {
 
 int plain_receive(int queue, uint64_t max, uint64_t *ret_count) {
     _cleanup_free_ char *message = NULL;
-    size_t room, bytes;
+    size_t room = 0, bytes;
     uint32_t depth;
     int r = message_new(queue, &message, &room, &depth);
 
