@@ -71,15 +71,22 @@ as() {
     fi
 }
 
-# Files for all tests of the script.
+# Files for all tests of the script; in memory, if that can be, where holes cost nothing.
 files=$(mktemp -d)
-chmod 755 "$files"
-trap 'rm -rf "$files"' EXIT
 queues=
-if [ "$has_namespaces" = yes ] && mkdir "$files/queues" && mount -t mqueue mqueue "$files/queues" 2>/dev/null; then
-    queues=$files/queues
-    trap 'umount "$queues"; rm -rf "$files"' EXIT
+if [ "$has_namespaces" = yes ]; then
+    mount -t tmpfs tmpfs "$files"
+    mkdir "$files/queues"
+    mount -t mqueue mqueue "$files/queues" && queues=$files/queues
 fi
+chmod 755 "$files"
+
+files_remove() {
+    [ -z "$queues" ] || umount "$queues"
+    [ "$has_namespaces" = no ] || umount "$files"
+    rm -rf "$files"
+}
+trap files_remove EXIT
 
 # A file of $1 random bytes. The same size has the same bytes.
 payload() {

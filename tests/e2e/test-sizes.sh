@@ -31,10 +31,6 @@ packed() {
     call "$1" | gunzip -c | cmp - "$1"
 }
 
-counted() {
-    [ "$(call "$1")" = "$(cksum <"$1")" ]
-}
-
 # The test $2 of the file $3 with the handler $1.
 through() {
     start_pair '' "$1"
@@ -63,13 +59,19 @@ shm_available() {
     df --output=avail -B1 /dev/shm | tail -n 1
 }
 
-huge_through() {
+# More than 2^32 bytes take minutes on a busy machine. The file's size is known, so no more memory is taken than it takes.
+huge_through() { # HANDLER TEST FILE
+    HANG_SECONDS=500
     start_pair 'memory = "9G";' "$1"
     "$2" "$3"
 }
 
-huge_echoed() { # by file, whose size is known: no more memory than it takes
-    call -t 0 "$1" | cmp - "$1"
+huge_echoed() {
+    [ "$(call -t 0 "$1" | cksum)" = "$(cksum <"$1")" ]
+}
+
+huge_counted() {
+    [ "$(call -t 0 "$1")" = "$(cksum <"$1")" ]
 }
 
 for size in $SIZES; do
@@ -84,6 +86,6 @@ scenario_with_memory 1 '300 MiB through sha256sum' through "$SUM" summed "$(payl
 scenario_with_memory 1 '300 MiB through gzip -c' through "$PACK" packed "$(sparse_payload $LARGE)"
 rm "$files/$LARGE"
 scenario_with_memory 10 '2^32+1 bytes through echo' huge_through "$ECHO" huge_echoed "$(sparse_payload $HUGE)"
-scenario_with_memory 6 '2^32+1 bytes through a command' huge_through "$COUNT" counted "$(sparse_payload $HUGE)"
+scenario_with_memory 6 '2^32+1 bytes through a command' huge_through "$COUNT" huge_counted "$(sparse_payload $HUGE)"
 
 finish
