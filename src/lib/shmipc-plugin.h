@@ -28,8 +28,7 @@
  * - The plugin runs inside the daemon: it must not exit, change the working directory, the uid or a
  *   signal's action, or close what it has not opened. What it writes to standard error is in the journal.
  *   When it crashes, its worker does, and the request goes to another one, `attempts` times in all.
- * - A handle() that has not come back some seconds after the time that is left for it (see remaining()) has
- *   its worker killed.
+ * - A handle() that has not come back when its time (see remaining()) is long over has its worker killed.
  */
 #pragma once
 
