@@ -206,6 +206,12 @@ int client_pay_host(Client *client) {
     return r == -EAGAIN ? 0 : r;
 }
 
+static int not_granted(Request *request, Reason reason, const char *text) {
+    request->reason = reason;
+    text_copy(request->text, sizeof(request->text), text);
+    return CLIENT_NOT_GRANTED;
+}
+
 static int request_ask(Request *request, uint64_t bytes) {
     int r;
 
@@ -214,13 +220,9 @@ static int request_ask(Request *request, uint64_t bytes) {
     request->state = REQUEST_GROWING;
     request->owes_ask = true;
     r = request_tell_or_owe(request);
-    return r < 0 ? r : CLIENT_PENDING;
-}
-
-static int not_granted(Request *request, Reason reason, const char *text) {
-    request->reason = reason;
-    text_copy(request->text, sizeof(request->text), text);
-    return CLIENT_NOT_GRANTED;
+    if (r < 0 || request->state == REQUEST_GROWING)
+        return r < 0 ? r : CLIENT_PENDING;
+    return not_granted(request, REASON_HOST_LOST, reason_name(REASON_HOST_LOST)); /* seen as it was told */
 }
 
 int request_reserve(Request *request, uint64_t bytes, bool exact) {
