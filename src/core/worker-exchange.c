@@ -20,6 +20,8 @@ static int grow(Exchange *exchange, uint64_t segment_bytes) {
     Packet question, answer;
     int r;
 
+    if (job->client->orphan)
+        return REASON_HOST_LOST; /* a new host does not know this client */
     packet_init(&question, PACKET_RESERVE, ++job->worker->serial);
     question.reserve.client = job->client->id;
     question.reserve.bytes = segment_bytes;
