@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define PRIORITY_MAX 31u
+#define GRACE_NS     (2 * NS_PER_SEC) /* in which a host should have ended what is past its deadline */
 
 /* One connection to the host. */
 typedef struct Link {
@@ -368,10 +369,10 @@ PUBLIC int shmipc_wait(shmipc_client *client, int64_t timeout_ns, shmipc_request
             *ret_request = (shmipc_request *)request;
             return 0;
         }
+        if (!client->links || (!client->links->next && client_state(client->links->client) == CLIENT_LOST))
+            return fail(client, -ECONNRESET, "the host went away, and no request is left");
         if (turned && until_ns != UINT64_MAX && (until_ns == 0 || clock_now_ns() >= until_ns))
             return fail(client, -ETIMEDOUT, NULL);
-        if (client->links && !client->links->next && client_state(client->links->client) == CLIENT_LOST)
-            return fail(client, -ECONNRESET, "the host went away, and no request is left");
         r = turn(client, until_ns);
         if (r < 0)
             return fail(client, r, NULL);
@@ -425,12 +426,27 @@ PUBLIC void shmipc_release(shmipc_request *request) {
 
 /* --- the simple case --- */
 
+/* The host ends what is past its deadline. If it is not heard of, nothing comes any more. */
+static int await_end(Request *request) {
+    uint64_t until_ns = request->deadline_ns ? request->deadline_ns + GRACE_NS : UINT64_MAX;
+
+    while (request->state != REQUEST_ENDED) {
+        int r = client_wait(request->client, until_ns);
+
+        if (r < 0)
+            return r;
+        if (request->state != REQUEST_ENDED && clock_now_ns() >= until_ns)
+            return -ETIMEDOUT;
+    }
+    return 0;
+}
+
 /* Send and wait for this one request; others that end meanwhile are handed out by shmipc_wait() later. */
 static int see_through(shmipc_client *client, Request *request, int64_t timeout_ns, shmipc_request **ret_reply) {
     int r = shmipc_send((shmipc_request *)request, 0, timeout_ns);
 
-    while (r == 0 && request->state != REQUEST_ENDED)
-        r = client_wait(request->client, UINT64_MAX); /* the deadline ends it */
+    if (r == 0)
+        r = await_end(request);
     if (r < 0) {
         request_release(request);
         return fail(client, r, NULL);

@@ -19,6 +19,7 @@ struct shmipc_job {
     shmipc_worker *worker;
     Exchange *exchange;
     void *copy;       /* of the request of a client that is not trusted */
+    uint64_t reserved_bytes;
     shmipc_job *next; /* of the worker's; or a spare one */
 };
 
@@ -242,6 +243,7 @@ PUBLIC int shmipc_job_reserve(shmipc_job *job, uint64_t bytes, void **ret_data) 
     r = exchange_reserve(job->exchange, bytes);
     if (r != 0)
         return fail(job->worker, r > 0 ? lib_error_of((Reason)r) : r, r > 0 ? reason_name((Reason)r) : NULL);
+    job->reserved_bytes = bytes > job->reserved_bytes ? bytes : job->reserved_bytes;
     *ret_data = job->exchange->response->map;
     return 0;
 }
@@ -255,7 +257,8 @@ PUBLIC int shmipc_job_reply(shmipc_job *job, uint64_t bytes) {
 
     if (is_stranger(worker))
         return -ECHILD;
-    if (bytes > job->exchange->response->bytes) {
+    /* What lies behind in the segment is of an earlier exchange. */
+    if (bytes > job->reserved_bytes) {
         exchange_fail(job->exchange, REASON_HANDLER_FAILED, 0, "the worker program replied with more than it had reserved");
         (void)job_end(job);
         return fail(worker, -EINVAL, "replied with more bytes than were reserved");

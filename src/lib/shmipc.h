@@ -150,7 +150,11 @@ int shmipc_status(const shmipc_request *request);
 /** shmipc_text() - of a failed request: what the worker said. Copies at most @bytes - 1 and a NUL. Return: the length of the whole text. */
 size_t shmipc_text(const shmipc_request *request, char *buffer, size_t bytes);
 
-/** shmipc_release() - give a request back, in whichever state it is; one in flight is cancelled. Takes NULL. */
+/**
+ * shmipc_release() - give a request back, in whichever state it is; one in flight is cancelled. Takes NULL.
+ *
+ * The pointer is void from then on: what it leads to may be another request, of a later shmipc_take().
+ */
 void shmipc_release(shmipc_request *request);
 
 /**
