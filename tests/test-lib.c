@@ -4,8 +4,7 @@
  *
  * $SHMIPC is the daemon. Workers are threads of this process, with a shmipc_worker each.
  */
-#include "shmipc.h"
-#include "unit.h"
+#include "lib-unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,68 +21,6 @@
 
 #define SECOND  INT64_C(1000000000)
 #define PATIENT (20 * SECOND) /* far beyond what anything here takes: a hang is told from a slow machine */
-
-static char folder[] = "/tmp/shmipc-lib-XXXXXX";
-static char socket_path[64], config_path[64];
-static pid_t host_pid;
-
-/* --- a host --- */
-
-static void write_config(const char *host_settings) {
-    FILE *file = fopen(config_path, "w");
-
-    ck_assert_ptr_nonnull(file);
-    fprintf(file, "host: { role = \"host\"; log_level = \"err\"; max_payload = \"64M\"; requests_per_client = 4; %s };\n", host_settings);
-    ck_assert_int_eq(fclose(file), 0);
-}
-
-static void start_host(void) {
-    host_pid = fork();
-    ck_assert_int_ge(host_pid, 0);
-    if (host_pid == 0) {
-        execl(getenv("SHMIPC"), "shmipc", "run", "host", "-c", config_path, NULL);
-        _exit(127);
-    }
-    for (;;) { /* the socket is there a moment before somebody listens on it */
-        shmipc_client *client = NULL;
-        int r = shmipc_connect(&client, socket_path, PATIENT);
-
-        shmipc_close(client);
-        if (r != -ENOENT && r != -ECONNREFUSED)
-            break;
-        ck_assert_int_eq(waitpid(host_pid, NULL, WNOHANG), 0);
-    }
-}
-
-static void end_host(int signal_number) {
-    kill(host_pid, signal_number);
-    waitpid(host_pid, NULL, 0);
-    if (signal_number == SIGKILL)
-        unlink(socket_path);
-}
-
-static void set_up(void) {
-    strcpy(folder, "/tmp/shmipc-lib-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(socket_path, sizeof(socket_path), "%s/host.sock", folder);
-    snprintf(config_path, sizeof(config_path), "%s/conf", folder);
-    setenv("SHMIPC_SOCKET", socket_path, 1);
-    write_config("");
-    start_host();
-}
-
-static void tear_down(void) {
-    end_host(SIGTERM);
-    unlink(config_path);
-    ck_assert_int_eq(rmdir(folder), 0);
-}
-
-static shmipc_client *client_of_host(void) {
-    shmipc_client *client;
-
-    ck_assert_int_eq(shmipc_connect(&client, NULL, PATIENT), 0);
-    return client;
-}
 
 /* --- a worker in a thread --- */
 
@@ -323,9 +260,9 @@ START_TEST(request_beyond_the_memory_budget_is_refused_and_named) {
     shmipc_client *client;
     shmipc_request *request;
 
-    end_host(SIGTERM);
-    write_config("memory = \"1M\";");
-    start_host();
+    host_end(SIGTERM);
+    host_configure("memory = \"1M\";");
+    host_start();
     client = client_of_host();
     ck_assert_int_eq(shmipc_take(client, 8 << 20, &request), -ENOMEM);
     ck_assert_ptr_nonnull(strstr(shmipc_error_text(client), "memory"));
@@ -474,12 +411,12 @@ START_TEST(host_that_dies_costs_what_is_in_flight_and_no_more) {
     Served served;
 
     request = sent(client, "x", 0);
-    end_host(SIGKILL);
+    host_end(SIGKILL);
     ck_assert_int_eq(shmipc_wait(client, PATIENT, &reply), 0);
     ck_assert_ptr_eq(reply, request);
     ck_assert_int_eq(shmipc_result(request), -ECONNRESET);
     ck_assert_int_eq(shmipc_take(client, 1, &reply), -ENOENT);
-    start_host();
+    host_start();
     serve_in_thread(&served, 1);
     ck_assert_int_eq(shmipc_call(client, "y", 1, &reply, PATIENT), 0);
     ck_assert_int_eq(shmipc_get_fd(client), fd);
@@ -498,8 +435,8 @@ START_TEST(worker_comes_back_after_a_host_restart) {
     client = client_of_host();
     ck_assert_int_eq(shmipc_call(client, "x", 1, &reply, PATIENT), 0);
     shmipc_release(reply);
-    end_host(SIGTERM); /* its end of the socket is closed by then */
-    start_host();
+    host_end(SIGTERM); /* its end of the socket is closed by then */
+    host_start();
     ck_assert_int_eq(shmipc_call(client, "y", 1, &reply, PATIENT), 0);
     served_end(&served);
     shmipc_close(client);
@@ -536,9 +473,9 @@ START_TEST(connect_says_what_is_wrong) {
 
     ck_assert_int_eq(shmipc_connect(&client, "/nowhere/host.sock", SECOND), -ENOENT);
     ck_assert_ptr_null(client);
-    end_host(SIGTERM);
-    write_config("access = [];");
-    start_host();
+    host_end(SIGTERM);
+    host_configure("access = [];");
+    host_start();
     ck_assert_int_eq(shmipc_connect(&client, NULL, PATIENT), -EACCES);
     ck_assert_ptr_null(client);
     ck_assert_str_eq(shmipc_strerror(-EACCES), "the host does not let this user in");
@@ -551,9 +488,9 @@ START_TEST(worker_that_is_not_let_in_is_told_so) {
     shmipc_worker *worker;
     shmipc_job *job;
 
-    end_host(SIGTERM);
-    write_config("workers = [];");
-    start_host();
+    host_end(SIGTERM);
+    host_configure("workers = [];");
+    host_start();
     ck_assert_int_eq(shmipc_worker_new(&worker, NULL, SECOND), 0);
     ck_assert_int_eq(shmipc_receive(worker, PATIENT, &job), -EACCES);
     ck_assert_ptr_nonnull(strstr(shmipc_worker_error_text(worker), "workers"));
@@ -616,9 +553,9 @@ START_TEST(request_of_who_is_not_trusted_is_copied_before_it_is_read) {
     Served served;
     uint64_t bytes;
 
-    end_host(SIGTERM);
-    write_config("trusted = [];");
-    start_host();
+    host_end(SIGTERM);
+    host_configure("trusted = [];");
+    host_start();
     client = client_of_host();
     serve_in_thread(&served, 1);
     ck_assert_int_eq(shmipc_call(client, "hello", 5, &reply, PATIENT), 0);
@@ -632,7 +569,7 @@ Suite *unit_suite(void) {
     Suite *suite = suite_create("lib");
     TCase *tests = tcase_create("lib");
 
-    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_checked_fixture(tests, lib_set_up, lib_tear_down);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, call_returns_the_answer);
     tcase_add_test(tests, failed_call_says_what_the_worker_said);
