@@ -41,6 +41,11 @@ static int request_answer(Request *request, SlotState end) {
     int r;
 
     request->response_bytes = 0;
+    /* Who else would cancel? A worker that has lost the host, before we heard of that. */
+    if (end == SLOT_CANCELLED && !submit_is_cancelled(request->client->submit.map, request->slot, request->generation)) {
+        request_end(request, SLOT_FAILED, REASON_HOST_LOST);
+        return 0;
+    }
     if (end != SLOT_DONE && end != SLOT_FAILED) {
         request_end(request, end, REASON_NONE);
         return 0;

@@ -288,6 +288,20 @@ host_dies_in_a_call() {
     echoes next
 }
 
+# The worker hears of it first, and ends what it has; the call finds both when it wakes up.
+host_dies_while_a_call_sleeps() {
+    start_pair '' "$(waiting_handler)"
+    begin_call
+    kill -STOP "${pids[call]}"
+    murder host
+    wait_for says "$world/worker.log" 'lost the host'
+    kill -CONT "${pids[call]}"
+    fails 3 ended call
+    says "$world/call.log" 'the host .host. went away'
+    handler_is_gone
+    start_host
+}
+
 host_dies_before_a_worker_takes_a_call() {
     start_host_alone
     begin_waiting_call
@@ -349,6 +363,7 @@ scenario 'workers killed again and again under load: no call fails' workers_die_
 scenario 'worker stopped with a request: killed, and another answers' stopped_worker_with_a_request_is_replaced
 scenario 'worker stopped while idle: killed' stopped_idle_worker_is_replaced
 scenario 'exit 3: host killed in a call; the worker finds the next one' host_dies_in_a_call
+scenario 'exit 3: host killed while a call sleeps' host_dies_while_a_call_sleeps
 scenario 'exit 3: host killed before a worker came' host_dies_before_a_worker_takes_a_call
 scenario 'workers come back to a new host' workers_come_back_to_a_new_host
 scenario 'a second host of the same name does not start' second_host_does_not_start
