@@ -181,15 +181,25 @@ static int reserve(Call *call, uint64_t bytes) {
     }
 }
 
-/* Make room for more of an input whose size is not known: twice as much if that can be had, else a little. */
-static int make_room(Call *call) {
+/* What the segment can take now: its last page may reach beyond what the host allows. */
+static uint64_t room(const Call *call) {
     uint64_t now = call->request->segment.bytes;
     uint64_t max = client_max_payload(call->client);
-    uint64_t wanted = now ? 2 * now : FIRST_BYTES;
-    int r = reserve(call, wanted < max ? wanted : max);
 
-    if (r == CLIENT_NOT_GRANTED && now)
-        r = reserve(call, now + READ_BYTES);
+    return now < max ? now : max;
+}
+
+/* Make room for more of an input whose size is not known: twice as much if that can be had, else a little. */
+static int make_room(Call *call) {
+    uint64_t now = room(call);
+    uint64_t max = client_max_payload(call->client);
+    uint64_t wanted = now ? 2 * now : FIRST_BYTES;
+    int r;
+
+    /* At the limit there is no more: asking for it says why. */
+    r = reserve(call, now == max ? max + 1 : wanted < max ? wanted : max);
+    if (r == CLIENT_NOT_GRANTED && now && now < max)
+        r = reserve(call, now + READ_BYTES < max ? now + READ_BYTES : max);
     if (r == CLIENT_NOT_GRANTED)
         return say_no_memory(call);
     return r < 0 ? -r : 0;
@@ -213,9 +223,9 @@ static int read_segment(Call *call, bool *ret_end) {
     Request *request = call->request;
 
     *ret_end = false;
-    while (request->payload_bytes < request->segment.bytes) {
-        uint64_t room = request->segment.bytes - request->payload_bytes;
-        ssize_t n = read(call->input_fd, (char *)request->segment.map + request->payload_bytes, room < READ_BYTES ? room : READ_BYTES);
+    while (request->payload_bytes < room(call)) {
+        uint64_t left = room(call) - request->payload_bytes;
+        ssize_t n = read(call->input_fd, (char *)request->segment.map + request->payload_bytes, left < READ_BYTES ? left : READ_BYTES);
 
         if (n < 0 && errno == EINTR)
             continue;
