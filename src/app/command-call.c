@@ -55,6 +55,7 @@ typedef struct Call {
     bool has_timeout;
     uint64_t started_ns;
     uint64_t deadline_ns; /* UINT64_MAX: none */
+    uint64_t alone_ns;    /* since when no worker is attached; 0: one is */
     int input_fd;
     char path[CHANNEL_PATH_MAX];
     Client *client;
@@ -82,9 +83,19 @@ static int fail_errno(int r, const char *what) {
 
 /* When this call has waited long enough, as things are now. */
 static uint64_t give_up_at(const Call *call, uint64_t grace_ns) {
-    if (!call->has_timeout && client_state(call->client) == CLIENT_READY && client_n_workers(call->client) == 0)
-        return call->started_ns + NO_WORKER_NS;
-    return call->deadline_ns == UINT64_MAX ? UINT64_MAX : call->deadline_ns + grace_ns;
+    uint64_t at_ns = call->deadline_ns == UINT64_MAX ? UINT64_MAX : call->deadline_ns + grace_ns;
+
+    if (!call->has_timeout && call->alone_ns && call->alone_ns + NO_WORKER_NS < at_ns)
+        return call->alone_ns + NO_WORKER_NS;
+    return at_ns;
+}
+
+/* A worker that dies or is started again while we wait is given the same time as one that was not there. */
+static void watch_workers(Call *call) {
+    if (client_state(call->client) != CLIENT_READY || client_n_workers(call->client) > 0)
+        call->alone_ns = 0;
+    else if (call->alone_ns == 0)
+        call->alone_ns = clock_now_ns();
 }
 
 static int say_timed_out(const Call *call) {
@@ -121,9 +132,11 @@ static int look_at_client(const Call *call) {
 
 /* Wait once. Return: 0, or an exit status. */
 static int wait_once(Call *call, uint64_t grace_ns) {
-    uint64_t until_ns = give_up_at(call, grace_ns);
+    uint64_t until_ns;
     int r;
 
+    watch_workers(call);
+    until_ns = give_up_at(call, grace_ns);
     if (clock_now_ns() >= until_ns)
         return say_timed_out(call);
     progress_show(&call->progress);
@@ -287,6 +300,7 @@ static int exchange(Call *call) {
     progress_stage(&call->progress, "waiting");
     /* Without -t, the time runs from here: reading a slow input is not the worker's fault. */
     call->started_ns = call->has_timeout ? call->started_ns : clock_now_ns();
+    call->alone_ns = 0;
     if (!call->has_timeout)
         call->deadline_ns = call->started_ns + call->timeout_ns;
     call->request->deadline_ns = call->deadline_ns == UINT64_MAX ? 0 : call->deadline_ns;
