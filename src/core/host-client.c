@@ -56,19 +56,17 @@ static int make_pages(HostClient *client) {
 
 /* Its queue, pages and objects. Return: 0, a QueueLimit, or negative errno. */
 static int make_objects(Host *host, HostClient *client) {
-    char name[NAME_BYTES + 16];
     int r = make_pages(client);
 
     if (r < 0)
         return r;
-    snprintf(name, sizeof(name), "/shmipc.%s.new", host->name);
-    r = queue_create(name, REPLY_QUEUE_DEPTH, sizeof(Message), &client->reply_queue);
+    r = host_make_queue(host, REPLY_QUEUE_DEPTH, &client->reply_queue);
     if (r != 0)
         return r;
-    r = object_create(name, client->n_slots * client->stride, &client->requests_fd);
+    r = host_make_object(host, client->n_slots * client->stride, &client->requests_fd);
     if (r < 0)
         return r;
-    return object_create(name, client->n_slots * client->stride, &client->responses_fd);
+    return host_make_object(host, client->n_slots * client->stride, &client->responses_fd);
 }
 
 /* Return: 0, a QueueLimit, or negative errno. */

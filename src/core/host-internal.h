@@ -173,6 +173,13 @@ void host_reap_uids(Host *host, uint64_t now_ns);
 void host_announce(Host *host, HostClient *client, uint32_t slot, uint32_t generation);
 int host_pay_uid(Host *host, HostUid *uid);
 
+/* host-make.c: make a queue (0, a QueueLimit, or negative errno) or an object (0 or negative errno) without a name */
+int host_make_queue(const Host *host, uint32_t depth, int *ret_fd);
+int host_make_object(const Host *host, uint64_t bytes, int *ret_fd);
+
+/* What a kill between creation and unlink may have left: one object or queue, under one name for each kind. */
+int host_sweep(const Host *host);
+
 /* host-client.c */
 void client_attach(Peer *peer);
 void host_forget_client(Host *host, HostClient *client); /* if it is gone and nobody holds it */

@@ -10,11 +10,9 @@
 #include "os/queue.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 int host_get_uid(Host *host, uid_t uid, HostUid **ret) {
     HostUid *found = table_find(&host->uids, uid);
-    char name[NAME_BYTES + 16];
     int r;
 
     if (found) {
@@ -27,8 +25,7 @@ int host_get_uid(Host *host, uid_t uid, HostUid **ret) {
     found->uid = uid;
     found->number = host->next_id++;
     found->queue = -1;
-    snprintf(name, sizeof(name), "/shmipc.%s.new", host->name);
-    r = queue_create(name, host->settings->queue_depth, sizeof(Message), &found->queue);
+    r = host_make_queue(host, host->settings->queue_depth, &found->queue);
     if (r == 0)
         r = wait_add(host->wait, &found->source, found->queue, 0, SOURCE_UID, found);
     if (r == 0)

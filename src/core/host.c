@@ -4,11 +4,9 @@
 
 #include "base/error.h"
 #include "base/units.h"
-#include "os/queue.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,16 +19,6 @@ static const HostPatience patience = {
     .probe_ns = 10 * NS_PER_SEC,
     .idle_ns = 10 * NS_PER_SEC,
 };
-
-/* What a kill between creation and unlink may have left: one object or queue, under one name for each kind. */
-static int sweep(const Host *host) {
-    char name[NAME_BYTES + 16];
-    int r;
-
-    snprintf(name, sizeof(name), "/shmipc.%s.new", host->name);
-    r = object_unlink(name);
-    return r < 0 ? r : queue_unlink(name);
-}
 
 int host_new(Host **ret, const char *name, const HostSettings *settings) {
     _cleanup_(host_freep) Host *host = calloc(1, sizeof(*host));
@@ -48,7 +36,7 @@ int host_new(Host **ret, const char *name, const HostSettings *settings) {
     host->since_ns = clock_now_ns();
     host->next_id = clock_boot_us();
     text_copy(host->name, sizeof(host->name), name);
-    r = sweep(host);
+    r = host_sweep(host);
     if (r < 0)
         return r;
     r = wait_new(&host->wait);
