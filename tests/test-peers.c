@@ -167,11 +167,17 @@ START_TEST(descriptors_where_none_belong_throw_their_sender_out_and_are_closed) 
     int fds[CHANNEL_FDS_MAX], fd = raw_connect(PEER_STRANGER);
     size_t n_fds = unit_n_fds();
     Packet packet;
+    int r;
 
     for (size_t i = 0; i < ELEMENTS(fds); i++)
         fds[i] = fd;
     packet_init(&packet, PACKET_HELLO, 0);
-    ck_assert_int_eq(channel_send(fd, &packet, packet.header.bytes, fds, ELEMENTS(fds)), 0);
+    r = channel_send(fd, &packet, packet.header.bytes, fds, ELEMENTS(fds));
+    if (r == -EPERM) { /* since Linux 6.16 they are refused before they are sent */
+        fd_close(fd);
+        return;
+    }
+    ck_assert_int_eq(r, 0);
     check_thrown_out(fd);
     ck_assert_uint_eq(unit_n_fds(), n_fds - 1);
 }

@@ -77,7 +77,11 @@ Host *host_free(Host *host) {
 }
 
 int host_adopt(Host *host, int fd) {
+    int r = channel_refuse_fds(fd); /* nobody has any to send; an older kernel lets them try */
+
     host->listener = fd;
+    if (r < 0 && r != -ENOPROTOOPT)
+        return r;
     return wait_add(host->wait, &host->listener_source, fd, WAIT_READ, SOURCE_LISTENER, host);
 }
 

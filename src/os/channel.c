@@ -20,6 +20,11 @@
 #define SO_PEERPIDFD 77
 #endif
 
+/* Linux 6.16 */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 #define SOCKET_TYPE (SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK)
 #define LOCK_SUFFIX ".lock"
 
@@ -160,6 +165,14 @@ static int make_nonblocking(int fd) {
         return error_errno();
     if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return error_errno();
+    return 0;
+}
+
+int channel_refuse_fds(int fd) {
+    const int no = 0;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) < 0)
+        return errno == ENOPROTOOPT ? -ENOPROTOOPT : error_errno();
     return 0;
 }
 

@@ -43,6 +43,15 @@ int channel_listen(const char *path, int *ret_fd);
 void channel_unlink(const char *path, int fd);
 
 /**
+ * channel_refuse_fds() - on a listening socket: let nobody who connects from now on send descriptors
+ *
+ * To close a stranger's descriptor can take as long as the stranger likes (SO_LINGER, a file system in user space), also where it
+ * was never received and goes with the socket. Their sender is told EPERM.
+ * Return: 0; -ENOPROTOOPT before Linux 6.16; or another negative errno.
+ */
+int channel_refuse_fds(int fd);
+
+/**
  * channel_accept() - take one connection
  * Return: 0, -EAGAIN when nobody waits, or negative errno (-EMFILE, -ENFILE: see channel_shed()).
  */
