@@ -108,7 +108,7 @@ int peer_say(Peer *peer, const Packet *packet, const int *fds, size_t n_fds) {
 void peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds) {
     int r = peer_say(peer, packet, fds, n_fds);
 
-    if (r == -EAGAIN || r == -ETOOMANYREFS)
+    if (r == -EAGAIN)
         peer_misbehaved(peer, "it asks, but does not read the answers");
     else if (r < 0)
         peer_hung_up(peer);

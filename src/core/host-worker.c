@@ -189,9 +189,12 @@ void worker_sync(HostWorker *worker, Host *host) {
         r = sync_new_queues(worker, host);
     if (r == 0)
         r = sync_gone(worker);
-    if (r == -EAGAIN || r == -ETOOMANYREFS)
+    if (r == -EAGAIN)
         (void)wait_modify(&worker->peer->source, WAIT_READ | WAIT_WRITE);
-    /* Another error: it has hung up, which is seen by its own event; or this host is short of something, and tries again at the next change. */
+    /*
+     * Another error: it has hung up, which is seen by its own event; or this host is short of something, also of descriptors that may be
+     * under way, and tries again at the next change or tick.
+     */
 }
 
 void host_sync_workers(Host *host) {
@@ -239,25 +242,37 @@ static void cannot_meet(Host *host, int r) {
     host->repeat_due = true;
 }
 
+static int say_client(Peer *peer, const HostClient *client, uint64_t serial, const int fds[static CLIENT_N_FDS]) {
+    Packet packet;
+
+    packet_init(&packet, PACKET_CLIENT, serial);
+    packet.client.client = client->id;
+    packet.client.stride = client->stride;
+    packet.client.n_slots = client->n_slots;
+    packet.client.uid = client->uid->uid;
+    packet.client.flags = (client->trusted ? CLIENT_TRUSTED : 0) | (client->probe ? CLIENT_PROBE : 0);
+    return peer_say(peer, &packet, fds, CLIENT_N_FDS);
+}
+
 void worker_hear_meet(Peer *peer, const PacketMeet *question) {
     HostClient *client = table_find(&peer->host->clients, question->client);
     int fds[CLIENT_N_FDS] = {-1, -1, -1, -1, -1};
     int r = meet(peer->worker, client, question->uid, fds);
     Packet packet;
 
+    if (r == 0)
+        r = say_client(peer, client, question->header.serial, fds);
+    for (size_t i = 0; i < CLIENT_N_FDS; i++)
+        fd_close(fds[i]);
+    if (r == 0)
+        return;
+    /* Also when others of this user have too many descriptors under way, which is no fault of the worker's. */
+    if (r < 0 && r != -EPIPE && r != -EAGAIN)
+        cannot_meet(peer->host, r);
     packet_init(&packet, PACKET_CLIENT, question->header.serial);
     packet.client.client = question->client;
     packet.client.flags = CLIENT_GONE;
-    if (r == 0) {
-        packet.client.stride = client->stride;
-        packet.client.n_slots = client->n_slots;
-        packet.client.uid = client->uid->uid;
-        packet.client.flags = (client->trusted ? CLIENT_TRUSTED : 0) | (client->probe ? CLIENT_PROBE : 0);
-    } else if (r < 0)
-        cannot_meet(peer->host, r);
-    peer_answer(peer, &packet, fds, r == 0 ? CLIENT_N_FDS : 0);
-    for (size_t i = 0; i < CLIENT_N_FDS; i++)
-        fd_close(fds[i]);
+    peer_answer(peer, &packet, NULL, 0);
 }
 
 void worker_hear_dropped(Host *host, HostWorker *worker, uint64_t id) {
