@@ -57,6 +57,38 @@ void host_worker_free(Host *host, HostWorker *worker) {
     free(worker);
 }
 
+/*
+ * Its exit is watched for from now on: whatever it has forked may hold its socket open long after its death.
+ * Return: 0 or negative errno.
+ */
+static int make_worker(Peer *peer, const PacketHello *hello) {
+    Host *host = peer->host;
+    HostWorker *worker = calloc(1, sizeof(*worker));
+    int r;
+
+    if (!worker)
+        return error_origin(-ENOMEM);
+    r = wait_add(host->wait, &worker->pidfd_source, peer->who.pidfd, WAIT_READ, SOURCE_PIDFD, worker);
+    if (r == 0)
+        r = table_insert(&host->workers, host->next_worker + 1, worker);
+    if (r < 0) {
+        wait_remove(&worker->pidfd_source);
+        free(worker);
+        return r;
+    }
+    worker->number = ++host->next_worker;
+    worker->peer = peer;
+    worker->pid = peer->who.pid;
+    worker->uid = peer->who.uid;
+    worker->pidfd = TAKE_FD(peer->who.pidfd);
+    worker->since_ns = clock_now_ns();
+    worker->timeout_ns = hello->timeout_ns;
+    text_copy(worker->name, sizeof(worker->name), peer->name);
+    peer->worker = worker;
+    peer->role = PEER_WORKER;
+    return 0;
+}
+
 void worker_attach(Peer *peer, const PacketHello *hello) {
     Host *host = peer->host;
     HostWorker *worker;
@@ -70,22 +102,11 @@ void worker_attach(Peer *peer, const PacketHello *hello) {
         peer_refuse(peer, REASON_LIMIT, "the host has had %u workers since its start: restart it", SLOT_OWNER_MAX);
         return;
     }
-    worker = calloc(1, sizeof(*worker));
-    if (!worker || table_insert(&host->workers, host->next_worker + 1, worker) < 0) {
-        free(worker);
+    if (make_worker(peer, hello) < 0) {
         peer_refuse(peer, REASON_LIMIT, "the host has no memory for another worker");
         return;
     }
-    worker->number = ++host->next_worker;
-    worker->peer = peer;
-    worker->pid = peer->who.pid;
-    worker->uid = peer->who.uid;
-    worker->pidfd = TAKE_FD(peer->who.pidfd);
-    worker->since_ns = clock_now_ns();
-    worker->timeout_ns = hello->timeout_ns;
-    text_copy(worker->name, sizeof(worker->name), peer->name);
-    peer->worker = worker;
-    peer->role = PEER_WORKER;
+    worker = peer->worker;
 
     packet_init(&packet, PACKET_WELCOME, 0);
     packet.welcome.version = PROTOCOL_VERSION;
@@ -417,8 +438,6 @@ static void suspect(Host *host, HostWorker *worker) {
 
     worker->suspect = true;
     worker->again = r == 0 || r == -ESRCH;
-    if (wait_add(host->wait, &worker->pidfd_source, worker->pidfd, WAIT_READ, SOURCE_PIDFD, worker) < 0)
-        worker->again = false;
     count_workers(host);
     if (!worker->again)
         host_repeat(host); /* it may never be seen dead, and a message may be in its hands */
@@ -477,11 +496,20 @@ static void settle_client(Host *host, const HostWorker *worker, HostClient *clie
     }
 }
 
+/* Whether there is something that it said before its death and that will be heard: perhaps that it leaves. */
+static bool has_last_words(const HostWorker *worker) {
+    const Peer *peer = worker->peer;
+
+    return peer && peer->source.events & WAIT_READ && wait_for_fd(peer->fd, WAIT_READ, 0) > 0;
+}
+
 void host_worker_dead(Host *host, HostWorker *worker) {
     uint64_t now_ns = clock_now_ns();
 
-    if (!process_has_exited(worker->pidfd))
+    if (!process_has_exited(worker->pidfd) || has_last_words(worker))
         return;
+    if (!worker->suspect)
+        suspect(host, worker);
     tell(host, worker, EVENT_WORKER_DIED)->ok = worker->leaving;
     for (size_t i = 0; i < host->clients.n; i++)
         settle_client(host, worker, table_at(&host->clients, i), now_ns);
