@@ -88,6 +88,7 @@ struct HostWorker {
     bool again;           /* what it had claimed may go to another worker */
     uint64_t pinged_ns;   /* 0: no ping without an answer */
     uint64_t claimed_ns;  /* as of the last look; 0: no claim */
+    bool was_busy;        /* as of the look before */
     uint64_t unnoted_ns;  /* when a claim without its time was first seen; 0: none */
     bool unnoted;         /* one was seen in the last look */
     uint64_t busy_client;

@@ -344,6 +344,7 @@ static void note_claims(Host *host, uint64_t now_ns) {
     for (size_t i = 0; i < host->workers.n; i++) {
         HostWorker *worker = table_at(&host->workers, i);
 
+        worker->was_busy = worker->claimed_ns != 0;
         worker->claimed_ns = 0;
         worker->unnoted = false;
     }
@@ -357,6 +358,9 @@ static void note_claims(Host *host, uint64_t now_ns) {
         HostWorker *worker = table_at(&host->workers, i);
 
         worker->unnoted_ns = worker->unnoted ? worker->unnoted_ns : 0;
+        /* One that was busy since it was asked has had no time to answer yet. */
+        if (worker->pinged_ns && (worker->was_busy || worker->claimed_ns))
+            worker->pinged_ns = now_ns;
     }
 }
 
@@ -390,9 +394,6 @@ void host_judge_workers(Host *host, uint64_t now_ns) {
         HostWorker *worker = table_at(&host->workers, i - 1);
         const char *why;
 
-        /* One that was busy when it was asked has had no time to answer yet. */
-        if (worker->claimed_ns && worker->pinged_ns)
-            worker->pinged_ns = now_ns;
         if (judgement(host, worker, &why) <= now_ns)
             host_worker_kill(host, worker, why);
     }
