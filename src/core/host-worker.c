@@ -364,13 +364,18 @@ static void note_claims(Host *host, uint64_t now_ns) {
     }
 }
 
+/* A worker may ask for more time than there is. */
+static uint64_t later(uint64_t at_ns, uint64_t by_ns) {
+    return by_ns < UINT64_MAX - at_ns ? at_ns + by_ns : UINT64_MAX;
+}
+
 /* When this worker will have to be killed if nothing changes. */
 static uint64_t judgement(const Host *host, const HostWorker *worker, const char **ret_why) {
     if (worker->suspect || !worker->peer)
         return UINT64_MAX;
     if (worker->claimed_ns) {
         *ret_why = "it holds an exchange for longer than its `timeout`";
-        return worker->claimed_ns + worker->timeout_ns + host->patience.grace_ns;
+        return later(later(worker->claimed_ns, worker->timeout_ns), host->patience.grace_ns);
     }
     *ret_why = "it is idle and does not answer";
     return worker->pinged_ns ? worker->pinged_ns + host->patience.answer_ns : UINT64_MAX;
