@@ -20,6 +20,8 @@
 static int report_fd = -1; /* in a child */
 
 static void become(uid_t uid) {
+    if (uid != UNIT_SAME_UID)
+        (void)seteuid(0); /* where the test has put it off for a while */
     if (uid != UNIT_SAME_UID && (setgroups(0, NULL) < 0 || setgid(uid) < 0 || setuid(uid) < 0))
         _exit(255);
     /* What the test leaves behind, if it fails, dies with it. */
@@ -159,11 +161,11 @@ static void hand_receive(Hand *hand, PacketType type, Packet *ret_packet, int *r
     } while (ret_packet->header.type != type);
 }
 
-void hand_attach(Hand *hand) {
+void hand_attach(Hand *hand, uid_t uid) {
     int fds[CHANNEL_FDS_MAX];
     Packet packet;
 
-    *hand = (Hand){.submit = PAGE_NULL, .states = PAGE_NULL};
+    *hand = (Hand){.uid = uid, .submit = PAGE_NULL, .states = PAGE_NULL};
     must(channel_connect(party.path, &hand->channel) == 0);
     fill_hello(&packet, PEER_WORKER);
     must(channel_send(hand->channel, &packet, packet.header.bytes, NULL, 0) == 0);
@@ -171,7 +173,7 @@ void hand_attach(Hand *hand) {
     hand->number = (uint32_t)packet.welcome.id;
     do
         hand_receive(hand, PACKET_QUEUE, &packet, fds);
-    while (packet.number.number != geteuid());
+    while (packet.number.number != uid);
     hand->queue = fds[0];
 }
 
@@ -190,7 +192,7 @@ void hand_meet(Hand *hand, const Message *message) {
 
     packet_init(&packet, PACKET_MEET, 1);
     packet.meet.client = message->client;
-    packet.meet.uid = geteuid();
+    packet.meet.uid = hand->uid;
     must(channel_send(hand->channel, &packet, packet.header.bytes, NULL, 0) == 0);
     hand_receive(hand, PACKET_CLIENT, &packet, fds);
     must(!(packet.client.flags & CLIENT_GONE));
@@ -204,4 +206,14 @@ void hand_meet(Hand *hand, const Message *message) {
 void hand_claim(Hand *hand, const Message *message, SlotClaim *ret_claim) {
     must(slots_claim(hand->submit.map, hand->states.map, message->slot, message->generation, hand->number,
                      clock_now_ns(), ret_claim));
+}
+
+_Noreturn void hand_await_end(Hand *hand) {
+    int fds[CHANNEL_FDS_MAX];
+    size_t bytes, n_fds;
+    Packet packet;
+
+    while (channel_receive(hand->channel, &packet, sizeof(packet), &bytes, fds, &n_fds) != -EPIPE)
+        must(wait_for_fd(hand->channel, WAIT_READ, UINT64_MAX) >= 0);
+    _exit(0);
 }

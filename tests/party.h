@@ -175,15 +175,19 @@ void raw_expect_end(int fd);
 typedef struct Hand {
     int channel;
     uint32_t number;
-    int queue; /* of this user */
+    uid_t uid; /* of whose clients it hears */
+    int queue;
     Page submit;
     Page states;
     int reply_queue;
 } Hand;
 
-void hand_attach(Hand *hand);
+void hand_attach(Hand *hand, uid_t uid);
 
 /* The next message about this client; others are thrown away. */
 void hand_take(Hand *hand, uint64_t client, Message *ret_message);
 void hand_meet(Hand *hand, const Message *message);
 void hand_claim(Hand *hand, const Message *message, SlotClaim *ret_claim);
+
+/* Until the host hangs up; ends the process. */
+_Noreturn void hand_await_end(Hand *hand);

@@ -1,0 +1,760 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is left when a party dies, at each point at which it may: workers here are processes. Those that die
+ * at a point of their own choice kill themselves there, so that no test depends on when a signal comes.
+ */
+#include "party.h"
+
+#include "base/units.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#define LONG_NS (1000 * NS_PER_SEC)
+
+/* ---- handlers of those who die ---- */
+
+/* At its first attempt an exchange kills its worker. */
+static int die_first(Handler *handler, Exchange *exchange) {
+    if (exchange->attempt == 1)
+        raise(SIGKILL);
+    return handler_echo.handle(handler, exchange);
+}
+
+static int die_always(Handler *handler, Exchange *exchange) {
+    raise(SIGKILL);
+    return 0;
+}
+
+/* At its first attempt an exchange waits for whatever the test does to the worker. */
+static int wait_first(Handler *handler, Exchange *exchange) {
+    if (exchange->attempt > 1)
+        return handler_echo.handle(handler, exchange);
+    child_report('c');
+    for (;;)
+        pause();
+}
+
+static int stop_first(Handler *handler, Exchange *exchange) {
+    if (exchange->attempt == 1) {
+        child_report('s');
+        raise(SIGSTOP);
+    }
+    return handler_echo.handle(handler, exchange);
+}
+
+static int run(int (*handle)(Handler *handler, Exchange *exchange), uint64_t timeout_ns) {
+    const HandlerKind kind = {.handle = handle};
+
+    return child_work(&kind, timeout_ns);
+}
+
+static int work_and_die_first(void) {
+    return run(die_first, LONG_NS);
+}
+
+static int work_and_die_always(void) {
+    return run(die_always, LONG_NS);
+}
+
+static int work_and_wait_first(void) {
+    return run(wait_first, LONG_NS);
+}
+
+static int work_and_stop_first(void) {
+    return run(stop_first, 1);
+}
+
+static int work_and_wait_for_ever(void) {
+    return run(wait_first, UINT64_MAX);
+}
+
+static int work_well(void) {
+    return child_work(&handler_echo, LONG_NS);
+}
+
+/* ---- helpers ---- */
+
+/* A worker process that has attached. */
+static Child add_worker_of(uid_t uid, int (*function)(void)) {
+    unsigned n_before = party_n_events(EVENT_WORKER_ATTACHED);
+    Child child = child_start(uid, function);
+
+    AWAIT(party_n_events(EVENT_WORKER_ATTACHED) > n_before);
+    return child;
+}
+
+static Child add_worker(int (*function)(void)) {
+    return add_worker_of(UNIT_SAME_UID, function);
+}
+
+static void check_only_probes_memory(void) {
+    const HostClient *probe = table_at(&party.host->clients, 0);
+
+    ck_assert_uint_eq(party.host->clients.n, 1);
+    ck_assert_uint_eq(party.host->memory_bytes, probe->reserved_bytes[0] + probe->reserved_bytes[1]);
+}
+
+static void await_probe(void) {
+    AWAIT(party.host->probe.round > 0 && !party.host->probe.request);
+}
+
+/* The test ends with it: the host sees that it has gone. */
+static void kill_worker(Child *child) {
+    size_t n_before = party.host->workers.n;
+
+    ck_assert_int_eq(kill(child->pid, SIGKILL), 0);
+    ck_assert_int_eq(child_end(child), -SIGKILL);
+    AWAIT(party.host->workers.n < n_before);
+}
+
+static void check_killed(Child *child) {
+    ck_assert_int_eq(child_end(child), -SIGKILL);
+}
+
+static void check_lost(Request *request, uint32_t attempts) {
+    AWAIT(request->state == REQUEST_ENDED);
+    ck_assert_int_eq(request->end, SLOT_FAILED);
+    ck_assert_int_eq(request->reason, REASON_WORKER_LOST);
+    ck_assert_uint_eq(request->response_bytes, 0);
+    ck_assert_uint_eq(party_word(request).attempts, attempts);
+}
+
+/* ---- with a claim ---- */
+
+START_TEST(exchange_of_a_dead_worker_is_given_to_another) {
+    Child first = add_worker(work_and_die_first), second;
+    Client *client = party_add_client();
+    Request *request = party_send(client, MIB);
+    const Event *event;
+
+    check_killed(&first);
+    AWAIT(party_word(request).state == SLOT_WAITING);
+    second = add_worker(work_and_die_first);
+    party_check_echo(request);
+    ck_assert_uint_eq(party_word(request).attempts, 2);
+    event = party_event(EVENT_EXCHANGE_REDELIVERED);
+    ck_assert_uint_eq(event->client, client_id(client));
+    ck_assert_uint_eq(event->slot, request->slot);
+    ck_assert_uint_eq(event->generation, request->generation);
+    ck_assert_uint_eq(event->worker, 1);
+    ck_assert_uint_eq(event->attempt, 1);
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DIED), 1);
+    ck_assert_uint_eq(party.host->n_redelivered, 1);
+    kill_worker(&second);
+}
+END_TEST
+
+START_TEST(exchange_that_kills_its_workers_is_given_up) {
+    Child workers[3];
+    Client *client = party_add_client();
+    Request *bad;
+
+    for (size_t i = 0; i < ELEMENTS(workers); i++)
+        workers[i] = add_worker(work_and_die_always);
+    bad = party_send(client, 100);
+    check_lost(bad, 2);
+    AWAIT(party.host->workers.n == 1);
+    party_settle();
+    ck_assert_uint_eq(party.host->n_workers, 1); /* the third has not seen it */
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DIED), 2);
+    ck_assert_uint_eq(party_n_events(EVENT_EXCHANGE_FAILED), 1);
+    for (size_t i = 0; i < ELEMENTS(workers); i++) {
+        kill(workers[i].pid, SIGKILL);
+        check_killed(&workers[i]);
+    }
+    AWAIT(party.host->workers.n == 0);
+}
+END_TEST
+
+START_TEST(one_attempt_is_at_most_once) {
+    Child first, second;
+    Request *request;
+
+    party.settings.attempts = 1;
+    first = add_worker(work_and_die_always);
+    request = party_send(party_add_client(), 100);
+    check_lost(request, 1);
+    check_killed(&first);
+    ck_assert_uint_eq(party_n_events(EVENT_EXCHANGE_REDELIVERED), 0);
+    second = add_worker(work_well);
+    request_release(request);
+    party_echo(request->client, 10); /* the slot is usable */
+    kill_worker(&second);
+}
+END_TEST
+
+START_TEST(memory_of_a_dead_workers_response_is_used_again) {
+    Child first = add_worker(work_and_wait_first), second;
+    Client *client = party_add_client();
+    Request *request = party_send(client, 4 * MIB);
+    uint64_t reserved;
+
+    ck_assert_int_eq(child_await(&first), 'c');
+    kill_worker(&first);
+    second = add_worker(work_well);
+    party_check_echo(request);
+    reserved = party_client_of_host(client)->reserved_bytes[1];
+    ck_assert_uint_eq(reserved, 4 * MIB);
+    request_release(request);
+    party_echo(client, 4 * MIB);
+    ck_assert_uint_eq(party_client_of_host(client)->reserved_bytes[1], reserved);
+    kill_worker(&second);
+}
+END_TEST
+
+START_TEST(others_of_the_same_client_go_on) {
+    Child first = add_worker(work_and_wait_first), second;
+    Client *client = party_add_client();
+    Request *request = party_send(client, 100), *others[3];
+
+    ck_assert_int_eq(child_await(&first), 'c');
+    for (size_t i = 0; i < ELEMENTS(others); i++)
+        others[i] = party_send(client, 1000 * (i + 1));
+    second = add_worker(work_well);
+    for (size_t i = 0; i < ELEMENTS(others); i++)
+        party_check_echo(others[i]);
+    ck_assert_int_eq(request->state, REQUEST_SENT);
+    kill_worker(&first);
+    party_check_echo(request);
+    kill_worker(&second);
+}
+END_TEST
+
+START_TEST(cancelled_exchange_of_a_dead_worker_ends_as_cancelled) {
+    Child worker = add_worker(work_and_wait_first);
+    Request *request = party_send(party_add_client(), 100);
+
+    ck_assert_int_eq(child_await(&worker), 'c');
+    ck_assert_int_eq(request_cancel(request), 0);
+    party_settle();
+    ck_assert_int_eq(request->state, REQUEST_SENT); /* its owner does not listen */
+    kill_worker(&worker);
+    AWAIT(request->state == REQUEST_ENDED);
+    ck_assert_int_eq(request->end, SLOT_CANCELLED);
+}
+END_TEST
+
+START_TEST(late_exchange_of_a_dead_worker_ends_as_expired) {
+    Child worker = add_worker(work_and_wait_first);
+    Request *request = party_take(party_add_client(), 100);
+
+    ck_assert_int_eq(request_send(request), 0);
+    ck_assert_int_eq(child_await(&worker), 'c');
+    /* Its time is up while it is handled: what counts is what the record says. */
+    submit_publish(request->client->submit.map, request->slot,
+                   &(SubmitRecord){.generation = request->generation, .deadline_ns = 1});
+    kill_worker(&worker);
+    AWAIT(request->state == REQUEST_ENDED);
+    ck_assert_int_eq(request->end, SLOT_EXPIRED);
+}
+END_TEST
+
+START_TEST(memory_comes_back_when_client_and_worker_are_both_dead) {
+    Child worker = add_worker(work_and_wait_first);
+    Client *client = party_add_client();
+
+    await_probe();
+    party_send(client, MIB);
+    ck_assert_int_eq(child_await(&worker), 'c');
+    party_remove_client(client);
+    AWAIT(party.host->n_clients == 0);
+    ck_assert_uint_eq(party.host->clients.n, 2);
+    kill_worker(&worker);
+    check_only_probes_memory();
+}
+END_TEST
+
+/* ---- without a claim ---- */
+
+/* Known to the child: it is forked after they were set. */
+static uint64_t wanted_client;
+static uid_t party_uid;
+
+/* A message dies in its hands. */
+static int take_and_die(void) {
+    Message message;
+    Hand hand;
+
+    hand_attach(&hand, party_uid);
+    hand_take(&hand, wanted_client, &message);
+    raise(SIGKILL);
+    return 0;
+}
+
+START_TEST(message_that_died_in_a_workers_hands_is_sent_again) {
+    Client *client = party_add_client();
+    Child first, second;
+    Request *request;
+
+    wanted_client = client_id(client);
+    first = add_worker(take_and_die);
+    request = party_send(client, 100);
+    check_killed(&first);
+    AWAIT(party.host->workers.n == 0);
+    ck_assert_int_eq(party_word(request).state, SLOT_FRESH); /* it was never claimed */
+    second = add_worker(work_well);
+    party_check_echo(request);
+    ck_assert_uint_eq(party_word(request).attempts, 1);
+    kill_worker(&second);
+}
+END_TEST
+
+START_TEST(messages_of_all_clients_are_sent_again) {
+    Request *requests[3][2];
+    Child first, second;
+
+    party.settings.queue_depth = 10;
+    for (size_t i = 0; i < ELEMENTS(requests); i++) {
+        Client *client = party_add_client();
+
+        for (size_t j = 0; j < 2; j++)
+            requests[i][j] = party_send(client, 100 * i + j);
+        wanted_client = client_id(client); /* the last: all others are thrown away on the way there */
+    }
+    first = add_worker(take_and_die);
+    check_killed(&first);
+    second = add_worker(work_well);
+    for (size_t i = 0; i < ELEMENTS(requests); i++)
+        for (size_t j = 0; j < 2; j++)
+            party_check_echo(requests[i][j]);
+    kill_worker(&second);
+}
+END_TEST
+
+/* The answer is there, but nobody is told. */
+static int end_and_die(void) {
+    Message message;
+    SlotClaim claim;
+    Hand hand;
+
+    hand_attach(&hand, party_uid);
+    hand_take(&hand, wanted_client, &message);
+    hand_meet(&hand, &message);
+    hand_claim(&hand, &message, &claim);
+    if (!slots_end(hand.states.map, message.slot, &claim, SLOT_DONE, &(AnswerRecord){.status = 5}))
+        return 1;
+    raise(SIGKILL);
+    return 0;
+}
+
+START_TEST(client_hears_of_an_answer_whose_message_was_never_sent) {
+    Client *client = party_add_client();
+    Request *request;
+    Child worker;
+
+    wanted_client = client_id(client);
+    worker = add_worker(end_and_die);
+    request = party_send(client, 0);
+    AWAIT(request->state == REQUEST_ENDED);
+    ck_assert_int_eq(request->end, SLOT_DONE);
+    ck_assert_int_eq(request->status, 5);
+    check_killed(&worker);
+    AWAIT(party.host->workers.n == 0);
+    ck_assert_uint_eq(party.host->n_redelivered, 0);
+}
+END_TEST
+
+static int meet_and_die(void) {
+    Message message;
+    Hand hand;
+
+    hand_attach(&hand, party_uid);
+    hand_take(&hand, wanted_client, &message);
+    hand_meet(&hand, &message);
+    raise(SIGKILL);
+    return 0;
+}
+
+START_TEST(client_that_a_dead_worker_had_met_is_forgotten_when_it_goes) {
+    Client *client = party_add_client();
+    Child worker;
+
+    wanted_client = client_id(client);
+    worker = add_worker(meet_and_die);
+    party_send(client, MIB);
+    check_killed(&worker);
+    AWAIT(party.host->workers.n == 0);
+    ck_assert_uint_eq(party_client_of_host(client)->n_met, 0);
+    party_remove_client(client);
+    AWAIT(party.host->clients.n == 1);
+    check_only_probes_memory();
+}
+END_TEST
+
+/* ---- signs of death ---- */
+
+/* A child of the worker's keeps its socket open. */
+static int leave_an_heir_and_die(void) {
+    Message message;
+    SlotClaim claim;
+    Hand hand;
+
+    hand_attach(&hand, party_uid);
+    hand_take(&hand, wanted_client, &message);
+    hand_meet(&hand, &message);
+    hand_claim(&hand, &message, &claim);
+    if (fork() == 0)
+        hand_await_end(&hand);
+    raise(SIGKILL);
+    return 0;
+}
+
+START_TEST(death_is_seen_though_a_child_holds_the_socket) {
+    Client *client = party_add_client();
+    Child first, second;
+    Request *request;
+
+    wanted_client = client_id(client);
+    first = add_worker(leave_an_heir_and_die);
+    request = party_send(client, 100);
+    check_killed(&first);
+    second = add_worker(work_well);
+    party_check_echo(request);
+    ck_assert_uint_eq(party_word(request).attempts, 2);
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DIED), 1);
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_KILLED), 0);
+    kill_worker(&second);
+}
+END_TEST
+
+/* What it says last, and its exit, are seen at one time. */
+static int leave_and_exit(void) {
+    Packet packet;
+    Hand hand;
+
+    hand_attach(&hand, party_uid);
+    packet_init(&packet, PACKET_LEAVING, 0);
+    if (channel_send(hand.channel, &packet, packet.header.bytes, NULL, 0) < 0)
+        return 1;
+    return 0;
+}
+
+START_TEST(worker_that_leaves_and_exits_has_not_died) {
+    Child worker = add_worker(leave_and_exit);
+    int status;
+
+    /* The host does not turn until it is gone. */
+    ck_assert_int_eq(waitpid(worker.pid, &status, 0), worker.pid);
+    close(worker.pidfd);
+    close(worker.report_fd);
+    ck_assert_int_eq(status, 0);
+    AWAIT(party.host->workers.n == 0);
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DETACHED), 1);
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DIED), 0);
+}
+END_TEST
+
+/* It hangs up while it holds an exchange, but lives on. */
+static int hang_up(void) {
+    Message message;
+    SlotClaim claim;
+    Hand hand;
+
+    hand_attach(&hand, party_uid);
+    hand_take(&hand, wanted_client, &message);
+    hand_meet(&hand, &message);
+    hand_claim(&hand, &message, &claim);
+    close(hand.channel);
+    pause();
+    return 1;
+}
+
+START_TEST(worker_that_hangs_up_is_killed_before_another_gets_its_exchange) {
+    Client *client = party_add_client();
+    Child first, second;
+    Request *request;
+
+    wanted_client = client_id(client);
+    first = add_worker(hang_up);
+    request = party_send(client, 100);
+    check_killed(&first);
+    second = add_worker(work_well);
+    party_check_echo(request);
+    ck_assert_uint_eq(party_word(request).attempts, 2);
+    kill_worker(&second);
+}
+END_TEST
+
+/* Run as another user than root, who may become root again. */
+static void set_user(uid_t uid) {
+    ck_assert_int_eq(seteuid(uid), 0);
+    ck_assert_int_eq(prctl(PR_SET_DUMPABLE, 1), 0); /* or it cannot open its own descriptors again */
+}
+
+/* Its children may still be at work: nobody can tell. */
+START_TEST(exchange_of_a_worker_that_cannot_be_killed_waits_for_its_exit) {
+    Child first, second;
+    Request *request;
+    Client *client;
+
+    set_user(UNIT_UID);
+    party_begin();
+    party_uid = UNIT_UID;
+    client = party_add_client();
+    wanted_client = client_id(client);
+    first = add_worker_of(UNIT_OTHER_UID, hang_up);
+    request = party_send(client, 100);
+    AWAIT(((HostWorker *)table_at(&party.host->workers, 0))->suspect);
+    second = add_worker(work_well);
+    party_echo(client, 10);
+    ck_assert_int_eq(request_cancel(request), 0);
+    party_settle();
+    ck_assert_int_eq(party_word(request).state, SLOT_CLAIMED);
+    set_user(0);
+    ck_assert_int_eq(kill(first.pid, SIGKILL), 0);
+    set_user(UNIT_UID);
+    check_killed(&first);
+    AWAIT(request->state == REQUEST_ENDED);
+    ck_assert_int_eq(request->end, SLOT_CANCELLED);
+    ck_assert_uint_eq(party.host->n_redelivered, 0);
+    kill_worker(&second);
+    party_end();
+    set_user(0);
+}
+END_TEST
+
+/* ---- judgement ---- */
+
+START_TEST(stopped_worker_without_a_claim_is_killed) {
+    Child worker = add_worker(work_well);
+    int status;
+
+    await_probe(); /* it has been seen to work */
+    ck_assert_int_eq(kill(worker.pid, SIGSTOP), 0);
+    ck_assert_int_eq(waitpid(worker.pid, &status, WUNTRACED), worker.pid);
+    ck_assert(WIFSTOPPED(status));
+    party.host->patience.answer_ns = 1;
+    party_tick();
+    AWAIT(party_n_events(EVENT_WORKER_DIED) == 1);
+    ck_assert(party_event(EVENT_WORKER_KILLED)->ok);
+    ck_assert_uint_eq(party_event(EVENT_WORKER_KILLED)->client, 0);
+    check_killed(&worker);
+}
+END_TEST
+
+START_TEST(stopped_worker_with_a_claim_is_killed_and_its_exchange_given_to_another) {
+    Child first = add_worker(work_and_stop_first), second;
+    Client *client = party_add_client();
+    Request *request;
+
+    await_probe();
+    request = party_send(client, 100);
+    ck_assert_int_eq(child_await(&first), 's');
+    party.host->patience.grace_ns = 1;
+    party_tick();
+    AWAIT(party_n_events(EVENT_WORKER_DIED) == 1);
+    check_killed(&first);
+    ck_assert(party_event(EVENT_WORKER_KILLED)->ok);
+    ck_assert_uint_eq(party_event(EVENT_WORKER_KILLED)->client, client_id(client));
+    ck_assert_uint_eq(party_event(EVENT_WORKER_KILLED)->slot, request->slot);
+    second = add_worker(work_well);
+    party_check_echo(request);
+    kill_worker(&second);
+}
+END_TEST
+
+START_TEST(worker_that_asked_for_more_time_than_there_is_has_it) {
+    Child worker = add_worker(work_and_wait_for_ever);
+    Request *request = party_send(party_add_client(), 100);
+
+    ck_assert_int_eq(child_await(&worker), 'c');
+    party.host->patience.grace_ns = 1;
+    party_tick();
+    party_settle();
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_KILLED), 0);
+    ck_assert_int_eq(party_word(request).state, SLOT_CLAIMED);
+    kill_worker(&worker);
+}
+END_TEST
+
+/* It was asked while it was idle, and has had something to do since. */
+START_TEST(worker_that_has_just_become_idle_has_time_to_answer) {
+    Child worker = add_worker(work_and_stop_first);
+    HostWorker *of_host = table_at(&party.host->workers, 0);
+
+    await_probe();
+    party_settle();
+    ck_assert_int_eq(kill(worker.pid, SIGSTOP), 0);
+    party.host->patience.answer_ns = 10 * NS_PER_SEC;
+    of_host->pinged_ns = 1;     /* long ago */
+    of_host->claimed_ns = 1000; /* as of the look before this one */
+    party_tick();
+    host_judge_workers(party.host, clock_now_ns());
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_KILLED), 0);
+    kill_worker(&worker);
+}
+END_TEST
+
+/* ---- clients ---- */
+
+static int send_and_wait(void) {
+    Request *request;
+    Client *client;
+    int fd;
+
+    if (channel_connect(party.path, &fd) < 0 || client_new(&client, fd, "mortal") < 0)
+        return 1;
+    while (client_state(client) == CLIENT_CONNECTING)
+        client_wait(client, UINT64_MAX);
+    if (client_take(client, &request) != 0)
+        return 2;
+    while (request_reserve(request, MIB, true) == CLIENT_PENDING)
+        client_wait(client, UINT64_MAX);
+    request->payload_bytes = MIB;
+    if (request_send(request) < 0)
+        return 3;
+    child_report('s');
+    pause();
+    return 4;
+}
+
+START_TEST(dead_client_leaves_nothing) {
+    Child client = child_start(UNIT_SAME_UID, send_and_wait), worker;
+
+    ck_assert_int_eq(child_await(&client), 's');
+    ck_assert_int_eq(kill(client.pid, SIGKILL), 0);
+    check_killed(&client);
+    AWAIT(party_n_events(EVENT_CLIENT_DETACHED) == 1 && party.host->clients.n == 1);
+    ck_assert_uint_eq(party.host->memory_bytes, 0);
+    ck_assert_uint_eq(party.host->past.n_cancelled, 1);
+    worker = add_worker(work_well); /* finds the message of somebody who is gone */
+    party_echo(party_add_client(), 10);
+    kill_worker(&worker);
+}
+END_TEST
+
+START_TEST(dead_clients_exchange_is_ended_by_its_worker) {
+    Child worker = add_worker(work_and_wait_first), client;
+
+    await_probe();
+    client = child_start(UNIT_SAME_UID, send_and_wait);
+    ck_assert_int_eq(child_await(&worker), 'c');
+    ck_assert_int_eq(kill(client.pid, SIGKILL), 0);
+    check_killed(&client);
+    AWAIT(party.host->n_clients == 0);
+    ck_assert_uint_eq(party.host->clients.n, 2);
+    kill_worker(&worker);
+    check_only_probes_memory();
+}
+END_TEST
+
+/* ---- again and again ---- */
+
+/* Its answer, or the one clear error that it may come to. */
+static void check_answered(Request *request) {
+    if (request->end == SLOT_DONE)
+        party_check_echo(request);
+    else
+        check_lost(request, 2);
+}
+
+START_TEST(whoever_dies_and_whenever_each_exchange_ends_once) {
+    enum { N = 200, N_EACH = 5 };
+    Child workers[2] = {add_worker(work_well), add_worker(work_well)};
+    Client *client = party_add_client();
+    unsigned n_sent = 0, n_ended = 0;
+    Request *request;
+
+    while (n_ended < N) {
+        while (n_sent < N && client_n_taken(client) < 4)
+            party_send(client, (n_sent++ * 7919) % (64 * 1024));
+        AWAIT(client_pop(client, &request));
+        check_answered(request);
+        request_release(request);
+        if (++n_ended % N_EACH == 0) {
+            unsigned i = n_ended / N_EACH % 2;
+
+            ck_assert_int_eq(kill(workers[i].pid, SIGKILL), 0);
+            check_killed(&workers[i]);
+            workers[i] = child_start(UNIT_SAME_UID, work_well);
+        }
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(kill(workers[i].pid, SIGKILL), 0);
+        check_killed(&workers[i]);
+    }
+    AWAIT(party.host->workers.n == 0);
+    party_remove_client(client);
+    AWAIT(party.host->clients.n == 1);
+    check_only_probes_memory();
+}
+END_TEST
+
+/* ---- suite ---- */
+
+static void begin(void) {
+    party_begin();
+    party_uid = geteuid();
+}
+
+static TCase *add_case(Suite *suite, const char *name) {
+    TCase *tests = tcase_create(name);
+
+    tcase_add_checked_fixture(tests, begin, party_end);
+    tcase_set_timeout(tests, 60);
+    suite_add_tcase(suite, tests);
+    return tests;
+}
+
+static void add_claims(TCase *tests) {
+    tcase_add_test(tests, exchange_of_a_dead_worker_is_given_to_another);
+    tcase_add_test(tests, exchange_that_kills_its_workers_is_given_up);
+    tcase_add_test(tests, one_attempt_is_at_most_once);
+    tcase_add_test(tests, memory_of_a_dead_workers_response_is_used_again);
+    tcase_add_test(tests, others_of_the_same_client_go_on);
+    tcase_add_test(tests, cancelled_exchange_of_a_dead_worker_ends_as_cancelled);
+    tcase_add_test(tests, late_exchange_of_a_dead_worker_ends_as_expired);
+    tcase_add_test(tests, memory_comes_back_when_client_and_worker_are_both_dead);
+}
+
+static void add_messages(TCase *tests) {
+    tcase_add_test(tests, message_that_died_in_a_workers_hands_is_sent_again);
+    tcase_add_test(tests, messages_of_all_clients_are_sent_again);
+    tcase_add_test(tests, client_hears_of_an_answer_whose_message_was_never_sent);
+    tcase_add_test(tests, client_that_a_dead_worker_had_met_is_forgotten_when_it_goes);
+}
+
+static void add_signs(TCase *tests) {
+    tcase_add_test(tests, death_is_seen_though_a_child_holds_the_socket);
+    tcase_add_test(tests, worker_that_leaves_and_exits_has_not_died);
+    tcase_add_test(tests, worker_that_hangs_up_is_killed_before_another_gets_its_exchange);
+}
+
+static void add_judgement(TCase *tests) {
+    tcase_add_test(tests, stopped_worker_without_a_claim_is_killed);
+    tcase_add_test(tests, stopped_worker_with_a_claim_is_killed_and_its_exchange_given_to_another);
+    tcase_add_test(tests, worker_that_asked_for_more_time_than_there_is_has_it);
+    tcase_add_test(tests, worker_that_has_just_become_idle_has_time_to_answer);
+}
+
+static void add_users(Suite *suite) {
+    TCase *tests = tcase_create("users");
+
+    tcase_add_test(tests, exchange_of_a_worker_that_cannot_be_killed_waits_for_its_exit);
+    tcase_set_timeout(tests, 60);
+    suite_add_tcase(suite, tests);
+}
+
+Suite *unit_suite(void) {
+    Suite *suite = suite_create("death");
+    TCase *tests;
+
+    add_claims(add_case(suite, "claims"));
+    add_messages(add_case(suite, "messages"));
+    add_signs(add_case(suite, "signs"));
+    add_judgement(add_case(suite, "judgement"));
+    tests = add_case(suite, "clients");
+    tcase_add_test(tests, dead_client_leaves_nothing);
+    tcase_add_test(tests, dead_clients_exchange_is_ended_by_its_worker);
+    tests = add_case(suite, "storm");
+    tcase_add_test(tests, whoever_dies_and_whenever_each_exchange_ends_once);
+    if (unit_is_root())
+        add_users(suite);
+    return suite;
+}
