@@ -17,6 +17,7 @@
  *   own      the handler gets the sizes of its exchange, the client those of its answer
  *   ends     every exchange ends, exactly once; with no worker, too, once it is unwanted
  *   wanted   it is CANCELLED or EXPIRED only if its client wished so, FAILED only if workers died of it
+ *   honest   no request of a client that keeps the rules is taken for a bad one
  *   kept     nobody takes a claim from a worker that lives
  *   alone    its handler runs for one worker at a time, ATTEMPTS times at most
  *
@@ -203,13 +204,16 @@ proctype Client() {
 #define UNWANTED_NOW WISHES(cancel, deadline)
 #endif
 
-/* Worker 4: one copy of the record, and what it says about the claim. */
+/*
+ * Worker 4: one copy of the record, and what it says about the claim. Another generation in it would end the
+ * exchange as FAILED (bad request), which never happens to a client that keeps the rules.
+ */
 inline look() {
+    assert(generation == m); /* honest */
     copied = size;
     if
-    :: generation != m -> how = FAILED
-    :: generation == m && UNWANTED_NOW -> how = UNWANTED
-    :: generation == m && !UNWANTED_NOW -> how = DONE
+    :: UNWANTED_NOW -> how = UNWANTED
+    :: !UNWANTED_NOW -> how = DONE
     fi
 }
 
