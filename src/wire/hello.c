@@ -48,10 +48,18 @@ size_t packet_init(Packet *packet, PacketType type, uint64_t serial) {
     return packets[type].bytes;
 }
 
+/* A stranger's name goes to logs and terminals: nothing in it may steer them, or break their lines. */
+static void name_clean(char name[static NAME_BYTES]) {
+    name[NAME_BYTES - 1] = 0;
+    for (; *name; name++)
+        if (*name < ' ' || *name > '~')
+            *name = '?';
+}
+
 static void texts_terminate(Packet *packet) {
     switch (packet->header.type) {
     case PACKET_HELLO:
-        packet->hello.name[NAME_BYTES - 1] = 0;
+        name_clean(packet->hello.name);
         break;
     case PACKET_REFUSED:
         packet->refused.text[REFUSED_TEXT_BYTES - 1] = 0;
