@@ -178,7 +178,8 @@ void client_attach(Peer *peer) {
     r = welcome(peer, client);
     if (r < 0) {
         host_client_free(host, client);
-        refuse_for_limit(peer, r);
+        if (r != -EPIPE) /* it did not wait; that is seen by its own event */
+            refuse_for_limit(peer, r);
         return;
     }
     peer->role = PEER_CLIENT;
