@@ -104,6 +104,7 @@ typedef struct HostProbe {
     Request *request;
     uint32_t round;
     bool due;
+    uint64_t next_ns; /* when it is due by itself; ticks may come more often */
     bool known;
     bool healthy;
     uint64_t last_ns;

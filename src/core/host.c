@@ -103,7 +103,7 @@ int host_get_fd(const Host *host) {
 
 void host_set_settings(Host *host, const HostSettings *settings) {
     host->settings = settings;
-    host->tick_ns = 0;
+    host->tick_ns = host->probe.next_ns = 0;
 }
 
 static void reap_strangers(Host *host, uint64_t now_ns) {
@@ -140,7 +140,10 @@ static int tick(Host *host, uint64_t now_ns) {
     if (host->repeat_due)
         host_repeat(host);
     r = host->listener < 0 ? 0 : wait_modify(&host->listener_source, WAIT_READ); /* see host_accept() */
-    return r == 0 && interval ? host_probe(host) : r;
+    if (r < 0 || interval == 0 || now_ns < host->probe.next_ns)
+        return r;
+    host->probe.next_ns = now_ns + interval;
+    return host_probe(host);
 }
 
 static int work(Host *host, WaitSource *source, uint32_t events) {
