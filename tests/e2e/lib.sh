@@ -203,7 +203,8 @@ world_end() {
 }
 
 # Processes, memory, queues, files of this world. Prints them.
-nothing_is_left() {
+nothing_is_left() (
+    unset E2E_WORLD # who looks is not of it
     ! {
         grep -lFz "E2E_WORLD=$world" /proc/[0-9]*/environ 2>/dev/null
         find "$world" -name '*.sock*'
@@ -211,7 +212,7 @@ nothing_is_left() {
         [ -z "$queues" ] || ls "$queues"
         [ "$has_namespaces" = no ] || memory_used | grep -vx 0
     } | grep .
-}
+)
 
 # Bytes in the file system of shared memory, also those of objects without a name.
 memory_used() {

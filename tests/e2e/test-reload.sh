@@ -58,7 +58,7 @@ ctrl_c_stops_a_worker_and_a_host() {
     fails 0 ended host
     says "$world/worker.log" stopped
     says "$world/host.log" stopped
-    nothing_is_left
+    wait_for nothing_is_left
 }
 
 second_signal_stops_a_worker_at_once() {
@@ -101,7 +101,7 @@ stop_order_does_not_matter() {
     start_pair
     stop host
     stop worker
-    nothing_is_left
+    wait_for nothing_is_left
 }
 
 # --- reloads ---
