@@ -2,8 +2,9 @@
 /*
  * Making queues and objects, whose names are there for a moment only
  *
- * The name is first one that the next start can sweep: a kill in that moment leaves at most this. But everybody may make objects of any
- * name, and one of that name would keep all clients out for ever. Where it is taken, the name is one that nobody can foresee.
+ * The name is first one that the next start can sweep: a kill in that moment leaves at most this. But
+ * everybody may make objects of any name, and one of that name would keep all clients out for ever. Where it
+ * is taken, the name is one that nobody can foresee.
  */
 #include "core/host-internal.h"
 

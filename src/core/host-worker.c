@@ -213,8 +213,8 @@ void worker_sync(HostWorker *worker, Host *host) {
     if (r == -EAGAIN)
         (void)wait_modify(&worker->peer->source, WAIT_READ | WAIT_WRITE);
     /*
-     * Another error: it has hung up, which is seen by its own event; or this host is short of something, also of descriptors that may be
-     * under way, and tries again at the next change or tick.
+     * Another error: it has hung up, which is seen by its own event; or this host is short of something, also
+     * of descriptors that may be under way, and tries again at the next change or tick.
      */
 }
 

@@ -197,7 +197,7 @@ static int receive(Worker *worker, Packet *ret_packet, int fds[static CHANNEL_FD
     if (worker->lost)
         return -ENOTCONN;
     r = channel_receive(worker->channel, ret_packet, sizeof(*ret_packet), &bytes, fds, ret_n_fds);
-    /* Out of descriptors, and what came is lost: begin again with nothing in hand, and the host announces anew. */
+    /* Out of descriptors, and what came is lost: begin again, and the host announces anew. */
     if (r == -EPIPE || r == -ECONNRESET || r == -EMFILE) {
         worker->lost = true;
         return -ENOTCONN;
