@@ -72,7 +72,8 @@ static const char *program(const char *name, char path[static PATH_MAX]) {
 static const char *python_peer(void) {
     const char *path = getenv("PLAIN_PEER_PY");
 
-    return path ? path : "tests/plain_peer.py";
+    ck_assert_msg(path, "PLAIN_PEER_PY is to be the path of plain_peer.py");
+    return path;
 }
 
 static pid_t spawn(char *const *argv, int in, int out) {

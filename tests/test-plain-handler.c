@@ -242,14 +242,14 @@ END_TEST
 /* ---- failures ---- */
 
 START_TEST(without_a_worker_the_time_runs_out_and_says_so) {
-    failure(20 * NS_PER_MS, REASON_TIMED_OUT, "no worker of the plain wire took the request");
+    failure(NS_PER_SEC, REASON_TIMED_OUT, "no worker of the plain wire took the request");
 }
 END_TEST
 
 START_TEST(a_worker_that_dies_with_the_request_runs_the_time_out_and_that_is_told_apart) {
     Peer peer = waiting_worker("-k", "received");
 
-    failure(500 * NS_PER_MS, REASON_TIMED_OUT, "did not answer in time");
+    failure(NS_PER_SEC, REASON_TIMED_OUT, "did not answer in time");
     ck_assert_int_eq(peer_end(&peer), -SIGKILL);
 }
 END_TEST

@@ -134,7 +134,8 @@ START_TEST(hosts_are_served_one_after_the_other_with_growing_and_shrinking_paylo
     for (unsigned i = 0; i < ELEMENTS(sizes); i++)
         exchange("plain-host", sizes[i], i, " processed");
     AWAIT(server_n_events(&server, EVENT_EXCHANGE_DONE) == ELEMENTS(sizes));
-    ck_assert_uint_eq(server_n_events(&server, EVENT_PLAIN_PEER), 0);
+    ck_assert_msg(server_n_events(&server, EVENT_PLAIN_PEER) == 0, "%s",
+                  server_text(&server, EVENT_PLAIN_PEER));
     server_stop(&server);
     ck_assert(!test_names_exist(&names));
 }

@@ -6,6 +6,9 @@
  * unlinking from now on is told by the watch. So there is no moment in which the worker waits on a queue that
  * no host can find, without hearing of it.
  *
+ * While an object is being unlinked, the watch tells of it before its name stops leading to it. Such a name
+ * is tried again.
+ *
  * A host that has opened the queue of requests just before another unlinked it sends into a queue without a
  * name. The worker keeps listening to one such queue, with the segment and the queue of replies of that time:
  * for a while, or until the next one is unlinked.
@@ -24,7 +27,8 @@
 #define RETRY_NS     NS_PER_SEC
 #define AT_ONCE_NS   1 /* a time that has passed: CLOCK_MONOTONIC counts from boot */
 #define FORMER_NS    (5 * NS_PER_SEC)
-#define RENEWALS_MAX 16 /* in a row, of a name that vanishes as fast as it is made */
+#define RENEWALS_MAX 4
+#define VANISHING_NS NS_PER_MS /* a name is tried again that is about to go */
 
 static const uint32_t watched_events[PLAIN_PARTS] = {
     [PLAIN_REQUESTS] = WATCH_UNLINKED,
@@ -120,18 +124,19 @@ static void tell_part_fault(PlainWorker *worker, PlainPart part, int r) {
 void plain_worker_renew(PlainWorker *worker, PlainPart part) {
     int r = 0;
 
-    for (int n = 0; n < RENEWALS_MAX; n++) {
+    for (int n = 0; r == 0 && n < RENEWALS_MAX; n++) {
         if (part_is_current(worker, part))
             return;
         close_part(worker, part);
         r = open_part(worker, part);
-        if (r != 0)
-            break;
     }
     close_part(worker, part);
     /* What comes meanwhile stays in its queue. */
     wait_remove(&worker->line_source);
-    tell_part_fault(worker, part, r ? r : -EBUSY);
+    if (r == 0)
+        worker->retry_ns = clock_now_ns() + VANISHING_NS;
+    else
+        tell_part_fault(worker, part, r);
 }
 
 static void tell_waiting(PlainWorker *worker) {

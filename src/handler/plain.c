@@ -26,8 +26,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CHUNK_BYTES (UINT64_C(1) << 20) /* of a request, between two looks at the clock */
-#define TICK_NS     NS_PER_SEC          /* a claim that ended between two looks is noticed after this */
+#define CHUNK_BYTES  (UINT64_C(1) << 20) /* of a request, between two looks at the clock */
+#define TICK_NS      NS_PER_SEC          /* a claim that ended between two looks is noticed after this */
+#define VANISHING_NS NS_PER_MS           /* a name is looked at again that is about to go */
 
 typedef struct Plain {
     Handler handler;
@@ -150,7 +151,8 @@ static Step open_part(Call *call, PlainPart part) {
 
 /*
  * Somebody else has the claim: wait until the name is unlinked, as every host does that ends, or the object
- * is closed by one that was killed. Return: a Step or a negative errno.
+ * is closed by one that was killed. While an object is being unlinked, its name leads to it for a moment
+ * more. Return: a Step or a negative errno.
  */
 static int wait_turn(Call *call, int payload) {
     _cleanup_close_ int watch = -1;
@@ -160,30 +162,39 @@ static int wait_turn(Call *call, int payload) {
         r = watch_add(watch, payload, WATCH_UNLINKED | WATCH_CLOSED, &id);
     if (r < 0)
         return r;
-    if (!object_has_name(payload))
+    return wait_on(call, watch, WAIT_READ,
+                   clock_now_ns() + (object_has_name(payload) ? TICK_NS : VANISHING_NS));
+}
+
+/* Open what the name leads to now. */
+static Step open_payload(Call *call) {
+    int *payload = &call->line.fds[PLAIN_PAYLOAD];
+
+    if (*payload >= 0 && object_has_name(*payload))
         return STEP_DONE;
-    return wait_on(call, watch, WAIT_READ, clock_now_ns() + TICK_NS);
+    *payload = fd_close(*payload);
+    return open_part(call, PLAIN_PAYLOAD);
 }
 
 /* Be the host of these names. Return: a Step or a negative errno. */
 static int claim(Call *call) {
-    int *payload = &call->line.fds[PLAIN_PAYLOAD];
     int r = STEP_DONE;
 
     call->stage = "another exchange had the peer's segment all the time";
     while (r == STEP_DONE) {
-        if (*payload < 0 || !object_has_name(*payload)) {
-            *payload = fd_close(*payload);
-            r = open_part(call, PLAIN_PAYLOAD);
-            if (r != STEP_DONE)
-                return r;
-        }
-        r = object_claim(*payload);
-        call->claimed = r == 0 && object_has_name(*payload);
+        int payload;
+
+        r = open_payload(call);
+        if (r != STEP_DONE)
+            return r;
+        payload = call->line.fds[PLAIN_PAYLOAD];
+        r = object_claim(payload);
+        if (r < 0 && r != -EAGAIN)
+            return r;
+        call->claimed = r == 0 && object_has_name(payload);
         if (call->claimed)
             return STEP_DONE;
-        if (r == -EAGAIN)
-            r = wait_turn(call, *payload);
+        r = wait_turn(call, payload);
         if (r == STEP_DONE)
             r = look_at_clock(call);
     }
