@@ -6,6 +6,7 @@
 #include "os/wait.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,9 +44,9 @@ PUBLIC const char *shmipc_strerror(int error) {
     if (error >= 0)
         return "no error";
     for (size_t i = 0; i < ELEMENTS(texts); i++)
-        if (texts[i].error == -error)
+        if (-texts[i].error == error)
             return texts[i].text;
-    text = strerrordesc_np(-error);
+    text = error == INT_MIN ? NULL : strerrordesc_np(-error);
     return text ? text : "unknown error";
 }
 
