@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What tests of the library share: a host that is a process of its own, on a socket in a folder of its own. */
+/* What tests of the library share: a host that is a process of its own, with a socket of its own. */
 #pragma once
 
 #include "shmipc.h"
@@ -10,7 +10,7 @@
 
 extern pid_t lib_host_pid;
 
-/* Fixture: a host with slots for 4 requests of each client and 64 MiB of payload, to which SHMIPC_SOCKET leads. */
+/* Fixture: a host, 4 slots for each client, payloads of 64 MiB; SHMIPC_SOCKET leads to it. */
 void lib_set_up(void);
 void lib_tear_down(void);
 

@@ -82,7 +82,10 @@ examples_are_c11() {
 # The programs in the manual page, as one copies them from there.
 manual_examples_are_c11() {
     awk -v work="$work" '
-        /^```$/ { if (inside) close(file); inside = !inside; n += inside; file = work "/manual-" n ".c"; next }
+        /^```$/ {
+            if (inside) close(file)
+            inside = !inside; n += inside; file = work "/manual-" n ".c"; next
+        }
         inside { gsub(/\\\\/, "\\"); print > file }' "$source/docs/libshmipc.3.scd"
     local program n=0
     for program in "$work"/manual-*.c; do

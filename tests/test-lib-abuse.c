@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library in the hands of those who use it wrongly, or whose surroundings fail: an error, or a promise that still
- * holds; never a crash, a wait without end, or another exchange's bytes
+ * The library in the hands of those who use it wrongly, or whose surroundings fail: an error, or a promise
+ * that still holds; never a crash, a wait without end, or another exchange's bytes
  */
 #include "lib-unit.h"
 
@@ -131,7 +131,9 @@ START_TEST(released_request_is_not_sent) {
 END_TEST
 
 START_TEST(sizes_that_cannot_be_are_refused) {
-    const uint64_t sizes[] = {UINT64_MAX, UINT64_MAX - 4095, INT64_MAX, UINT64_C(1) << 63, (UINT64_C(64) << 20) + 1};
+    const uint64_t sizes[] = {
+        UINT64_MAX, UINT64_MAX - 4095, INT64_MAX, UINT64_C(1) << 63, (UINT64_C(64) << 20) + 1,
+    };
     shmipc_client *client = client_of_host();
     shmipc_request *request = taken(client, 10), *other;
 
@@ -262,7 +264,7 @@ START_TEST(replies_of_many_hosts_are_kept_and_let_go) {
     for (int i = 4; i >= 0; i--)
         shmipc_release(kept[i]);
     shmipc_release(exchanged(client, worker, "and now"));
-    ck_assert_uint_le(unit_n_fds(), n_fds + 12); /* the worker has met the client by now; the old ones are gone */
+    ck_assert_uint_le(unit_n_fds(), n_fds + 12); /* of the worker and this client; the old ones are gone */
     shmipc_worker_free(worker);
     shmipc_close(client);
 }
@@ -490,7 +492,8 @@ static bool client_is_of_no_use(void *data) {
     shmipc_request *none;
 
     return shmipc_send(of->taken, 0, SECOND) == -ECHILD && shmipc_resize(of->taken, 1) == -ECHILD &&
-           shmipc_cancel(of->flying) == -ECHILD && shmipc_call(of->client, "x", 1, &none, SECOND) == -ECHILD &&
+           shmipc_cancel(of->flying) == -ECHILD &&
+           shmipc_call(of->client, "x", 1, &none, SECOND) == -ECHILD &&
            shmipc_call_fd(of->client, 0, 1, &none, SECOND) == -ECHILD && says(of->ended, "ended");
 }
 
@@ -504,7 +507,8 @@ static bool worker_is_of_no_use(void *data) {
 
     return shmipc_receive(of->worker, 0, &job) == -ECHILD && shmipc_worker_get_fd(of->worker) == -ECHILD &&
            shmipc_receive_many(of->worker, 0, 0, &job, 1, &n) == -ECHILD &&
-           shmipc_job_data(of->job, &request, &bytes) == -ECHILD && shmipc_job_reserve(of->job, 1, &room) == -ECHILD &&
+           shmipc_job_data(of->job, &request, &bytes) == -ECHILD &&
+           shmipc_job_reserve(of->job, 1, &room) == -ECHILD &&
            shmipc_job_reply(of->job, 0) == -ECHILD && shmipc_job_fail(of->job, 1, "") == -ECHILD &&
            shmipc_job_is_cancelled(of->job);
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# What libshmipc shows of itself: its header, its list of symbols, its manual page and the library say the same.
+# What libshmipc shows of itself: header, list of symbols, manual page and library say the same.
 # Usage: test-symbols.sh LIBRARY DAEMON SOURCE-ROOT
 # shellcheck disable=SC2317 # check() calls them
 # shellcheck source=tests/boot/inside/tap.sh
