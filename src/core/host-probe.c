@@ -51,8 +51,11 @@ static void set_health(Host *host, bool healthy, uint64_t took_ns, const char *t
     text_copy(event->text, sizeof(event->text), text);
 }
 
+/* One page and two in turn, as far as `max_payload` allows. */
 static size_t probe_bytes(const HostProbe *probe) {
-    return (size_t)(probe->round % 2 + 1) * PAGE_BYTES;
+    uint64_t bytes = (probe->round % 2 + 1) * PAGE_BYTES, most = client_max_payload(probe->client);
+
+    return bytes < most ? bytes : most;
 }
 
 static void fill(const HostProbe *probe, uint8_t *data) {

@@ -100,7 +100,7 @@ static void describe(Job *job) {
         .request_fd = job->client->requests_fd,
         .request_offset = job->exchange.slot * job->client->stride,
         .response = &slot_of(job)->response,
-        .max_response = job->client->stride,
+        .max_response = job->worker->max_payload < job->client->stride ? job->worker->max_payload : job->client->stride,
         .grow = grow,
         .cancelled = cancelled,
         .cancel_fd = job->worker->channel,

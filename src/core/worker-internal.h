@@ -64,6 +64,7 @@ struct Worker {
     WorkerState state;
     uint32_t number;     /* the host's name for this worker; the owner in a slot's word */
     uint64_t n_exchanges;
+    uint64_t max_payload; /* of the host: bytes of a response */
     uint64_t retry_ns;   /* how long to wait before the next try to connect */
     bool told_missing;   /* the journal knows that the host is missing, or refuses */
     bool lost;           /* the host hung up; to be torn down when no exchange is in hand */

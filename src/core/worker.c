@@ -116,9 +116,12 @@ static int seek_host(Worker *worker) {
 }
 
 static int add_queue(Worker *worker, uid_t uid, int *fd) {
-    WorkerQueue *queue = calloc(1, sizeof(*queue));
+    WorkerQueue *queue;
     int r;
 
+    if (table_find(&worker->queues, uid))
+        return error_origin(-EBADMSG); /* no host of ours says so */
+    queue = calloc(1, sizeof(*queue));
     if (!queue)
         return error_origin(-ENOMEM);
     queue->uid = uid;
@@ -142,6 +145,7 @@ static int hear_welcome(Worker *worker, const PacketWelcome *welcome) {
     if (welcome->id == 0 || welcome->id > SLOT_OWNER_MAX)
         return error_origin(-EBADMSG);
     worker->number = (uint32_t)welcome->id;
+    worker->max_payload = welcome->max_payload;
     worker->state = WORKER_ATTACHED;
     worker->retry_ns = RETRY_FIRST_NS;
     worker->told_missing = false;
