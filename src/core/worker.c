@@ -36,8 +36,21 @@ static int retry_later(Worker *worker) {
     return wait_set_timer(worker->wait, clock_now_ns() + pause);
 }
 
+/*
+ * A host that is still there should know that this worker went by its own will, also one that has not answered
+ * yet: it would take the hang-up for a death, and see to it. One that is not there does not hear it.
+ */
+static void say_leaving(Worker *worker) {
+    Packet packet;
+
+    packet_init(&packet, PACKET_LEAVING, 0);
+    (void)channel_send(worker->channel, &packet, packet.header.bytes, NULL, 0);
+}
+
 /* Let go of everything that the host gave. */
 static void disconnect(Worker *worker) {
+    if (worker->channel >= 0)
+        say_leaving(worker);
     wait_remove(&worker->channel_source);
     worker->channel = fd_close(worker->channel);
     for (size_t i = 0; i < worker->queues.n; i++)
@@ -48,20 +61,10 @@ static void disconnect(Worker *worker) {
     worker->number = 0;
 }
 
-/* A host that is still there should know that this worker went by its own will. One that is not there does not hear it. */
-static void say_leaving(Worker *worker) {
-    Packet packet;
-
-    packet_init(&packet, PACKET_LEAVING, 0);
-    (void)channel_send(worker->channel, &packet, packet.header.bytes, NULL, 0);
-}
-
 /* Tear down after the host was lost. Not while an exchange is in hand: its handler polls the channel. */
 static int lose_host(Worker *worker) {
-    if (worker->state == WORKER_ATTACHED) {
+    if (worker->state == WORKER_ATTACHED)
         tell(worker, EVENT_HOST_LOST);
-        say_leaving(worker);
-    }
     disconnect(worker);
     worker->state = WORKER_SEEKING;
     return retry_later(worker);
@@ -351,8 +354,6 @@ int worker_wait(Worker *worker, uint64_t until_ns) {
 }
 
 void worker_stop(Worker *worker) {
-    if (worker->state == WORKER_ATTACHED)
-        say_leaving(worker);
     disconnect(worker);
     worker->state = WORKER_STOPPED;
 }

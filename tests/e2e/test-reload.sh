@@ -186,6 +186,24 @@ reload_of_a_missing_file_changes_nothing() {
     echoes as before
 }
 
+# It hangs up before it is let in. The host must not take that for a death that it has to see to.
+reload_before_the_host_answers() {
+    configure
+    start_host
+    kill -STOP "${pids[host]}"
+    start worker
+    wait_for has_socket worker
+    reload worker
+    kill -CONT "${pids[host]}"
+    wait_for host_has workers 1
+    echoes whoever it is
+    fails 1 says "$world/host.log" 'died|killed'
+}
+
+has_socket() {
+    find "/proc/${pids[$1]}/fd" -lname 'socket:*' | grep .
+}
+
 reload_of_another_role_changes_nothing() {
     start_pair
     printf 'worker: { role = "host"; };\n' >"$config"
@@ -226,6 +244,7 @@ scenario 'a reload of a bad file changes nothing for a host, and says what is wr
 scenario 'a reload of a bad file changes nothing for a worker, and says what is wrong' \
     reload_of_a_bad_file_changes_nothing worker
 scenario 'a reload of a missing file changes nothing' reload_of_a_missing_file_changes_nothing
+scenario 'a worker that is reloaded before its host answers is not taken for dead' reload_before_the_host_answers
 scenario 'a reload cannot change the role' reload_of_another_role_changes_nothing
 scenario 'a bad file: exit 78, and every fault is named' bad_file_does_not_start
 scenario 'an unknown instance: exit 78' unknown_instance_does_not_start
