@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -23,6 +24,7 @@ struct Wait {
     int timer_fd;
     uint64_t timer_ns;  /* what it is set to; 0 when it is not set or has been seen to expire */
     bool timer_ready;   /* the timer's descriptor was readable in the latest poll */
+    bool is_coarse;     /* waits in milliseconds: for Linux before 5.11, and for valgrind 3.19 */
     unsigned n_sources;
     int first;          /* of ready[], not yet handed out */
     int n_ready;
@@ -51,6 +53,29 @@ static const struct timespec *remaining(uint64_t until_ns, struct timespec *buff
     now = until_ns ? clock_now_ns() : 0;
     *buffer = to_timespec(until_ns > now ? until_ns - now : 0);
     return buffer;
+}
+
+static int remaining_ms(uint64_t until_ns) {
+    struct timespec left;
+    uint64_t ms;
+
+    if (!remaining(until_ns, &left))
+        return -1;
+    ms = (uint64_t)left.tv_sec * 1000 + ((uint64_t)left.tv_nsec + NS_PER_MS - 1) / NS_PER_MS;
+    return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+static int gather(Wait *wait, uint64_t until_ns) {
+    struct timespec timeout;
+    int n = -1;
+
+    if (!wait->is_coarse)
+        n = epoll_pwait2(wait->epoll_fd, wait->ready, READY_MAX, remaining(until_ns, &timeout), NULL);
+    if (n < 0 && (wait->is_coarse || errno == ENOSYS)) {
+        wait->is_coarse = true;
+        n = epoll_wait(wait->epoll_fd, wait->ready, READY_MAX, remaining_ms(until_ns));
+    }
+    return n;
 }
 
 int wait_new(Wait **ret) {
@@ -150,8 +175,7 @@ int wait_set_timer(Wait *wait, uint64_t at_ns) {
 }
 
 int wait_poll(Wait *wait, uint64_t until_ns) {
-    struct timespec timeout;
-    int n = epoll_pwait2(wait->epoll_fd, wait->ready, READY_MAX, remaining(until_ns, &timeout), NULL);
+    int n = gather(wait, until_ns);
 
     wait->first = 0;
     wait->n_ready = n < 0 ? 0 : n;
