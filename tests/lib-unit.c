@@ -23,6 +23,7 @@ void host_configure(const char *host_settings) {
 }
 
 void host_start(void) {
+    ck_assert_ptr_nonnull(getenv("SHMIPC"));
     lib_host_pid = fork();
     ck_assert_int_ge(lib_host_pid, 0);
     if (lib_host_pid == 0) {

@@ -360,6 +360,9 @@ void worker_stop(Worker *worker) {
 
 void worker_abandon(Worker *worker) {
     wait_abandon(worker->wait);
+    /* Nothing here will end what the parent has claimed: let go of the memory with the rest. */
+    for (size_t i = 0; i < worker->clients.n; i++)
+        ((WorkerClient *)table_at(&worker->clients, i))->n_jobs = 0;
 }
 
 WorkerState worker_state(const Worker *worker) {
