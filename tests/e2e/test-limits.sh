@@ -126,8 +126,9 @@ others_go_on_while_dev_shm_is_full() {
     for i in 1 2 3 4; do
         background "large.$i" "$SHMIPC" call "$(payload $((2 * MIB)))"
     done
+    # While the kernel tries, and fails, to find room for a large one, there is none for a small one: it is refused, and comes again.
     for i in $(seq 20); do
-        echoes "small $i"
+        wait_for echoes "small $i" 2>/dev/null
     done
     for i in 1 2 3 4; do
         fails 6 ended "large.$i"
