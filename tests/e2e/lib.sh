@@ -202,16 +202,23 @@ world_end() {
     fails 1 grep -rhE --include='*.log' 'Sanitizer|runtime error:' "$world"
 }
 
-# Processes, memory, queues, files of this world. Prints them.
-nothing_is_left() (
+nothing_is_left() {
+    local left
+    left=$(list_what_is_left)
+    echo "$left"
+    [ -z "$left" ]
+}
+
+# Processes, memory, queues, files of this world.
+list_what_is_left() (
+    set +e          # some find nothing
     unset E2E_WORLD # who looks is not of it
-    ! {
-        grep -lFz "E2E_WORLD=$world" /proc/[0-9]*/environ 2>/dev/null
-        find "$world" -name '*.sock*'
-        find /dev/shm -name '*shmipc*'
-        [ -z "$queues" ] || ls "$queues"
-        [ "$has_namespaces" = no ] || memory_used | grep -vx 0
-    } | grep .
+    grep -lFz "E2E_WORLD=$world" /proc/[0-9]*/environ 2>/dev/null
+    find "$world" -name '*.sock*'
+    find /dev/shm -name 'shmipc.*'
+    [ -z "$queues" ] || ls "$queues"
+    [ "$has_namespaces" = no ] || memory_used | grep -vx 0
+    :
 )
 
 # Bytes in the file system of shared memory, also those of objects without a name.
