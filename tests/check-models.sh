@@ -87,11 +87,13 @@ long_cases=(
     'holds reuse -DDEADLINES'
 )
 lanes=2 # as many at a time, since the memory of more would add up
-memory=1000
+memory=1000 # MB
+compiling=()
 if [ "${MODEL_DEPTH-}" = long ]; then
     cases+=("${long_cases[@]}")
     lanes=1
     memory=2000
+    compiling=(-O2 -DCOLLAPSE) # states stored in a third of the memory
 fi
 
 for program in spin gcc; do
@@ -115,7 +117,7 @@ verify() {
     *' -DNP '*) property=-DNP run+=(-l) ;;
     esac
     spin -a -o3 "$@" "$models/$model.pml" &&
-        gcc -w "$property" -DMEMLIM="$memory" -o pan pan.c &&
+        gcc -w "${compiling[@]}" "$property" -DMEMLIM="$memory" -o pan pan.c &&
         ./pan "${run[@]}"
 }
 
