@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Payloads of every size, through echo and through commands, by file and by pipe.
+# Payloads of every size, through echo and through commands, by file and by pipe. With the argument `large` those
+# that take long.
 # shellcheck disable=SC2317 # check() calls them
 # shellcheck source=tests/e2e/lib.sh
 . "${0%/*}/lib.sh"
@@ -74,18 +75,28 @@ huge_counted() {
     [ "$(call -t 0 "$1")" = "$(cksum <"$1")" ]
 }
 
-for size in $SIZES; do
-    scenario "$size bytes through echo" through "$ECHO" echoed "$(payload "$size")"
-    scenario "$size bytes through sha256sum" through "$SUM" summed "$(payload "$size")"
-    scenario "$size bytes through gzip -c" through "$PACK" packed "$(payload "$size")"
-done
-scenario 'all of them, up and down, through one worker' all_through
+small() {
+    local size
+    for size in $SIZES; do
+        scenario "$size bytes through echo" through "$ECHO" echoed "$(payload "$size")"
+        scenario "$size bytes through sha256sum" through "$SUM" summed "$(payload "$size")"
+        scenario "$size bytes through gzip -c" through "$PACK" packed "$(payload "$size")"
+    done
+    scenario 'all of them, up and down, through one worker' all_through
+}
 
-scenario_with_memory 2 '300 MiB through echo' through "$ECHO" echoed "$(payload $LARGE)"
-scenario_with_memory 1 '300 MiB through sha256sum' through "$SUM" summed "$(payload $LARGE)"
-scenario_with_memory 1 '300 MiB through gzip -c' through "$PACK" packed "$(sparse_payload $LARGE)"
-rm "$files/$LARGE"
-scenario_with_memory 10 '2^32+1 bytes through echo' huge_through "$ECHO" huge_echoed "$(sparse_payload $HUGE)"
-scenario_with_memory 6 '2^32+1 bytes through a command' huge_through "$COUNT" huge_counted "$(sparse_payload $HUGE)"
+large() {
+    scenario_with_memory 2 '300 MiB through echo' through "$ECHO" echoed "$(payload "$LARGE")"
+    scenario_with_memory 1 '300 MiB through sha256sum' through "$SUM" summed "$(payload "$LARGE")"
+    rm "$files/$LARGE"
+    scenario_with_memory 1 '300 MiB through gzip -c' through "$PACK" packed "$(sparse_payload "$LARGE")"
+    scenario_with_memory 10 '2^32+1 bytes through echo' huge_through "$ECHO" huge_echoed "$(sparse_payload "$HUGE")"
+    scenario_with_memory 6 '2^32+1 bytes through a command' \
+        huge_through "$COUNT" huge_counted "$(sparse_payload "$HUGE")"
+}
 
+case ${1-} in
+large) large ;;
+*) small ;;
+esac
 finish
