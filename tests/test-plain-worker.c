@@ -433,8 +433,8 @@ START_TEST(a_worker_that_ends_leaves_alone_what_it_has_not_made) {
     open_line(&line);
     server_start_first(&server, &names, &test_processed);
     server_stop(&server);
-    ck_assert(object_has_name(line.fds[PLAIN_REQUESTS]));
-    ck_assert(object_has_name(line.fds[PLAIN_REPLIES]));
+    for (int part = 0; part < PLAIN_PARTS; part++)
+        ck_assert(object_has_name(line.fds[part]));
     plain_line_close(&line);
 }
 END_TEST
@@ -486,6 +486,23 @@ START_TEST(another_users_queue_is_told_with_its_cure) {
     ck_assert_ptr_nonnull(strstr(server_text(&server, EVENT_PLAIN_PEER), "plain-wire.conf"));
     ck_assert_int_eq(queue_unlink(names.names.host_queue), 0);
     exchange("plain-host", 17, 1, " processed");
+    server_stop(&server);
+}
+END_TEST
+
+static int make_both_queues(void *data) {
+    return make_queue(names.names.worker_queue) || make_queue(names.names.host_queue);
+}
+
+START_TEST(each_fault_is_told_once) {
+    ck_assert_int_eq(unit_as_uid(UNIT_UID, make_both_queues, NULL), 0);
+    server_start(&server, &names, &test_processed, PATIENT_NS);
+    AWAIT(server_n_events(&server, EVENT_PLAIN_PEER) == 1);
+    ck_assert_int_eq(queue_unlink(names.names.host_queue), 0);
+    AWAIT(server_n_events(&server, EVENT_PLAIN_PEER) == 2);
+    ck_assert_int_eq(queue_unlink(names.names.worker_queue), 0);
+    exchange("plain-host", 17, 1, " processed");
+    ck_assert_uint_eq(server_n_events(&server, EVENT_PLAIN_PEER), 2);
     server_stop(&server);
 }
 END_TEST
@@ -567,6 +584,7 @@ Suite *unit_suite(void) {
     tcase_add_test(others, no_descriptor_is_left_open);
     if (unit_is_root()) {
         tcase_add_test(others, another_users_queue_is_told_with_its_cure);
+        tcase_add_test(others, each_fault_is_told_once);
         tcase_add_test(others, a_full_file_system_costs_the_exchanges_that_do_not_fit);
     }
     return suite;

@@ -125,7 +125,7 @@ int plain_line_copy(const PlainLine *line, PlainLine *ret_copy) {
             return error_errno();
     }
     *ret_copy = copy;
-    copy = (PlainLine)PLAIN_LINE_NULL;
+    copy = PLAIN_LINE_NULL;
     return 0;
 }
 

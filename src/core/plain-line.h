@@ -29,10 +29,7 @@ typedef struct PlainLine {
     int fds[PLAIN_PARTS]; /* owned; -1 for what is not open */
 } PlainLine;
 
-#define PLAIN_LINE_NULL                                                                                      \
-    {                                                                                                        \
-        .fds = { -1, -1, -1 }                                                                                \
-    }
+#define PLAIN_LINE_NULL ((PlainLine){.fds = {-1, -1, -1}})
 
 /** plain_part_name() - Return: the name that @names give the part. */
 const char *plain_part_name(const PlainNames *names, PlainPart part);

@@ -185,7 +185,7 @@ static int renew_line(PlainWorker *worker) {
     r = open_watch(worker);
     if (r < 0 || worker->retry_ns > 0)
         return r;
-    for (int part = 0; part < PLAIN_PARTS; part++)
+    for (int part = 0; part < PLAIN_PARTS && worker->retry_ns == 0; part++)
         plain_worker_renew(worker, part);
     return worker->retry_ns > 0 ? 0 : listen_to_line(worker);
 }
@@ -236,7 +236,7 @@ int plain_worker_new(PlainWorker **ret, const WorkerSettings *settings, Handler 
     worker->settings = settings;
     worker->handler = handler;
     worker->watch = worker->response_fd = -1;
-    worker->line = worker->former = (PlainLine)PLAIN_LINE_NULL;
+    worker->line = worker->former = PLAIN_LINE_NULL;
     for (int part = 0; part < PLAIN_PARTS; part++)
         worker->watched[part] = -1;
     r = make_response(worker);
@@ -262,9 +262,11 @@ static bool line_is_needed(PlainWorker *worker) {
     return n > 0 || worker->in_use || worker->lying;
 }
 
+/* Who makes a segment first writes into it later: an empty one beside a host's queues is that host's. */
 static void unlink_own(PlainWorker *worker) {
     if (line_is_needed(worker))
         return;
+    worker->made[PLAIN_PAYLOAD] &= worker->made[PLAIN_REQUESTS] && worker->made[PLAIN_REPLIES];
     for (int part = 0; part < PLAIN_PARTS; part++)
         if (worker->made[part])
             plain_part_unlink(&worker->settings->plain, part, worker->line.fds[part]);
