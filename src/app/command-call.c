@@ -118,6 +118,9 @@ static int say_refused(const Call *call) {
 }
 
 static int say_host_lost(const Call *call) {
+    if (client_id(call->client) == 0) /* it was never let in */
+        return fail(EXIT_NO_HOST, "the host `%s` hung up without an answer: it may have no descriptor left for another "
+                    "client; see `journalctl -u shmipc@%s`, and try again", call->host, call->host);
     return fail(EXIT_NO_HOST, "the host `%s` went away; is it running? See `systemctl status shmipc@%s`", call->host, call->host);
 }
 
