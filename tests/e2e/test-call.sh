@@ -123,6 +123,14 @@ timeout_of_the_worker_is_5_and_names_the_setting() {
     says "$world/err" 'timeout. setting'
 }
 
+host_that_does_not_answer_is_5() {
+    configure
+    start_host
+    kill -STOP "${pids[host]}"
+    refuses 5 'timed out after .*: the host `host` listens on .*, but does not answer' call -t 300ms
+    kill -CONT "${pids[host]}"
+}
+
 payload_over_the_limit_is_6() {
     local fits
     fits=$(payload 1048576)
@@ -135,6 +143,64 @@ endless_response_is_6() {
     start_pair '' 'handler = { type = "exec"; command = ["cat", "/dev/zero"]; max_response = "100000"; };'
     refuses 6 'response too large' call
     says "$world/err" 'max_response'
+}
+
+# --- commands that are no good readers ---
+
+command_that_reads_nothing_answers() {
+    start_pair '' "$(runs echo not interested)"
+    [ "$(call "$(payload 16777216)")" = 'not interested' ]
+}
+
+command_that_reads_a_little_answers() {
+    start_pair '' "$(runs head -c 100000)"
+    call "$(payload 16777216)" | cmp - <(head -c 100000 "$(payload 16777216)")
+}
+
+command_that_writes_first_answers() {
+    start_pair '' "$(runs sh -c 'head -c 3000000 /dev/zero; cat')"
+    call "$(payload 16777216)" | cmp - <(head -c 3000000 /dev/zero && cat "$(payload 16777216)")
+}
+
+# The world's end sees that it is not there any more.
+what_a_command_leaves_behind_is_killed() {
+    start_pair '' "$(runs sh -c 'sleep 1000 & setsid sleep 1000 & echo done')"
+    [ "$(call </dev/null)" = 'done' ]
+    wait_for fails 1 grep -lFzx sleep /proc/[0-9]*/cmdline
+}
+
+# --- what is shown ---
+
+waiting_handler() {
+    runs_script <<<'until [ -e "$E2E_WORLD/go" ]; do sleep 0.05; done'
+}
+
+progress_is_shown_on_a_terminal() {
+    start_pair '' "$(waiting_handler)"
+    background call script -qefc "'$SHMIPC' call '$(payload 70000)'" "$world/typescript"
+    wait_for says "$world/typescript" 'waiting: 68\.[0-9]K of 68\.[0-9]K \(100 %\)'
+    touch "$world/go"
+    fails 0 ended call
+}
+
+status_is_told_to_programs() {
+    start_pair 'memory = "100M";'
+    echoes three bytes more
+    "$SHMIPC" status --json >"$world/status"
+    cat "$world/status"
+    python3 - "$world/status" "${pids[host]}" "${pids[worker]}" <<'END'
+import json, sys
+said = json.load(open(sys.argv[1]))
+host, worker = said["host"][0], said["workers"][0]
+assert host["pid"] == int(sys.argv[2]) and worker["pid"] == int(sys.argv[3])
+assert host["done"] == 1 and host["request_bytes"] == host["response_bytes"] == len("three bytes more\n")
+assert host["memory_limit_bytes"] == 100 << 20 and worker["instance"] == "worker"
+END
+}
+
+status_of_no_host_is_3() {
+    fails 3 "$SHMIPC" status 2>"$world/err"
+    says "$world/err" 'there is no host `host`'
 }
 
 # --- help ---
@@ -189,8 +255,18 @@ scenario 'exit 3: the host was killed' socket_of_a_killed_host_is_3
 scenario 'exit 5: no worker, and it says so' no_worker_is_5_and_says_so
 scenario 'exit 5: the deadline of the call' own_deadline_is_5
 scenario 'exit 5: the timeout of the worker, which is named' timeout_of_the_worker_is_5_and_names_the_setting
+scenario 'exit 5: a host that does not answer' host_that_does_not_answer_is_5
 scenario 'exit 6: a payload over max_payload' payload_over_the_limit_is_6
 scenario 'exit 6: a response without end' endless_response_is_6
+
+scenario 'a command that reads nothing answers' command_that_reads_nothing_answers
+scenario 'a command that reads a little answers' command_that_reads_a_little_answers
+scenario 'a command that writes before it reads answers' command_that_writes_first_answers
+scenario 'what a command leaves behind is killed' what_a_command_leaves_behind_is_killed
+
+scenario 'progress is shown on a terminal' progress_is_shown_on_a_terminal
+scenario 'status tells programs' status_is_told_to_programs
+scenario 'status without a host is exit 3' status_of_no_host_is_3
 
 world=$files/help
 for command in '' run call status check; do

@@ -185,11 +185,16 @@ is_refused() {
     grep -q 'refused by the host' "$world"/call.*.log
 }
 
+# Answered; or refused in words; or turned away by a host that has not even the descriptors for that, and says so itself.
 is_answered_or_refused() {
     local name=$1 limit=$2 status=0
     ended "$name" || status=$?
     case $status in
     0) [ ! -s "$world/$name.log" ] ;;
+    3)
+        says "$world/$name.log" 'hung up without an answer: it may have no descriptor left'
+        says "$world/host.log" "a connection was turned away: .*$limit"
+        ;;
     6) says "$world/$name.log" "refused by the host: .*$limit" ;;
     *) fails 0 exit "$status" ;;
     esac
