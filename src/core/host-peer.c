@@ -114,6 +114,8 @@ void peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds)
         peer_hung_up(peer);
 }
 
+static const char no_descriptor[] = "no descriptor is left; raise LimitNOFILE= of the unit";
+
 static void turned_away(Host *host, const char *why) {
     Event *event = event_push(&host->events, EVENT_LIMIT);
 
@@ -127,7 +129,7 @@ static void turned_away(Host *host, const char *why) {
 static int shed(Host *host) {
     int r = channel_shed(host->listener, &host->spare_fd);
 
-    turned_away(host, "no descriptor is left; raise LimitNOFILE= of the unit");
+    turned_away(host, no_descriptor);
     if (r == -EMFILE || r == -ENFILE)
         return wait_modify(&host->listener_source, 0);
     return r == -EAGAIN ? 0 : r;
@@ -164,6 +166,8 @@ int host_accept(Host *host) {
         return 0;
     }
     r = host_add_peer(host, fd, false, NULL);
+    if (r == -EMFILE || r == -ENFILE)
+        turned_away(host, no_descriptor);
     return r == -ENOMEM ? r : 0; /* one who went away again is no fault of ours */
 }
 

@@ -200,6 +200,26 @@ is_answered_or_refused() {
     esac
 }
 
+# With room for $1 descriptors more, the host cannot even say no; it says so in its log.
+host_without_descriptors_turns_away() {
+    configure
+    start_host
+    prlimit --pid "${pids[host]}" --nofile=$(($(lowest_free_descriptor) + $1)):
+    refuses 3 'hung up without an answer: it may have no descriptor left' call
+    wait_for says "$world/host.log" 'a connection was turned away: .*LimitNOFILE'
+    prlimit --pid "${pids[host]}" --nofile=1024:
+    start_workers worker
+    echoes room again
+}
+
+lowest_free_descriptor() {
+    local fd=0
+    while [ -e "/proc/${pids[host]}/fd/$fd" ]; do
+        fd=$((fd + 1))
+    done
+    echo "$fd"
+}
+
 too_deep_a_queue_is_named() {
     configure 'queue_depth = 65536;'
     start_host
@@ -221,6 +241,8 @@ scenario_if has_namespaces 'a full /dev/shm is seen by the probe, and its end, t
 scenario 'one client too many is refused' one_client_too_many_is_refused
 scenario_if has_uids 'too few bytes for queues are named' limit_is_named --msgqueue=4000 RLIMIT_MSGQUEUE
 scenario_if has_uids 'too few descriptors are named' limit_is_named --nofile=100:100 LimitNOFILE
+scenario 'a host without a descriptor turns away, and says so' host_without_descriptors_turns_away 0
+scenario 'so does one that has only one' host_without_descriptors_turns_away 1
 scenario 'too deep a queue is named' too_deep_a_queue_is_named
 
 finish
