@@ -38,6 +38,8 @@ void host_client_free(Host *host, HostClient *client) {
     free(client->reserved[1]);
     free(client->owed);
     free(client);
+    if (host->repeat_due)
+        host->tick_ns = 0; /* what was wanting is there again: look at once */
 }
 
 static int make_pages(HostClient *client) {
