@@ -163,12 +163,12 @@ one_client_too_many_is_refused() {
     echoes room again
 }
 
-# A host that may have no more than prlimit's $1 has more clients than that is enough for. It has a user of its own:
-# what other tests' hosts have counts with root.
+# A host that may have no more than prlimit's $1 has more clients than that is enough for. Queues of other hosts of the same
+# user count, too: it has one of its own.
 limit_is_named() { # OPTION NAME
-    local i
+    local i user=$((50000 + RANDOM % 10000))
     configure
-    start_host as "$CAROL" prlimit "$1"
+    start_host as "$user" prlimit "$1"
     for i in $(seq 30); do
         background "call.$i" "$SHMIPC" call -t 0
     done
