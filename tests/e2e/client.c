@@ -4,8 +4,9 @@
  *
  * Usage: client [-n IN_FLIGHT] [-a] [-w] SIZE...
  *
- * Sends one payload of each size, in this order, to a host at $SHMIPC_SOCKET whose workers echo, and compares every answer
- * with what it sent. No two payloads are alike. Segments are made to fit exactly, so they grow and shrink with the sizes.
+ * Sends one payload of each size, in this order, to a host at $SHMIPC_SOCKET whose workers echo, and compares
+ * every answer with what it sent. No two payloads are alike. Segments are made to fit exactly, so they grow
+ * and shrink with the sizes.
  *
  *   -n  how many exchanges it wants in flight; where the host has fewer slots, as many as it can have
  *   -a  give up every other exchange as soon as it is sent, and take what slots come back
@@ -133,8 +134,10 @@ static void tour_judge(const Tour *tour, const Request *request) {
     size_t number = (size_t)((char **)request->tag - tour->sizes);
 
     if (request->end != SLOT_DONE)
-        errx(EXIT_FAILURE, "exchange %zu ended in state %d: %s", number, (int)request->end, reason_name(request->reason));
-    if (request->response_bytes != request->payload_bytes || !fits(request->response.map, request->response_bytes, number))
+        errx(EXIT_FAILURE, "exchange %zu ended in state %d: %s", number, (int)request->end,
+             reason_name(request->reason));
+    if (request->response_bytes != request->payload_bytes ||
+        !fits(request->response.map, request->response_bytes, number))
         errx(EXIT_FAILURE, "exchange %zu has brought other bytes than it was sent with", number);
 }
 

@@ -11,7 +11,8 @@
  *   rubbish   send messages of every size but the right one
  *   flood     keep the queue full of forged messages until standard input ends
  *
- * After "lie", "rewrite", "forge" and "rubbish" an honest exchange must go well. Exit status 0 if all was as it must be.
+ * After "lie", "rewrite", "forge" and "rubbish" an honest exchange must go well. Exit status 0 if all was
+ * as it must be.
  */
 #include "core/client-internal.h"
 
@@ -75,7 +76,8 @@ static void send_and_wait(Request *request) {
 
 static void expect_failure(const Request *request, Reason reason) {
     if (request->end != SLOT_FAILED || request->reason != reason)
-        errx(EXIT_FAILURE, "ended in state %d for the reason `%s`", (int)request->end, reason_name(request->reason));
+        errx(EXIT_FAILURE, "ended in state %d for the reason `%s`", (int)request->end,
+             reason_name(request->reason));
 }
 
 static void be_honest(void) {
@@ -178,7 +180,10 @@ int main(int argc, char **argv) {
     static const struct {
         const char *name;
         void (*act)(void);
-    } deeds[] = {{"shrink", shrink}, {"lie", lie}, {"rewrite", rewrite}, {"forge", forge}, {"rubbish", rubbish}, {"flood", flood}};
+    } deeds[] = {
+        {"shrink", shrink}, {"lie", lie},         {"rewrite", rewrite},
+        {"forge", forge},   {"rubbish", rubbish}, {"flood", flood},
+    };
 
     for (size_t i = 0; i < ELEMENTS(deeds); i++) {
         if (argc != 2 || strcmp(argv[1], deeds[i].name) != 0)

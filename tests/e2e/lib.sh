@@ -60,7 +60,8 @@ else
     has_uids=no
 fi
 
-# Run $2… as the user $1, who is in no group but $groups. (background() has it run in its own process's place.)
+# Run $2… as the user $1, who is in no group but $groups. (background() has it run in its own process's
+# place.)
 as() {
     local uid=$1
     shift
@@ -107,7 +108,8 @@ sparse_payload() {
         if [ ! -e "$file" ]; then
             truncate -s "$1" "$file"
             for at in 0 $(($1 / 2)) $(((1 << 32) - 4096)) $(($1 - 8192)); do
-                [ $at -ge "$1" ] || head -c 8192 /dev/urandom | dd of="$file" oflag=seek_bytes seek=$at conv=notrunc status=none
+                [ $at -ge "$1" ] || head -c 8192 /dev/urandom |
+                    dd of="$file" oflag=seek_bytes seek=$at conv=notrunc status=none
             done
         fi
     } 9>"$files/lock"

@@ -247,7 +247,8 @@ scenario_if has_namespaces '-H and SHMIPC_HOST name the host' host_may_be_named_
 scenario 'exit 1: the handler failed; its status and standard error are shown' \
     handler_that_fails_is_1_with_its_status_and_stderr
 scenario 'exit 1: the handler was killed; the signal is shown' handler_that_is_killed_is_1_with_the_signal
-scenario 'exit 1: the handler cannot be started; the cure is shown' handler_that_cannot_start_is_1_with_the_cure
+scenario 'exit 1: the handler cannot be started; the cure is shown' \
+    handler_that_cannot_start_is_1_with_the_cure
 scenario 'a failed call neither makes nor changes OUT' failed_call_leaves_its_output_file_alone
 scenario 'exit 2: usage' usage_is_2
 scenario 'exit 3: no host' no_host_is_3

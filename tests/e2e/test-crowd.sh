@@ -65,7 +65,8 @@ worker_may_come_first() {
 sizes_go_up_and_down_on_one_connection() {
     start_pair
     # shellcheck disable=SC2046 # words
-    bounded "$E2E_TOOLS/client" 0 1 4095 4096 4097 1048576 16777217 0 5000000 4096 1 0 70000 $(seq 1 997 50000) 3 0
+    bounded "$E2E_TOOLS/client" 0 1 4095 4096 4097 1048576 16777217 0 5000000 4096 1 0 70000 \
+        $(seq 1 997 50000) 3 0
 }
 
 memory_that_shrank_is_given_back() {

@@ -347,7 +347,8 @@ all_die_at_once() {
 }
 
 scenario 'client killed in a call: its handler is killed, the worker goes on' client_dies_in_a_call
-scenario 'client killed before a worker came: its call is never handled' client_dies_before_a_worker_takes_its_call
+scenario 'client killed before a worker came: its call is never handled' \
+    client_dies_before_a_worker_takes_its_call
 scenario 'Ctrl-C in a call cancels it' client_is_interrupted
 scenario 'clients killed with many exchanges in flight' clients_of_many_exchanges_die
 scenario 'worker killed with a request: another answers it' worker_dies_with_a_request_that_another_answers
@@ -360,7 +361,8 @@ scenario 'worker killed: its handler dies with it' handler_dies_with_its_worker
 scenario 'worker killed: what its handler started dies with it' what_a_handler_started_dies_with_its_worker
 scenario 'worker killed while idle' idle_worker_dies
 scenario 'workers killed again and again under load: no call fails' workers_die_in_a_crowd_of_calls
-scenario 'worker stopped with a request: killed, and another answers' stopped_worker_with_a_request_is_replaced
+scenario 'worker stopped with a request: killed, and another answers' \
+    stopped_worker_with_a_request_is_replaced
 scenario 'worker stopped while idle: killed' stopped_idle_worker_is_replaced
 scenario 'exit 3: host killed in a call; the worker finds the next one' host_dies_in_a_call
 scenario 'exit 3: host killed while a call sleeps' host_dies_while_a_call_sleeps

@@ -98,7 +98,8 @@ else
 fi
 scenario_if has_namespaces 'memory with a name is found' memory_with_a_name_is_found
 scenario_if has_namespaces 'memory without a name is found' memory_without_a_name_is_found
-check 'a daemon that ends badly fails its scenario' fails_saying 'status 3, not 0: ended daemon' daemon_that_fails
+check 'a daemon that ends badly fails its scenario' \
+    fails_saying 'status 3, not 0: ended daemon' daemon_that_fails
 check 'a finding of a sanitizer fails its scenario' fails_saying 'LeakSanitizer' daemon_that_found_a_leak
 check 'another answer fails its scenario' fails_saying 'failed:' answer_that_differs
 check 'another message fails its scenario' fails_saying 'there is no host' message_that_differs

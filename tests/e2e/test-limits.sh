@@ -126,7 +126,8 @@ others_go_on_while_dev_shm_is_full() {
     for i in 1 2 3 4; do
         background "large.$i" "$SHMIPC" call "$(payload $((2 * MIB)))"
     done
-    # While the kernel tries, and fails, to find room for a large one, there is none for a small one: it is refused, and comes again.
+    # While the kernel tries, and fails, to find room for a large one, there is none for a small one: it is
+    # refused, and comes again.
     for i in $(seq 20); do
         wait_for echoes "small $i" 2>/dev/null
     done
@@ -163,8 +164,8 @@ one_client_too_many_is_refused() {
     echoes room again
 }
 
-# A host that may have no more than prlimit's $1 has more clients than that is enough for. Queues of other hosts of the same
-# user count, too: it has one of its own.
+# A host that may have no more than prlimit's $1 has more clients than that is enough for. Queues of other
+# hosts of the same user count, too: it has one of its own.
 limit_is_named() { # OPTION NAME
     local i user=$((50000 + RANDOM % 10000))
     configure
@@ -185,7 +186,8 @@ is_refused() {
     grep -q 'refused by the host' "$world"/call.*.log
 }
 
-# Answered; or refused in words; or turned away by a host that has not even the descriptors for that, and says so itself.
+# Answered; or refused in words; or turned away by a host that has not even the descriptors for that, and
+# says so itself.
 is_answered_or_refused() {
     local name=$1 limit=$2 status=0
     ended "$name" || status=$?
@@ -227,17 +229,20 @@ too_deep_a_queue_is_named() {
 }
 
 scenario 'a file over the memory budget is refused before it is read' file_over_the_budget_is_refused_unread
-scenario 'a file over max_payload is refused before it is read' file_over_the_largest_payload_is_refused_unread
+scenario 'a file over max_payload is refused before it is read' \
+    file_over_the_largest_payload_is_refused_unread
 scenario 'an endless input is refused at the memory budget' endless_input_is_refused_at_the_budget
 scenario 'a response over the memory budget is refused' response_over_the_budget_is_refused
 scenario 'the memory budget is shared, and given back' budget_is_shared_and_given_back
-scenario_if has_namespaces 'a request that finds /dev/shm full is refused' request_that_finds_dev_shm_full_is_refused
+scenario_if has_namespaces 'a request that finds /dev/shm full is refused' \
+    request_that_finds_dev_shm_full_is_refused
 scenario_if has_namespaces 'an echo that finds /dev/shm full is refused' \
     response_that_finds_dev_shm_full_is_refused 'handler = { type = "echo"; };'
 scenario_if has_namespaces 'a response of a command that finds /dev/shm full is refused' \
     response_that_finds_dev_shm_full_is_refused "$(runs cat)"
 scenario_if has_namespaces 'others go on while /dev/shm is full' others_go_on_while_dev_shm_is_full
-scenario_if has_namespaces 'a full /dev/shm is seen by the probe, and its end, too' full_dev_shm_is_seen_by_the_probe
+scenario_if has_namespaces 'a full /dev/shm is seen by the probe, and its end, too' \
+    full_dev_shm_is_seen_by_the_probe
 scenario 'one client too many is refused' one_client_too_many_is_refused
 scenario_if has_uids 'too few bytes for queues are named' limit_is_named --msgqueue=4000 RLIMIT_MSGQUEUE
 scenario_if has_uids 'too few descriptors are named' limit_is_named --nofile=100:100 LimitNOFILE

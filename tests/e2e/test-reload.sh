@@ -229,7 +229,8 @@ unknown_instance_does_not_start() {
     fails 78 bounded "$SHMIPC" run host-2 -c "$config"
 }
 
-scenario 'a worker that is told to stop finishes what it has, and takes no more' stopped_worker_finishes_what_it_has
+scenario 'a worker that is told to stop finishes what it has, and takes no more' \
+    stopped_worker_finishes_what_it_has
 scenario 'Ctrl-C stops a worker and a host, and nothing is left' ctrl_c_stops_a_worker_and_a_host
 scenario 'told twice, a worker stops at once' second_signal_stops_a_worker_at_once
 scenario 'a worker that waits for its host stops' waiting_worker_stops
@@ -244,7 +245,8 @@ scenario 'a reload of a bad file changes nothing for a host, and says what is wr
 scenario 'a reload of a bad file changes nothing for a worker, and says what is wrong' \
     reload_of_a_bad_file_changes_nothing worker
 scenario 'a reload of a missing file changes nothing' reload_of_a_missing_file_changes_nothing
-scenario 'a worker that is reloaded before its host answers is not taken for dead' reload_before_the_host_answers
+scenario 'a worker that is reloaded before its host answers is not taken for dead' \
+    reload_before_the_host_answers
 scenario 'a reload cannot change the role' reload_of_another_role_changes_nothing
 scenario 'a bad file: exit 78, and every fault is named' bad_file_does_not_start
 scenario 'an unknown instance: exit 78' unknown_instance_does_not_start

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Payloads of every size, through echo and through commands, by file and by pipe. With the argument `large` those
-# that take long.
+# Payloads of every size, through echo and through commands, by file and by pipe. With the argument `large`
+# those that take long.
 # shellcheck disable=SC2317 # check() calls them
 # shellcheck source=tests/e2e/lib.sh
 . "${0%/*}/lib.sh"
@@ -60,7 +60,8 @@ shm_available() {
     df --output=avail -B1 /dev/shm | tail -n 1
 }
 
-# More than 2^32 bytes take minutes on a busy machine. The file's size is known, so no more memory is taken than it takes.
+# More than 2^32 bytes take minutes on a busy machine. The file's size is known, so no more memory is taken
+# than it takes.
 huge_through() { # HANDLER TEST FILE
     HANG_SECONDS=500
     start_pair 'memory = "9G";' "$1"
@@ -90,7 +91,8 @@ large() {
     scenario_with_memory 1 '300 MiB through sha256sum' through "$SUM" summed "$(payload "$LARGE")"
     rm "$files/$LARGE"
     scenario_with_memory 1 '300 MiB through gzip -c' through "$PACK" packed "$(sparse_payload "$LARGE")"
-    scenario_with_memory 10 '2^32+1 bytes through echo' huge_through "$ECHO" huge_echoed "$(sparse_payload "$HUGE")"
+    scenario_with_memory 10 '2^32+1 bytes through echo' \
+        huge_through "$ECHO" huge_echoed "$(sparse_payload "$HUGE")"
     scenario_with_memory 6 '2^32+1 bytes through a command' \
         huge_through "$COUNT" huge_counted "$(sparse_payload "$HUGE")"
 }

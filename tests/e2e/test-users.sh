@@ -47,7 +47,9 @@ member_by_a_supplementary_group_is_served() {
 
 member_by_the_primary_group_is_served() {
     start_for_users
-    [ "$(echo carol | bounded setpriv --reuid "$CAROL" --regid "$GROUP" --clear-groups "$SHMIPC" call)" = carol ]
+    local said
+    said=$(echo carol | bounded setpriv --reuid "$CAROL" --regid "$GROUP" --clear-groups "$SHMIPC" call)
+    [ "$said" = carol ]
 }
 
 status_is_for_those_with_access() {
