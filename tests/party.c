@@ -166,9 +166,11 @@ Client *party_connect(const char *name) {
 
 Client *party_add_client(void) {
     Client *client = party_connect("test-client");
+    const char *text;
 
     AWAIT(client_state(client) != CLIENT_CONNECTING);
-    ck_assert_int_eq(client_state(client), CLIENT_READY);
+    (void)client_refusal(client, &text);
+    ck_assert_msg(client_state(client) == CLIENT_READY, "not let in: %s", text);
     return client;
 }
 
