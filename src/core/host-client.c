@@ -21,6 +21,22 @@ static Event *tell(Host *host, const HostClient *client, EventKind kind) {
     return event;
 }
 
+static void open_account(HostClient *client, HostAccount *account) {
+    client->account = account;
+    account->n_clients++;
+    account->n_slots += client->n_slots;
+}
+
+static void close_account(Host *host, HostClient *client) {
+    HostAccount *account = client->account;
+
+    account->n_clients--;
+    account->n_slots -= client->n_slots;
+    account->memory_bytes -= client->reserved_bytes[0] + client->reserved_bytes[1];
+    host_release_charge(host, client->charge, client->reply_queue);
+    host_put_account(host, account);
+}
+
 void host_client_free(Host *host, HostClient *client) {
     if (table_find(&host->clients, client->id) == client)
         table_remove(&host->clients, client->id);
@@ -29,9 +45,9 @@ void host_client_free(Host *host, HostClient *client) {
     for (uint32_t i = 0; client->uid && client->owed && i < client->n_slots; i++)
         client->uid->n_owed -= client->owed[i];
     host->memory_bytes -= client->reserved_bytes[0] + client->reserved_bytes[1];
+    close_account(host, client);
     page_deinit(&client->submit);
     page_deinit(&client->states);
-    fd_close(client->reply_queue);
     fd_close(client->requests_fd);
     fd_close(client->responses_fd);
     free(client->reserved[0]);
@@ -63,6 +79,8 @@ static int make_objects(Host *host, HostClient *client) {
     if (r < 0)
         return r;
     r = host_make_queue(host, REPLY_QUEUE_DEPTH, &client->reply_queue);
+    if (r == 0)
+        r = host_charge(host, client->account, client->reply_queue, &client->charge);
     if (r != 0)
         return r;
     r = host_make_object(host, client->n_slots * client->stride, &client->requests_fd);
@@ -88,6 +106,7 @@ static int make_client(Peer *peer, HostClient **ret) {
     client->since_ns = peer->since_ns;
     client->n_slots = host->settings->requests_per_client;
     client->stride = round_to_pages(host->settings->max_payload);
+    open_account(client, peer->account);
     text_copy(client->name, sizeof(client->name), peer->name);
     for (int i = 0; i < 2; i++)
         client->reserved[i] = calloc(client->n_slots, sizeof(uint64_t));
@@ -184,7 +203,7 @@ void client_attach(Peer *peer) {
             refuse_for_limit(peer, r);
         return;
     }
-    peer->role = PEER_CLIENT;
+    peer_becomes(peer, PEER_CLIENT);
     peer->client = client;
     client->peer = peer;
     if (!client->probe) {
@@ -320,6 +339,7 @@ void host_reserve(Host *host, HostClient *client, const PacketReserve *wish, Pac
         refuse_memory(host, wish->bytes - *reserved, answer);
     } else if (wish->bytes > *reserved) {
         host->memory_bytes += wish->bytes - *reserved;
+        client->account->memory_bytes += wish->bytes - *reserved;
         client->reserved_bytes[side] += wish->bytes - *reserved;
         *reserved = wish->bytes;
     }

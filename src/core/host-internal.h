@@ -6,6 +6,7 @@
 
 #include "base/table.h"
 #include "core/client.h"
+#include "core/host-account.h"
 #include "core/host.h"
 #include "os/channel.h"
 #include "os/page.h"
@@ -14,7 +15,7 @@
 #include "wire/message.h"
 #include "wire/slots.h"
 
-enum { SOURCE_LISTENER, SOURCE_PEER, SOURCE_PIDFD, SOURCE_UID, SOURCE_PROBE };
+enum { SOURCE_LISTENER, SOURCE_PEER, SOURCE_PIDFD, SOURCE_UID, SOURCE_PROBE, SOURCE_WATCH };
 
 typedef struct HostClient HostClient;
 typedef struct HostWorker HostWorker;
@@ -27,6 +28,7 @@ typedef struct Peer {
     int fd;
     WaitSource source;
     ChannelPeer who;
+    HostAccount *account; /* of who.uid */
     char name[NAME_BYTES];
     uint64_t since_ns;
     bool is_probe;
@@ -43,6 +45,7 @@ typedef struct HostUid {
     uid_t uid;
     uint64_t number; /* tells this queue from an earlier one of the same uid */
     int queue;
+    HostCharge *charge; /* of the queue */
     WaitSource source;
     uint32_t n_clients;
     uint32_t n_owed; /* announcements */
@@ -54,6 +57,7 @@ struct HostClient {
     Peer *peer;      /* NULL: gone */
     pid_t pid;
     HostUid *uid;
+    HostAccount *account;
     char name[NAME_BYTES];
     bool trusted;
     bool probe;
@@ -66,6 +70,7 @@ struct HostClient {
     Page submit;
     Page states;
     int reply_queue;
+    HostCharge *charge;         /* of the reply queue */
     int requests_fd;
     int responses_fd;
     uint64_t *reserved[2];      /* bytes for each slot: requests, responses */
@@ -139,6 +144,10 @@ struct Host {
     Table clients;        /* gone ones too, until workers have let go of them */
     Table workers;        /* suspects too */
     Table uids;
+    Table accounts;       /* HostAccount, by uid; see host-account.h */
+    Table charges;        /* HostCharge that the kernel will tell the end of, by watch_id */
+    int watch;            /* of their queues; -1: none to be had */
+    WaitSource watch_source;
     uint32_t n_clients;   /* that are there */
     uint32_t n_workers;   /* that are there and not leaving */
     bool repeat_due;      /* at the next tick */
@@ -155,6 +164,7 @@ int host_add_peer(Host *host, int fd, bool is_probe, Peer **ret);
 int peer_dispatch(Peer *peer, uint32_t events);
 void peer_free(Peer *peer);
 bool peer_is_trusted(const Peer *peer);
+void peer_becomes(Peer *peer, PeerRole role); /* no stranger any more */
 
 /* Say one packet. Return: 0; -EAGAIN if it did not fit, -EPIPE if the peer has gone; or another negative errno. */
 int peer_say(Peer *peer, const Packet *packet, const int *fds, size_t n_fds);

@@ -22,6 +22,29 @@ static Event *tell(Peer *peer, EventKind kind) {
     return event;
 }
 
+static int open_account(Peer *peer) {
+    int r = host_get_account(peer->host, peer->who.uid, &peer->account);
+
+    if (r < 0)
+        return r;
+    peer->account->n_connections++;
+    peer->account->n_half_open++;
+    return 0;
+}
+
+static void close_account(Peer *peer) {
+    if (!peer->account)
+        return;
+    peer->account->n_connections--;
+    peer->account->n_half_open -= peer->role == PEER_STRANGER;
+    host_put_account(peer->host, peer->account);
+}
+
+void peer_becomes(Peer *peer, PeerRole role) {
+    peer->account->n_half_open -= peer->role == PEER_STRANGER;
+    peer->role = role;
+}
+
 int host_add_peer(Host *host, int fd, bool is_probe, Peer **ret) {
     Peer *peer = calloc(1, sizeof(*peer));
     int r;
@@ -34,6 +57,8 @@ int host_add_peer(Host *host, int fd, bool is_probe, Peer **ret) {
     peer->who = (ChannelPeer)CHANNEL_PEER_NULL;
     peer->since_ns = clock_now_ns();
     r = channel_peer(fd, &peer->who);
+    if (r == 0)
+        r = open_account(peer);
     if (r == 0)
         r = wait_add(host->wait, &peer->source, fd, WAIT_READ, SOURCE_PEER, peer);
     if (r == 0)
@@ -55,6 +80,7 @@ void peer_free(Peer *peer) {
         peer->client->peer = NULL;
     if (peer->worker)
         peer->worker->peer = NULL;
+    close_account(peer);
     table_remove(&host->peers, peer->number);
     wait_remove(&peer->source);
     channel_peer_deinit(&peer->who);
@@ -220,7 +246,7 @@ static int hear_hello(Peer *peer, const PacketHello *hello) {
     else if (hello->role == PEER_WORKER)
         worker_attach(peer, hello);
     else
-        peer->role = PEER_STATUS;
+        peer_becomes(peer, PEER_STATUS);
     return 0;
 }
 

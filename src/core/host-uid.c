@@ -11,6 +11,16 @@
 
 #include <errno.h>
 
+/* Return: 0, a QueueLimit, or negative errno. */
+static int make_queue(Host *host, HostUid *uid) {
+    HostAccount *account;
+    int r = host_make_queue(host, host->settings->queue_depth, &uid->queue);
+
+    if (r == 0)
+        r = host_get_account(host, uid->uid, &account);
+    return r == 0 ? host_charge(host, account, uid->queue, &uid->charge) : r;
+}
+
 int host_get_uid(Host *host, uid_t uid, HostUid **ret) {
     HostUid *found = table_find(&host->uids, uid);
     int r;
@@ -25,7 +35,7 @@ int host_get_uid(Host *host, uid_t uid, HostUid **ret) {
     found->uid = uid;
     found->number = host->next_id++;
     found->queue = -1;
-    r = host_make_queue(host, host->settings->queue_depth, &found->queue);
+    r = make_queue(host, found);
     if (r == 0)
         r = wait_add(host->wait, &found->source, found->queue, 0, SOURCE_UID, found);
     if (r == 0)
@@ -43,7 +53,7 @@ void uid_free(Host *host, HostUid *uid) {
     if (table_find(&host->uids, uid->uid) == uid)
         table_remove(&host->uids, uid->uid);
     wait_remove(&uid->source);
-    fd_close(uid->queue);
+    host_release_charge(host, uid->charge, uid->queue);
     free(uid);
 }
 

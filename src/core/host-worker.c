@@ -85,7 +85,7 @@ static int make_worker(Peer *peer, const PacketHello *hello) {
     worker->timeout_ns = hello->timeout_ns;
     text_copy(worker->name, sizeof(worker->name), peer->name);
     peer->worker = worker;
-    peer->role = PEER_WORKER;
+    peer_becomes(peer, PEER_WORKER);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "os/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,13 +21,20 @@ static const HostPatience patience = {
     .idle_ns = 10 * NS_PER_SEC,
 };
 
+/* Where there is none to be had, queues are given back when the host lets go of them. */
+static int watch_queues(Host *host) {
+    if (watch_new(&host->watch) < 0)
+        return 0;
+    return wait_add(host->wait, &host->watch_source, host->watch, WAIT_READ, SOURCE_WATCH, host);
+}
+
 int host_new(Host **ret, const char *name, const HostSettings *settings) {
     _cleanup_(host_freep) Host *host = calloc(1, sizeof(*host));
     int r;
 
     if (!host)
         return error_origin(-ENOMEM);
-    host->listener = -1;
+    host->listener = host->watch = -1;
     host->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (host->spare_fd < 0)
         return error_errno();
@@ -40,6 +48,9 @@ int host_new(Host **ret, const char *name, const HostSettings *settings) {
     if (r < 0)
         return r;
     r = wait_new(&host->wait);
+    if (r < 0)
+        return r;
+    r = watch_queues(host);
     if (r < 0)
         return r;
     r = host_probe_init(host);
@@ -67,7 +78,10 @@ Host *host_free(Host *host) {
     table_deinit(&host->workers);
     table_deinit(&host->clients);
     table_deinit(&host->uids);
+    host_free_accounts(host);
     wait_remove(&host->listener_source);
+    wait_remove(&host->watch_source);
+    fd_close(host->watch);
     fd_close(host->listener);
     fd_close(host->spare_fd);
     wait_free(host->wait);
@@ -135,6 +149,7 @@ static int tick(Host *host, uint64_t now_ns) {
     reap_strangers(host, now_ns);
     audit_clients(host);
     host_reap_uids(host, now_ns);
+    host_reap_accounts(host, now_ns);
     host_sync_workers(host); /* what could not be said for want of a descriptor */
     host_ping_workers(host, now_ns);
     if (host->repeat_due)
@@ -157,6 +172,9 @@ static int work(Host *host, WaitSource *source, uint32_t events) {
         return 0;
     case SOURCE_UID:
         return host_pay_uid(host, source->owner);
+    case SOURCE_WATCH:
+        host_hear_watch(host);
+        return 0;
     default:
         return host_probe_dispatch(host);
     }

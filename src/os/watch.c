@@ -14,12 +14,13 @@ typedef struct inotify_event RawEvent;
 
 static uint32_t to_inotify(uint32_t events) {
     return (events & WATCH_UNLINKED ? IN_ATTRIB : 0u) | (events & WATCH_OPENED ? IN_OPEN : 0u) |
-           (events & WATCH_CLOSED ? IN_CLOSE : 0u);
+           (events & WATCH_CLOSED ? IN_CLOSE : 0u) | (events & WATCH_GONE ? IN_DELETE_SELF : 0u);
 }
 
 static uint32_t from_inotify(uint32_t mask) {
     return (mask & IN_ATTRIB ? WATCH_UNLINKED : 0) | (mask & IN_OPEN ? WATCH_OPENED : 0) |
-           (mask & IN_CLOSE ? WATCH_CLOSED : 0) | (mask & IN_Q_OVERFLOW ? WATCH_LOST : 0);
+           (mask & IN_CLOSE ? WATCH_CLOSED : 0) | (mask & IN_DELETE_SELF ? WATCH_GONE : 0) |
+           (mask & IN_Q_OVERFLOW ? WATCH_LOST : 0);
 }
 
 int watch_new(int *ret_watch) {

@@ -17,6 +17,7 @@
 #define WATCH_UNLINKED 1u /* or its mode or owner has changed: see object_has_name() */
 #define WATCH_OPENED   2u /* of queues only since Linux 6.8 */
 #define WATCH_CLOSED   4u
+#define WATCH_GONE     16u /* nobody has it open, and it has no name: not even its memory is left */
 #define WATCH_LOST     8u /* too many at once: anything may have happened to any of them; always reported */
 
 /** watch_new() - Return: 0; -EMFILE when this user has too many (fs.inotify.max_user_instances); or negative
