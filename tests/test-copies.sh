@@ -4,8 +4,8 @@
 # How often a payload goes through a system call on each path: the table in docs/copies.md, watched by strace.
 # Usage: test-copies.sh DAEMON IN-PLACE SOURCE-ROOT
 # shellcheck disable=SC2317 # check() calls them
-# shellcheck source=tests/boot/inside/tap.sh
-. "${0%/*}/boot/inside/tap.sh"
+# shellcheck source=tests/tap.sh
+. "${0%/*}/tap.sh"
 export LC_ALL=C
 
 daemon=$1

@@ -4,8 +4,8 @@
 # What an installation brings, and that programs can be built and run with it alone.
 # Usage: test-install.sh BUILD SOURCE-ROOT
 # shellcheck disable=SC2317 # check() calls them
-# shellcheck source=tests/boot/inside/tap.sh
-. "${0%/*}/boot/inside/tap.sh"
+# shellcheck source=tests/tap.sh
+. "${0%/*}/tap.sh"
 export LC_ALL=C
 
 build=$1

@@ -4,8 +4,8 @@
 # What libshmipc shows of itself: header, list of symbols, manual page and library say the same.
 # Usage: test-symbols.sh LIBRARY DAEMON SOURCE-ROOT
 # shellcheck disable=SC2317 # check() calls them
-# shellcheck source=tests/boot/inside/tap.sh
-. "${0%/*}/boot/inside/tap.sh"
+# shellcheck source=tests/tap.sh
+. "${0%/*}/tap.sh"
 export LC_ALL=C
 
 library=$1

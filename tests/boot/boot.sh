@@ -209,7 +209,7 @@ below() {
     mount_dev
     mount_rest
     write_etc
-    cp -R "${BOOT_SCRIPT%/*}" boot-test/inside
+    cp -RL "${BOOT_SCRIPT%/*}" boot-test/inside # its links lead elsewhere in the tree
     mkdir boot-test/machine
     pivot_root . boot-test/machine
     cd /

@@ -20,8 +20,8 @@ export SHMIPC E2E_TOOLS
 
 e2e_script=$0
 e2e_folder=$(dirname "$(realpath "$0")")
-# shellcheck source=tests/boot/inside/tap.sh
-. "$e2e_folder/../boot/inside/tap.sh"
+# shellcheck source=tests/tap.sh
+. "$e2e_folder/../tap.sh"
 
 # What takes longer never comes; nothing here is measured.
 HANG_SECONDS=${E2E_HANG_SECONDS:-120}

@@ -3,7 +3,7 @@
 #
 # The systemd that the other stories are told in: it is a real one, and shut in.
 # shellcheck disable=SC2317 # check() calls them
-# shellcheck source=tests/boot/inside/tap.sh
+# shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
 
 systemd_is_up() {

@@ -3,7 +3,7 @@
 #
 # From a package that was unpacked to a stopped service: what somebody does on the first day.
 # shellcheck disable=SC2317 # check() calls them
-# shellcheck source=tests/boot/inside/tap.sh
+# shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
 # shellcheck source=tests/boot/inside/shmipc.sh
 . "${0%/*}/shmipc.sh"
