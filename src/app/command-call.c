@@ -98,12 +98,20 @@ static void watch_workers(Call *call) {
         call->alone_ns = clock_now_ns();
 }
 
+/* Whether it was given up because a worker had the request, died, and no other has come. */
+static bool is_worker_lost(const Call *call) {
+    return !call->has_timeout && call->alone_ns && call->request && request_was_claimed(call->request);
+}
+
 static int say_timed_out(const Call *call) {
     char duration[UNITS_TEXT_MAX];
 
     duration_format((clock_now_ns() - call->started_ns) / NS_PER_MS * NS_PER_MS, duration);
     if (client_state(call->client) == CLIENT_CONNECTING)
         return fail(EXIT_TIMED_OUT, "timed out after %s: the host `%s` listens on %s, but does not answer", duration, call->host, call->path);
+    if (is_worker_lost(call))
+        return fail(EXIT_WORKER_LOST, "the worker that had the request is lost, and no other has come for %s; wait longer with -t",
+                    duration_format(NO_WORKER_NS, duration));
     if (client_n_workers(call->client) == 0)
         return fail(EXIT_TIMED_OUT, "timed out after %s: no worker is attached to the host `%s`; start one, as in `systemctl start "
                     "shmipc@worker`, or wait longer with -t", duration, call->host);
@@ -376,6 +384,7 @@ static int status_of(Reason reason) {
     case REASON_RESPONSE_TOO_LARGE:
         return EXIT_NO_MEMORY;
     case REASON_NOT_ALLOWED:
+    case REASON_REFUSED:
         return EXIT_NOT_ALLOWED;
     default:
         return EXIT_HANDLER;

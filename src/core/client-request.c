@@ -41,7 +41,7 @@ static int request_answer(Request *request, SlotState end) {
     int r;
 
     request->response_bytes = 0;
-    /* Who else would cancel? A worker that has lost the host, before we heard of that. */
+    /* Who else would cancel? A host that has hung up on us, before we heard of that. */
     if (end == SLOT_CANCELLED && !submit_is_cancelled(request->client->submit.map, request->slot, request->generation)) {
         request_end(request, SLOT_FAILED, REASON_HOST_LOST);
         return 0;
@@ -349,6 +349,12 @@ int client_watch_deadlines(Client *client) {
         return r;
     client->timer_ns = earliest;
     return wait_set_timer(client->wait, earliest);
+}
+
+bool request_was_claimed(const Request *request) {
+    SlotWord word = state_load(request->client->states.map, request->slot, NULL);
+
+    return is_in_flight(request) && word.generation == request->generation && !state_is_end(word.state);
 }
 
 int request_cancel(Request *request) {

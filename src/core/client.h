@@ -133,6 +133,9 @@ int request_reserve(Request *request, uint64_t bytes, bool exact);
 /** request_send() - submit what is in the segment, of which payload_bytes count. Return: 0 or negative errno. */
 int request_send(Request *request);
 
+/** request_was_claimed() - whether a worker has had it, of those in flight: it is being handled, or its worker died. */
+bool request_was_claimed(const Request *request);
+
 /** request_cancel() - wish that it be given up. It still ends in one way or another. Return: 0 or negative errno. */
 int request_cancel(Request *request);
 

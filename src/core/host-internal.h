@@ -90,6 +90,7 @@ struct HostWorker {
     uint64_t timeout_ns;
     bool leaving;         /* takes nothing more, by its own word */
     bool suspect;         /* to be seen dead before its claims are touched */
+    bool in_reach;        /* this host may kill it */
     bool again;           /* what it had claimed may go to another worker */
     uint64_t pinged_ns;   /* 0: no ping without an answer */
     uint64_t claimed_ns;  /* as of the last look; 0: no claim */
@@ -120,6 +121,7 @@ typedef struct HostPatience {
     uint64_t hello_ns;  /* that a stranger has for its HELLO */
     uint64_t answer_ns; /* that an idle worker has for a PING */
     uint64_t grace_ns;  /* past its own timeout, before a worker is taken for stuck */
+    uint64_t look_ns;   /* between two looks at who has claimed what, at least */
     uint64_t probe_ns;  /* that a probe has for its way */
     uint64_t idle_ns;   /* that a queue outlives its uid's last client: calls come one after the other */
 } HostPatience;
@@ -136,6 +138,7 @@ struct Host {
     Wait *wait;
     uint64_t timer_ns;
     uint64_t tick_ns;     /* when the next look at everything is due */
+    uint64_t looked_ns;   /* when it was last noted who has claimed what */
     uint64_t since_ns;
     uint64_t next_id;     /* of clients, uids, peers */
     uint32_t next_worker;

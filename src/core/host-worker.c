@@ -81,6 +81,7 @@ static int make_worker(Peer *peer, const PacketHello *hello) {
     worker->pid = peer->who.pid;
     worker->uid = peer->who.uid;
     worker->pidfd = TAKE_FD(peer->who.pidfd);
+    worker->in_reach = worker->pid != getpid() && process_may_kill(worker->pidfd);
     worker->since_ns = clock_now_ns();
     worker->timeout_ns = hello->timeout_ns;
     text_copy(worker->name, sizeof(worker->name), peer->name);
@@ -341,6 +342,7 @@ static void note_claim(Host *host, const HostClient *client, uint32_t slot, uint
 }
 
 static void note_claims(Host *host, uint64_t now_ns) {
+    host->looked_ns = now_ns;
     for (size_t i = 0; i < host->workers.n; i++) {
         HostWorker *worker = table_at(&host->workers, i);
 
@@ -381,8 +383,27 @@ static uint64_t judgement(const Host *host, const HostWorker *worker, const char
     return worker->pinged_ns ? worker->pinged_ns + host->patience.answer_ns : UINT64_MAX;
 }
 
+/*
+ * When to look at the claims again, so that each is seen before it can be overdue: whoever holds one for too long is then
+ * killed in time, and not a tick later. Where nobody can submit anything there is nothing to look for.
+ */
+static uint64_t next_look(const Host *host) {
+    uint64_t shortest = UINT64_MAX;
+
+    for (size_t i = 0; i < host->workers.n; i++) {
+        const HostWorker *worker = table_at(&host->workers, i);
+
+        if (worker->peer && !worker->suspect && worker->timeout_ns < shortest)
+            shortest = worker->timeout_ns;
+    }
+    if (shortest == UINT64_MAX || host->n_clients == 0)
+        return UINT64_MAX;
+    shortest = later(shortest, host->patience.grace_ns);
+    return later(host->looked_ns, shortest > host->patience.look_ns ? shortest : host->patience.look_ns);
+}
+
 uint64_t host_next_judgement(const Host *host) {
-    uint64_t earliest = UINT64_MAX;
+    uint64_t earliest = next_look(host);
     const char *why;
 
     for (size_t i = 0; i < host->workers.n; i++) {
@@ -440,7 +461,7 @@ static bool has_claim(Host *host, const HostWorker *worker) {
 
 /* From here on only its exit is waited for. */
 static void suspect(Host *host, HostWorker *worker) {
-    int r = worker->pid == getpid() ? -EPERM : process_kill(worker->pidfd);
+    int r = worker->in_reach ? process_kill(worker->pidfd) : -EPERM;
 
     worker->suspect = true;
     worker->again = r == 0 || r == -ESRCH;

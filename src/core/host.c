@@ -17,6 +17,7 @@ static const HostPatience patience = {
     .hello_ns = 10 * NS_PER_SEC,
     .answer_ns = 10 * NS_PER_SEC,
     .grace_ns = 5 * NS_PER_SEC,
+    .look_ns = 5 * NS_PER_SEC,
     .probe_ns = 10 * NS_PER_SEC,
     .idle_ns = 10 * NS_PER_SEC,
 };

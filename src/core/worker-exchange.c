@@ -140,12 +140,22 @@ static void handle(Job *job) {
         exchange_fail(&job->exchange, REASON_REQUEST_CHANGED, 0, "the request's memory was taken away while it was handled");
 }
 
-static SlotState end_of(const Job *job) {
+/* A handler that gave up because the host was lost does not know that; the client should. */
+static SlotState fail_host_lost(Job *job) {
+    job->exchange.reason = REASON_HOST_LOST;
+    job->exchange.status = 0;
+    job->exchange.response_bytes = 0;
+    return SLOT_FAILED;
+}
+
+static SlotState end_of(Job *job) {
     const Exchange *exchange = &job->exchange;
 
     if (exchange->reason == REASON_NONE)
         return SLOT_DONE;
-    if (job->worker->lost || job->client->gone ||
+    if (job->worker->lost || job->client->orphan)
+        return fail_host_lost(job);
+    if (job->client->gone ||
         submit_is_cancelled(job->client->submit.map, job->exchange.slot, job->claim.generation))
         return SLOT_CANCELLED;
     return exchange->reason == REASON_TIMED_OUT && exchange->client_deadline ? SLOT_EXPIRED : SLOT_FAILED;

@@ -83,6 +83,7 @@ int lib_error_of(Reason reason) {
     case REASON_RESPONSE_TOO_LARGE:
         return -EMSGSIZE;
     case REASON_NOT_ALLOWED:
+    case REASON_REFUSED:
         return -EACCES;
     case REASON_VERSION:
         return -EPROTO;

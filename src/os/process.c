@@ -295,6 +295,10 @@ bool process_has_exited(int pidfd) {
     return poll(&pollfd, 1, 0) > 0 && pollfd.revents & POLLIN;
 }
 
+bool process_may_kill(int pidfd) {
+    return pidfd_send_signal(pidfd, 0, NULL, 0) == 0 || errno != EPERM;
+}
+
 int process_kill(int pidfd) {
     return pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 ? error_errno() : 0;
 }

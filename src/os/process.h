@@ -49,6 +49,12 @@ int process_end(Process *process, int *ret_status);
 /** process_has_exited() - whether a pidfd reads as exited, now. */
 bool process_has_exited(int pidfd);
 
+/**
+ * process_may_kill() - whether this process may signal that one. Also true when it is gone: ask while it is known
+ * to live.
+ */
+bool process_may_kill(int pidfd);
+
 /** process_kill() - SIGKILL through a pidfd. Return: 0, -EPERM when it may not, -ESRCH when it is gone. */
 int process_kill(int pidfd);
 

@@ -20,6 +20,7 @@ static const char *const reason_names[_REASON_N] = {
     [REASON_NOT_FOUND] = "not found",
     [REASON_PLAIN_PEER] = "peer on the plain wire failed",
     [REASON_STOPPED] = "worker stopped",
+    [REASON_REFUSED] = "refused for a while",
     [REASON_HOST_LOST] = "host went away",
 };
 

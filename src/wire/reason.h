@@ -23,7 +23,8 @@ typedef enum Reason {
     REASON_NOT_FOUND = 15,
     REASON_PLAIN_PEER = 16,
     REASON_STOPPED = 17,
-    REASON_HOST_LOST = 18, /* seen by the client itself, never on the wire */
+    REASON_REFUSED = 18,   /* for a while: its user's requests killed workers */
+    REASON_HOST_LOST = 19,
     _REASON_N,
 } Reason;
 

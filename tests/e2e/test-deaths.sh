@@ -169,6 +169,12 @@ request_is_tried_once_where_that_is_configured() {
     dead_workers_end 1
 }
 
+last_worker_dies_with_a_request() {
+    start_pair '' "$(killing_handler 1)"
+    refuses 7 'the worker that had the request is lost, and no other has come' call
+    fails 137 ended worker
+}
+
 handler_dies_with_its_worker() {
     start_pair 'attempts = 1;' "$(waiting_handler)"
     begin_call
@@ -357,6 +363,7 @@ scenario 'worker killed with 16 MiB: another answers them' large_request_survive
 scenario 'exit 7: a request that kills its workers is given up, the service is not' \
     request_that_kills_its_workers_is_given_up
 scenario 'exit 7: attempts = 1 tries once' request_is_tried_once_where_that_is_configured
+scenario 'exit 7: no worker comes after the one that died with the request' last_worker_dies_with_a_request
 scenario 'worker killed: its handler dies with it' handler_dies_with_its_worker
 scenario 'worker killed: what its handler started dies with it' what_a_handler_started_dies_with_its_worker
 scenario 'worker killed while idle' idle_worker_dies
