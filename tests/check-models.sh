@@ -70,6 +70,16 @@ cases=(
     'kept reuse -DHOST_STORES'
     'sworn reuse -DDEADLINES -DCLOCK_BEFORE_CLAIM'
     'ends reuse -DWORKERS=0 -DNO_LOOK_PACKET'
+    'holds poll -DROUNDS=3'
+    'holds poll -DSTOPS=1 -DDEATHS=0'
+    'holds poll -DCLIENTS=2 -DROUNDS=1'
+    'taken poll -DSTOPS=1 -DDEATHS=0 -DSKIPPER_RETURNS'
+    'awake poll -DSLEEPS_BLIND'
+    'awake poll -DLOOKS_FIRST'
+    'awake poll -DASKS_BEFORE_END'
+    'prompt poll -DWORKER_BLOCKS_BLIND'
+    'alone poll -DTWO_POLLERS'
+    'clear poll -DFORGET_POLLER'
 )
 
 long_cases=(
@@ -176,7 +186,7 @@ check_reach() {
     [ -z "$missed" ] || echo "$missed"
 } >"$work/$1.tap"
 
-models_checked=(claim queue reuse)
+models_checked=(claim queue reuse poll)
 n_all=$((${#cases[@]} + ${#models_checked[@]}))
 echo "1..$n_all"
 n=0

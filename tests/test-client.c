@@ -75,7 +75,7 @@ START_TEST(generation_wraps_around_on_the_whole_way) {
     HostClient *of_host = party_client_of_host(client);
     uint64_t word = UINT64_C(3) << 56 | (UINT32_MAX - 1);
 
-    memcpy((uint8_t *)of_host->states.map + 64, &word, sizeof(word)); /* slot 0 has ended that many */
+    memcpy((uint8_t *)of_host->states.map + 128, &word, sizeof(word)); /* slot 0 has ended that many */
     client->requests[0].generation = UINT32_MAX - 1;
     submit_publish(client->submit.map, 0, &(SubmitRecord){.generation = UINT32_MAX - 1});
     for (int i = 0; i < 4; i++)

@@ -19,7 +19,7 @@
 #define NOW     UINT64_C(5000)
 
 /* As docs/protocol.md, section 3, has them. */
-#define HEAD_BYTES   64u
+#define HEAD_BYTES   128u
 #define RECORD_BYTES 128u
 #define RECORD_AT    (HEAD_BYTES + SLOT * RECORD_BYTES)
 
@@ -99,9 +99,9 @@ static uint64_t n_ended(void) {
 
 START_TEST(pages_are_whole_and_hold_head_and_records) {
     ck_assert_uint_eq(slots_page_bytes(1), 4096);
-    ck_assert_uint_eq(slots_page_bytes(31), 4096); /* 64 + 31 * 128 = 4032 */
+    ck_assert_uint_eq(slots_page_bytes(31), 4096); /* 128 + 31 * 128 = 4096 */
     ck_assert_uint_eq(slots_page_bytes(32), 8192);
-    ck_assert_uint_eq(slots_page_bytes(63), 8192); /* 64 + 63 * 128 = 8128 */
+    ck_assert_uint_eq(slots_page_bytes(63), 8192); /* 128 + 63 * 128 = 8192 */
     ck_assert_uint_eq(slots_page_bytes(64), 12288);
     ck_assert_uint_eq(slots_page_bytes(SLOTS_MAX), 135168);
 }
@@ -138,19 +138,21 @@ START_TEST(submit_record_lies_where_the_protocol_says) {
                            .flags = SUBMIT_CANCEL,
                            .payload_bytes = UINT64_C(0x1112131415161718),
                            .segment_bytes = UINT64_C(0x2122232425262728),
-                           .deadline_ns = UINT64_C(0x3132333435363738)};
+                           .deadline_ns = UINT64_C(0x3132333435363738),
+                           .cpu = 0x61626364};
 
     for (size_t i = 0; i < SLOT_USER_BYTES; i++)
         record.user[i] = (uint8_t)(i + 1);
     submit_publish(submit, SLOT, &record);
     submit_release(submit, SLOT, 0x41424344);
     ck_assert_uint_eq(get32(submit, RECORD_AT), 0x01020304);
-    ck_assert_uint_eq(get32(submit, RECORD_AT + 4), 1);
+    ck_assert_uint_eq(get32(submit, RECORD_AT + 4), 1 | 4);
     ck_assert_uint_eq(get64(submit, RECORD_AT + 8), UINT64_C(0x1112131415161718));
     ck_assert_uint_eq(get64(submit, RECORD_AT + 16), UINT64_C(0x2122232425262728));
     ck_assert_uint_eq(get64(submit, RECORD_AT + 24), UINT64_C(0x3132333435363738));
     ck_assert_uint_eq(get32(submit, RECORD_AT + 32), 0x41424344);
-    for (size_t at = 36; at < 64; at++)
+    ck_assert_uint_eq(get32(submit, RECORD_AT + 36), 0x61626364);
+    for (size_t at = 40; at < 64; at++)
         ck_assert_uint_eq(((uint8_t *)submit)[RECORD_AT + at], 0);
     ck_assert_mem_eq((uint8_t *)submit + RECORD_AT + 64, record.user, SLOT_USER_BYTES);
 }
@@ -160,7 +162,8 @@ START_TEST(state_record_lies_where_the_protocol_says) {
     AnswerRecord answer = {.payload_bytes = UINT64_C(0x1112131415161718),
                            .segment_bytes = UINT64_C(0x2122232425262728),
                            .reason = 0x51525354,
-                           .status = -9};
+                           .status = -9,
+                           .cpu = 0x61626364};
     SlotClaim claim;
 
     for (size_t i = 0; i < SLOT_USER_BYTES; i++)
@@ -175,9 +178,53 @@ START_TEST(state_record_lies_where_the_protocol_says) {
     ck_assert_uint_eq(get64(state, RECORD_AT + 16), UINT64_C(0x2122232425262728));
     ck_assert_uint_eq(get32(state, RECORD_AT + 32), 0x51525354);
     ck_assert_int_eq((int32_t)get32(state, RECORD_AT + 36), -9);
-    for (size_t at = 40; at < 64; at++)
-        ck_assert_uint_eq(((uint8_t *)state)[RECORD_AT + at], 0);
+    ck_assert_uint_eq(get64(state, RECORD_AT + 40), 0);
+    ck_assert_uint_eq(get32(state, RECORD_AT + 48), 0x61626364);
+    ck_assert_uint_eq(get32(state, RECORD_AT + 52), 1);
+    ck_assert_uint_eq(get64(state, RECORD_AT + 56), 0);
     ck_assert_mem_eq((uint8_t *)state + RECORD_AT + 64, answer.user, SLOT_USER_BYTES);
+}
+END_TEST
+
+START_TEST(user_bytes_of_an_earlier_exchange_are_not_read_again) {
+    SubmitRecord record = {.generation = 1, .user = {7}}, seen;
+    AnswerRecord answer = {.user = {8}}, told;
+    SlotClaim claim;
+
+    for (uint32_t generation = 1; generation <= 2; generation++) {
+        record.generation = generation;
+        submit_publish(submit, SLOT, &record);
+        ck_assert(slots_claim(submit, state, SLOT, generation, OWNER, NOW, &claim));
+        ck_assert(slots_end(state, SLOT, &claim, SLOT_DONE, &answer));
+        submit_copy(submit, SLOT, &seen);
+        state_answer_copy(state, SLOT, &told);
+        ck_assert_uint_eq(seen.user[0], generation == 1 ? 7 : 0);
+        ck_assert_uint_eq(told.user[0], generation == 1 ? 8 : 0);
+        record.user[0] = answer.user[0] = 0;
+    }
+}
+END_TEST
+
+START_TEST(heads_hold_who_is_awake_and_who_polls) {
+    submit_set_awake(submit, true);
+    ck_assert(submit_is_awake(submit));
+    ck_assert_uint_eq(get32(submit, 12), 1);
+    submit_set_awake(submit, false);
+    ck_assert(!submit_is_awake(submit));
+    ck_assert(state_poll_begin(state, OWNER));
+    ck_assert_uint_eq(get32(state, 12), OWNER);
+    ck_assert_uint_eq(state_poller(state), OWNER);
+}
+END_TEST
+
+START_TEST(one_worker_polls_a_client_at_a_time) {
+    ck_assert(state_poll_begin(state, OWNER));
+    ck_assert(!state_poll_begin(state, OWNER + 1));
+    state_poll_end(state, OWNER + 1); /* not its own to end */
+    ck_assert_uint_eq(state_poller(state), OWNER);
+    state_poll_end(state, OWNER);
+    ck_assert_uint_eq(state_poller(state), 0);
+    ck_assert(state_poll_begin(state, OWNER + 1));
 }
 END_TEST
 
@@ -192,12 +239,12 @@ START_TEST(counts_lie_in_the_state_pages_head) {
         ck_assert(slots_claim(submit, state, SLOT, i + 1, OWNER, NOW, &claim));
         ck_assert(slots_end(state, SLOT, &claim, ends[i], &answer));
     }
-    ck_assert_uint_eq(get64(state, 16), 1);
-    ck_assert_uint_eq(get64(state, 24), 1);
-    ck_assert_uint_eq(get64(state, 32), 2); /* cancelled or expired */
-    ck_assert_uint_eq(get64(state, 40), 4 * 100);
-    ck_assert_uint_eq(get64(state, 48), 4 * 7);
-    ck_assert_uint_eq(get64(state, 56), 0);
+    ck_assert_uint_eq(get64(state, 64), 1);
+    ck_assert_uint_eq(get64(state, 72), 1);
+    ck_assert_uint_eq(get64(state, 80), 2); /* cancelled or expired */
+    ck_assert_uint_eq(get64(state, 88), 4 * 100);
+    ck_assert_uint_eq(get64(state, 96), 4 * 7);
+    ck_assert_uint_eq(get64(state, 104), 0);
 }
 END_TEST
 
@@ -737,6 +784,9 @@ Suite *unit_suite(void) {
     tcase_add_test(layout, page_is_valid_only_with_its_own_head);
     tcase_add_test(layout, submit_record_lies_where_the_protocol_says);
     tcase_add_test(layout, state_record_lies_where_the_protocol_says);
+    tcase_add_test(layout, user_bytes_of_an_earlier_exchange_are_not_read_again);
+    tcase_add_test(layout, heads_hold_who_is_awake_and_who_polls);
+    tcase_add_test(layout, one_worker_polls_a_client_at_a_time);
     tcase_add_test(layout, counts_lie_in_the_state_pages_head);
     tcase_add_test(layout, slots_do_not_touch_each_other);
     add_table(add_case(suite, "table"));

@@ -11,13 +11,15 @@
 #define VERSION      1u
 #define USER_WORDS   (SLOT_USER_BYTES / sizeof(uint64_t))
 #define PAGE         4096u
+#define ANSWER_USER  1u /* flag */
 
 typedef struct Head {
     _Atomic uint32_t magic;
     _Atomic uint32_t version;
     _Atomic uint32_t n_slots;
-    uint32_t reserved;
-    uint8_t rest[48]; /* state page: Counts */
+    _Atomic uint32_t hand; /* submit page: awake; state page: poller */
+    uint8_t reserved[48];
+    uint8_t rest[64];      /* state page: Counts. Far from the rest, which is read at every exchange */
 } Head;
 
 /* The state page's head goes on with these. */
@@ -27,7 +29,7 @@ typedef struct Counts {
     _Atomic uint64_t n_cancelled;
     _Atomic uint64_t request_bytes;
     _Atomic uint64_t response_bytes;
-    uint64_t reserved;
+    uint8_t reserved[24];
 } Counts;
 
 typedef struct SubmitSlot {
@@ -37,7 +39,8 @@ typedef struct SubmitSlot {
     _Atomic uint64_t segment_bytes;
     _Atomic uint64_t deadline_ns;
     _Atomic uint32_t released;
-    uint8_t reserved[28];
+    _Atomic uint32_t cpu;
+    uint8_t reserved[24];
     _Atomic uint64_t user[USER_WORDS];
 } SubmitSlot;
 
@@ -48,11 +51,14 @@ typedef struct StateSlot {
     _Atomic uint64_t claimed_ns;
     _Atomic uint32_t reason;
     _Atomic int32_t status;
-    uint8_t reserved[24];
+    uint64_t reserved;
+    _Atomic uint32_t cpu;
+    _Atomic uint32_t flags;
+    uint64_t reserved_2;
     _Atomic uint64_t user[USER_WORDS];
 } StateSlot;
 
-_Static_assert(sizeof(Head) == 64 && sizeof(Counts) == 48, "docs/protocol.md, section 3");
+_Static_assert(sizeof(Head) == 128 && sizeof(Counts) == 64, "docs/protocol.md, section 3");
 _Static_assert(sizeof(SubmitSlot) == 128 && sizeof(StateSlot) == 128, "docs/protocol.md, section 3");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the word is shared between processes");
 
@@ -101,6 +107,12 @@ static bool word_swap(StateSlot *slot, uint64_t expected, SlotWord next) {
     return atomic_compare_exchange_strong(&slot->word, &expected, word_pack(next));
 }
 
+static bool user_is_zero(const uint8_t *user) {
+    static const uint8_t zero[SLOT_USER_BYTES];
+
+    return memcmp(user, zero, sizeof(zero)) == 0;
+}
+
 static void user_write(_Atomic uint64_t *shared, const uint8_t *user) {
     uint64_t word;
 
@@ -110,10 +122,11 @@ static void user_write(_Atomic uint64_t *shared, const uint8_t *user) {
     }
 }
 
-static void user_read(_Atomic uint64_t *shared, uint8_t *user) {
+static void user_read(_Atomic uint64_t *shared, bool is_there, uint8_t *user) {
     uint64_t word;
 
-    for (size_t i = 0; i < USER_WORDS; i++) {
+    memset(user, 0, SLOT_USER_BYTES);
+    for (size_t i = 0; is_there && i < USER_WORDS; i++) {
         word = GET(shared[i]);
         memcpy(user + i * sizeof(word), &word, sizeof(word));
     }
@@ -157,11 +170,15 @@ bool state_page_is_valid(const void *page, uint32_t n_slots) {
 void submit_publish(void *submit, uint32_t slot, const SubmitRecord *record) {
     SubmitSlot *shared = submit_at(submit, slot);
 
-    SET(shared->flags, record->flags);
+    bool plain = user_is_zero(record->user); /* as nearly always: saves moving a cache line */
+
+    SET(shared->flags, record->flags | (plain ? 0 : SUBMIT_USER));
     SET(shared->payload_bytes, record->payload_bytes);
     SET(shared->segment_bytes, record->segment_bytes);
     SET(shared->deadline_ns, record->deadline_ns);
-    user_write(shared->user, record->user);
+    SET(shared->cpu, record->cpu);
+    if (!plain)
+        user_write(shared->user, record->user);
     atomic_store(&shared->generation, record->generation);
 }
 
@@ -171,6 +188,28 @@ void submit_cancel(void *submit, uint32_t slot) {
 
 void submit_release(void *submit, uint32_t slot, uint32_t generation) {
     atomic_store_explicit(&submit_at(submit, slot)->released, generation, memory_order_release);
+}
+
+void submit_set_awake(void *submit, bool awake) {
+    atomic_store(&((Head *)submit)->hand, awake);
+}
+
+bool submit_is_awake(const void *submit) {
+    return atomic_load(&((Head *)(uintptr_t)submit)->hand) == 1;
+}
+
+uint32_t state_poller(const void *state) {
+    return atomic_load(&((Head *)(uintptr_t)state)->hand);
+}
+
+bool state_poll_begin(void *state, uint32_t owner) {
+    uint32_t nobody = 0;
+
+    return atomic_compare_exchange_strong(&((Head *)state)->hand, &nobody, owner);
+}
+
+void state_poll_end(void *state, uint32_t owner) {
+    (void)atomic_compare_exchange_strong(&((Head *)state)->hand, &owner, 0);
 }
 
 uint32_t submit_generation(const void *submit, uint32_t slot) {
@@ -189,7 +228,8 @@ void submit_copy(const void *submit, uint32_t slot, SubmitRecord *ret_record) {
     ret_record->payload_bytes = GET(shared->payload_bytes);
     ret_record->segment_bytes = GET(shared->segment_bytes);
     ret_record->deadline_ns = GET(shared->deadline_ns);
-    user_read(shared->user, ret_record->user);
+    ret_record->cpu = GET(shared->cpu);
+    user_read(shared->user, ret_record->flags & SUBMIT_USER, ret_record->user);
 }
 
 bool submit_is_cancelled(const void *submit, uint32_t slot, uint32_t generation) {
@@ -217,7 +257,8 @@ void state_answer_copy(const void *state, uint32_t slot, AnswerRecord *ret_recor
     ret_record->segment_bytes = GET(shared->segment_bytes);
     ret_record->reason = GET(shared->reason);
     ret_record->status = GET(shared->status);
-    user_read(shared->user, ret_record->user);
+    ret_record->cpu = GET(shared->cpu);
+    user_read(shared->user, GET(shared->flags) & ANSWER_USER, ret_record->user);
 }
 
 void state_counts(const void *state, SlotCounts *ret_counts) {
@@ -281,6 +322,7 @@ bool slots_claim(const void *submit, void *state, uint32_t slot, uint32_t genera
 bool slots_end(void *state, uint32_t slot, const SlotClaim *claim, SlotState end, const AnswerRecord *answer) {
     StateSlot *shared = state_at(state, slot);
     SlotWord word = word_unpack(claim->raw);
+    bool plain = user_is_zero(answer->user);
 
     if (atomic_load(&shared->word) != claim->raw)
         return false; /* ended or settled: the record is another's by now */
@@ -288,8 +330,11 @@ bool slots_end(void *state, uint32_t slot, const SlotClaim *claim, SlotState end
     SET(shared->segment_bytes, answer->segment_bytes);
     SET(shared->reason, answer->reason);
     SET(shared->status, answer->status);
+    SET(shared->cpu, answer->cpu);
     SET(shared->claimed_ns, 0);
-    user_write(shared->user, answer->user);
+    SET(shared->flags, plain ? 0 : ANSWER_USER);
+    if (!plain)
+        user_write(shared->user, answer->user);
     word.state = end;
     if (!word_swap(shared, claim->raw, word))
         return false;
@@ -347,6 +392,7 @@ SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t 
         SET(shared->payload_bytes, 0);
         SET(shared->reason, REASON_WORKER_LOST);
         SET(shared->status, 0);
+        SET(shared->flags, 0);
     }
     SET(shared->claimed_ns, 0);
     word = (SlotWord){.generation = word.generation, .state = end, .attempts = word.attempts};

@@ -24,6 +24,7 @@
 #define SLOT_USER_BYTES 64u       /* of the caller's own, in both directions */
 
 #define SUBMIT_CANCEL 1u /* flag: the client does not want the answer any more */
+#define SUBMIT_USER   4u /* flag: the caller's own bytes are not all zero; submit_publish() sees to it */
 
 typedef enum SlotState {
     SLOT_FRESH = 0,
@@ -50,6 +51,7 @@ typedef struct SubmitRecord {
     uint64_t payload_bytes;
     uint64_t segment_bytes;
     uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0 for none */
+    uint32_t cpu;         /* 1 + where it was submitted; 0 if unknown */
     uint8_t user[SLOT_USER_BYTES];
 } SubmitRecord;
 
@@ -59,6 +61,7 @@ typedef struct AnswerRecord {
     uint64_t segment_bytes;
     uint32_t reason; /* enum Reason */
     int32_t status;
+    uint32_t cpu; /* 1 + where it was handled; 0 if unknown */
     uint8_t user[SLOT_USER_BYTES];
 } AnswerRecord;
 
@@ -93,6 +96,12 @@ void submit_cancel(void *submit, uint32_t slot);
 /** submit_release() - the response of @generation is not read any more. */
 void submit_release(void *submit, uint32_t slot, uint32_t generation);
 
+/** submit_set_awake() - whether the client looks at its slots by itself, without a message. Look at them after it was set to false. */
+void submit_set_awake(void *submit, bool awake);
+
+/** state_poller() - the number of the worker that polls this client's slots; 0 for none. Ask after submit_publish(). */
+uint32_t state_poller(const void *state);
+
 /* --- reading --- */
 
 /** submit_generation() - the latest generation submitted. */
@@ -123,6 +132,15 @@ void state_counts(const void *state, SlotCounts *ret_counts);
 uint64_t state_claimed_ns(const void *state, uint32_t slot);
 
 /* --- workers and host --- */
+
+/** submit_is_awake() - worker: whether the client finds the end by itself. Ask after slots_end(). */
+bool submit_is_awake(const void *submit);
+
+/** state_poll_begin() - worker: become the one that polls this client. Return: whether nobody else is. */
+bool state_poll_begin(void *state, uint32_t owner);
+
+/** state_poll_end() - worker, or host for one that is dead: poll no more. Look at all of the slots afterwards. */
+void state_poll_end(void *state, uint32_t owner);
 
 /* A claim that was won. */
 typedef struct SlotClaim {
