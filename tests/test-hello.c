@@ -48,6 +48,8 @@ static const Row rows[] = {
     {PACKET_STATUS_CLIENT, sizeof(PacketStatusClient), 0, 0, HOST},
     {PACKET_STATUS_WORKER, sizeof(PacketStatusWorker), 0, 0, HOST},
     {PACKET_STATUS_END, 16, 0, 0, HOST},
+    {PACKET_AGAIN, 16 + 8, 0, 0, HOST},
+    {PACKET_HOLDS, 16 + 8, 0, 0, WORKER},
 };
 
 #define N_ROWS ((int)ELEMENTS(rows))

@@ -26,7 +26,7 @@ static void request_end(Request *request, SlotState end, Reason reason) {
         client->n_owed--;
     }
     client->n_in_flight--;
-    request->owes_look = false;
+    request->owes_look = request->wants_look = false;
     request->end = end;
     request->reason = reason;
     if (request->state == REQUEST_SENT)
@@ -149,8 +149,8 @@ void client_granted(Client *client, const PacketReserved *reserved) {
         return;
     request = &client->requests[reserved->slot];
     request->granted_bytes = reserved->bytes;
-    if (request->state != REQUEST_GROWING)
-        return; /* who asked has given it up */
+    if (request->state != REQUEST_GROWING || reserved->header.serial != request->asked_serial)
+        return; /* who asked has given it up, or has asked again */
     request->reason = (Reason)reserved->code;
     text_copy(request->text, sizeof(request->text), reserved->text);
     request->state = REQUEST_TAKEN;
@@ -159,7 +159,8 @@ void client_granted(Client *client, const PacketReserved *reserved) {
 static int say_ask(Request *request) {
     Packet packet;
 
-    packet_init(&packet, PACKET_RESERVE, ++request->client->serial);
+    request->asked_serial = ++request->client->serial;
+    packet_init(&packet, PACKET_RESERVE, request->asked_serial);
     packet.reserve.client = request->client->id;
     packet.reserve.bytes = request->asked_bytes;
     packet.reserve.slot = request->slot;
@@ -209,6 +210,17 @@ int client_pay_host(Client *client) {
     if (r == 0 && client->channel >= 0)
         return wait_modify(&client->channel_source, WAIT_READ);
     return r == -EAGAIN ? 0 : r;
+}
+
+/* What was asked twice is answered twice, which does no harm: a segment has the size that was asked for, a wish was looked at. */
+int client_ask_again(Client *client) {
+    for (uint32_t i = 0; i < client->n_slots; i++) {
+        Request *request = &client->requests[i];
+
+        request->owes_ask = request->state == REQUEST_GROWING;
+        request->owes_look = request->wants_look;
+    }
+    return wait_modify(&client->channel_source, WAIT_READ | WAIT_WRITE);
 }
 
 static int not_granted(Request *request, Reason reason, const char *text) {
@@ -325,7 +337,7 @@ int client_pay(Client *client) {
 static int request_ask_to_look(Request *request) {
     if (request->client->channel < 0)
         return 0;
-    request->owes_look = true;
+    request->owes_look = request->wants_look = true;
     return request_tell_or_owe(request);
 }
 

@@ -156,6 +156,11 @@ static int client_hear(Client *client, Packet *packet, int *fds, size_t n_fds) {
     case PACKET_WORKERS:
         client->n_workers = packet->number.number;
         return 0;
+    case PACKET_AGAIN:
+        if (client->state == CLIENT_READY)
+            return client_ask_again(client);
+        client_lose(client); /* its WELCOME died with the host before: whoever connects again gets one */
+        return 0;
     default:
         return error_origin(-EBADMSG); /* a worker's packet */
     }

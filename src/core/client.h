@@ -8,6 +8,9 @@
  * A request is taken (a slot of this client), given memory, filled in place, sent, and ends exactly once: with an answer, or with a
  * reason. It is then read in place and released. Whoever does not want to wait abandons it; its slot comes back when the other side is done.
  *
+ * A host that was started again with the state of the one before says so, and is asked again what that one has not answered; exchanges go on
+ * meanwhile.
+ *
  * What it keeps true: a message that the full queue did not take is owed and sent when there is room; before the descriptor can
  * sleep, the reply queue was emptied and every slot in flight was looked at; a response is read only after the word showed an end.
  */
@@ -47,6 +50,7 @@ typedef struct Request {
     Segment segment;        /* of the request: fill segment.map */
     uint64_t granted_bytes; /* of memory, by the host */
     uint64_t asked_bytes;   /* what the host was last asked for */
+    uint64_t asked_serial;
     uint64_t payload_bytes;
     uint8_t user[SLOT_USER_BYTES];
     uint64_t deadline_ns;   /* CLOCK_MONOTONIC; 0 for none */
@@ -58,6 +62,7 @@ typedef struct Request {
     bool owed;              /* its message is still to be sent */
     bool owes_ask;          /* the host is still to be asked for memory */
     bool owes_look;         /* the host is still to be asked to look */
+    bool wants_look;        /* it was asked to; a host that came after it is asked again */
     bool looked;            /* it was asked to, after the deadline */
     bool popped;            /* client_pop() has handed it out */
 

@@ -89,6 +89,7 @@ struct HostWorker {
     uint64_t since_ns;
     uint64_t timeout_ns;
     bool leaving;         /* takes nothing more, by its own word */
+    bool counting;        /* it was told AGAIN, and has not said all that it holds: nothing that it asks is heard */
     bool suspect;         /* to be seen dead before its claims are touched */
     bool in_reach;        /* this host may kill it */
     bool again;           /* what it had claimed may go to another worker */
@@ -217,6 +218,7 @@ void host_reserve(Host *host, HostClient *client, const PacketReserve *wish, Pac
 /* host-worker.c */
 void worker_attach(Peer *peer, const PacketHello *hello);
 void worker_hear_meet(Peer *peer, const PacketMeet *meet);
+void worker_hear_holds(Peer *peer, uint64_t client);
 void worker_hear_dropped(Host *host, HostWorker *worker, uint64_t client);
 void worker_hear_leaving(Host *host, HostWorker *worker);
 void host_worker_hung_up(Host *host, HostWorker *worker);

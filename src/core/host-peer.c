@@ -281,6 +281,9 @@ static int hear(Peer *peer, const Packet *packet) {
     case PACKET_DROPPED:
         worker_hear_dropped(peer->host, peer->worker, packet->id.client);
         return 0;
+    case PACKET_HOLDS:
+        worker_hear_holds(peer, packet->id.client);
+        return 0;
     case PACKET_PONG:
         peer->worker->pinged_ns = 0;
         return 0;

@@ -297,6 +297,12 @@ void worker_hear_meet(Peer *peer, const PacketMeet *question) {
     peer_answer(peer, &packet, NULL, 0);
 }
 
+/* Only a host that has come after another asks. */
+void worker_hear_holds(Peer *peer, uint64_t id) {
+    if (!peer->worker->counting)
+        peer_misbehaved(peer, "a HOLDS that nobody asked for");
+}
+
 void worker_hear_dropped(Host *host, HostWorker *worker, uint64_t id) {
     HostClient *client = table_remove(&worker->met, id);
 

@@ -68,6 +68,9 @@ struct Worker {
     uint64_t retry_ns;   /* how long to wait before the next try to connect */
     bool told_missing;   /* the journal knows that the host is missing, or refuses */
     bool lost;           /* the host hung up; to be torn down when no exchange is in hand */
+    bool unsaid;         /* the question that worker_ask() has in hand is still to be said, or again */
+    bool owes_holds;     /* a new host is still to be told whose memory is held here */
+    uint64_t held;       /* the last one it was told of */
 
     Wait *wait;
     WaitSource channel_source;

@@ -12,7 +12,11 @@
 
 #define RETRY_FIRST_NS (100 * NS_PER_MS)
 #define RETRY_MAX_NS   (2 * NS_PER_SEC)
-#define ANSWER_NS      (10 * NS_PER_SEC) /* a host that does not answer for so long is as good as gone */
+/*
+ * A host that does not answer for so long is as good as gone. One that hangs is killed by its watchdog within half of this,
+ * and the next one answers in its place.
+ */
+#define ANSWER_NS (60 * NS_PER_SEC)
 
 enum { SOURCE_CHANNEL, SOURCE_QUEUE, SOURCE_WATCH };
 
@@ -47,17 +51,21 @@ static void say_leaving(Worker *worker) {
     (void)channel_send(worker->channel, &packet, packet.header.bytes, NULL, 0);
 }
 
+static void drop_all_queues(Worker *worker) {
+    for (size_t i = 0; i < worker->queues.n; i++)
+        queue_free(table_at(&worker->queues, i));
+    table_deinit(&worker->queues);
+}
+
 /* Let go of everything that the host gave. */
 static void disconnect(Worker *worker) {
     if (worker->channel >= 0)
         say_leaving(worker);
     wait_remove(&worker->channel_source);
     worker->channel = fd_close(worker->channel);
-    for (size_t i = 0; i < worker->queues.n; i++)
-        queue_free(table_at(&worker->queues, i));
-    table_deinit(&worker->queues);
+    drop_all_queues(worker);
     worker_drop_all_clients(worker);
-    worker->lost = false;
+    worker->lost = worker->owes_holds = false;
     worker->number = 0;
 }
 
@@ -174,6 +182,47 @@ static int answer_ping(Worker *worker) {
     return worker_say(worker, &packet);
 }
 
+/* Tell a new host whose memory is held here, as far as it listens: there may be more clients than fit into its socket. */
+static int say_holds(Worker *worker) {
+    int r = 0;
+
+    while (worker->owes_holds && r == 0) {
+        size_t next = table_after(&worker->clients, worker->held);
+        Packet packet;
+
+        packet_init(&packet, PACKET_HOLDS, 0);
+        packet.id.client = next < worker->clients.n ? worker->clients.entries[next].id : 0;
+        r = channel_send(worker->channel, &packet, packet.header.bytes, NULL, 0);
+        if (r == 0) {
+            worker->held = packet.id.client;
+            worker->owes_holds = packet.id.client != 0;
+        }
+    }
+    if (r == -EPIPE) {
+        worker->lost = true;
+        return 0;
+    }
+    if (r < 0 && r != -EAGAIN)
+        return r;
+    return wait_modify(&worker->channel_source, worker->owes_holds ? WAIT_READ | WAIT_WRITE : WAIT_READ);
+}
+
+/*
+ * A new host has the state of the one before, but does not know whose memory is held here, nor what was asked. It names
+ * all queues anew.
+ */
+static int hear_again(Worker *worker, const PacketAgain *again) {
+    if (worker->state != WORKER_ATTACHED) {
+        worker->lost = true; /* its WELCOME died with the host before: whoever connects again gets one */
+        return 0;
+    }
+    worker->max_payload = again->max_payload;
+    drop_all_queues(worker);
+    worker->unsaid = worker->owes_holds = true;
+    worker->held = 0;
+    return say_holds(worker);
+}
+
 /* CLIENT and RESERVED are heard by worker_ask(); here they are answers that came too late. */
 static int hear(Worker *worker, const Packet *packet, int *fds) {
     switch (packet->header.type) {
@@ -191,6 +240,8 @@ static int hear(Worker *worker, const Packet *packet, int *fds) {
         return worker_drop_client(worker, packet->id.client);
     case PACKET_PING:
         return answer_ping(worker);
+    case PACKET_AGAIN:
+        return hear_again(worker, &packet->again);
     default:
         return 0;
     }
@@ -236,45 +287,60 @@ int worker_listen(Worker *worker) {
     }
 }
 
-/* Wait for one packet. Return: as receive(), but never -EAGAIN. */
-static int await(Worker *worker, uint64_t until_ns, Packet *ret_packet, int *fds, size_t *ret_n_fds) {
-    for (;;) {
-        int r = receive(worker, ret_packet, fds, ret_n_fds);
+/* Wait until the host says something, or listens to what it is owed. Return: 0; -ENOTCONN; or negative errno. */
+static int await(Worker *worker, uint64_t until_ns) {
+    int r;
 
-        if (r != -EAGAIN)
-            return r;
-        if (clock_now_ns() >= until_ns) {
-            worker->lost = true;
-            return -ENOTCONN;
-        }
-        r = wait_for_fd(worker->channel, WAIT_READ, until_ns);
-        if (r < 0)
-            return r;
+    if (clock_now_ns() >= until_ns) {
+        worker->lost = true;
+        return -ENOTCONN;
     }
+    r = wait_for_fd(worker->channel, worker->owes_holds ? WAIT_READ | WAIT_WRITE : WAIT_READ, until_ns);
+    return r < 0 ? r : say_holds(worker);
 }
 
+enum { ANSWERED = 1 };
+
+/* One packet while an answer is waited for. Return: ANSWERED; 0; -EAGAIN when there is none; or another negative errno. */
+static int hear_one(Worker *worker, const PacketHeader *answer, Packet *ret_packet, int *fds, size_t *ret_n_fds) {
+    int r = receive(worker, ret_packet, fds, ret_n_fds);
+
+    if (r < 0)
+        return r;
+    if (ret_packet->header.type == answer->type && ret_packet->header.serial == answer->serial)
+        return ANSWERED;
+    r = hear(worker, ret_packet, fds);
+    close_all(fds, *ret_n_fds);
+    return r;
+}
+
+/* A question is said again to each new host, after what this worker holds: a host hears no question before it knows that. */
 int worker_ask(Worker *worker, const Packet *packet, PacketType type, Packet *ret_answer, int *ret_fds, size_t *ret_n_fds) {
+    const PacketHeader answer = {.type = type, .serial = packet->header.serial};
     uint64_t until_ns = clock_now_ns() + ANSWER_NS;
-    int r = worker_say(worker, packet);
+    int fds[CHANNEL_FDS_MAX];
+    size_t n_fds = 0;
+    int r = 0;
 
+    worker->unsaid = true;
     while (r == 0) {
-        int fds[CHANNEL_FDS_MAX];
-        size_t n_fds = 0;
-
-        r = await(worker, until_ns, ret_answer, fds, &n_fds);
-        if (r == 0 && ret_answer->header.type == type && ret_answer->header.serial == packet->header.serial) {
-            if (ret_fds) {
-                memcpy(ret_fds, fds, n_fds * sizeof(*fds));
-                *ret_n_fds = n_fds;
-            } else
-                close_all(fds, n_fds);
-            return 0;
+        if (worker->unsaid && !worker->owes_holds) {
+            worker->unsaid = false;
+            r = worker_say(worker, packet);
         }
         if (r == 0)
-            r = hear(worker, ret_answer, fds);
-        close_all(fds, n_fds);
+            r = hear_one(worker, &answer, ret_answer, fds, &n_fds);
+        if (r == -EAGAIN)
+            r = await(worker, until_ns);
     }
-    return r;
+    if (r < 0)
+        return r;
+    if (ret_fds) {
+        memcpy(ret_fds, fds, n_fds * sizeof(*fds));
+        *ret_n_fds = n_fds;
+    } else
+        close_all(fds, n_fds);
+    return 0;
 }
 
 int worker_new(Worker **ret, const char *name, const char *path, const WorkerSettings *settings, Handler *handler) {
@@ -326,9 +392,12 @@ int worker_watch(Worker *worker, int fd) {
 }
 
 static int work(Worker *worker, WaitSource *source) {
+    int r;
+
     switch (source->kind) {
     case SOURCE_CHANNEL:
-        return worker_listen(worker);
+        r = say_holds(worker);
+        return r < 0 ? r : worker_listen(worker);
     case SOURCE_QUEUE:
         return worker_take_message(worker, source->owner);
     default:

@@ -36,6 +36,8 @@ static const struct {
     [PACKET_STATUS_CLIENT] = {sizeof(PacketStatusClient), 0, 0, BY(PEER_HOST)},
     [PACKET_STATUS_WORKER] = {sizeof(PacketStatusWorker), 0, 0, BY(PEER_HOST)},
     [PACKET_STATUS_END] = {sizeof(PacketEmpty), 0, 0, BY(PEER_HOST)},
+    [PACKET_AGAIN] = {sizeof(PacketAgain), 0, 0, BY(PEER_HOST)},
+    [PACKET_HOLDS] = {sizeof(PacketId), 0, 0, BY(PEER_WORKER)},
 };
 
 _Static_assert(sizeof(PacketHello) == 112 && sizeof(PacketWelcome) == 64, "docs/protocol.md, section 2");

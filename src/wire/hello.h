@@ -44,6 +44,8 @@ typedef enum PacketType {
     PACKET_STATUS_CLIENT,
     PACKET_STATUS_WORKER,
     PACKET_STATUS_END,
+    PACKET_AGAIN,
+    PACKET_HOLDS,
     _PACKET_N,
 } PacketType;
 
@@ -151,7 +153,7 @@ typedef struct PacketClient {
     uint32_t reserved;
 } PacketClient;
 
-/* GONE, DROPPED */
+/* GONE, DROPPED, HOLDS */
 typedef struct PacketId {
     PacketHeader header;
     uint64_t client;
@@ -161,6 +163,11 @@ typedef struct PacketId {
 typedef struct PacketEmpty {
     PacketHeader header;
 } PacketEmpty;
+
+typedef struct PacketAgain {
+    PacketHeader header;
+    uint64_t max_payload;
+} PacketAgain;
 
 typedef struct PacketCancel {
     PacketHeader header;
@@ -249,6 +256,7 @@ typedef union Packet {
     PacketId id;
     PacketEmpty empty;
     PacketCancel cancel;
+    PacketAgain again;
     PacketStatusHost status_host;
     PacketStatusClient status_client;
     PacketStatusWorker status_worker;
