@@ -47,6 +47,7 @@ void party_begin(void) {
         .memory = 512 * MIB,
         .max_clients = PARTY_CLIENTS,
         .requests_per_client = 4,
+        .user_share = 50,
         .queue_depth = 4,
         .attempts = 2,
         .access = all,

@@ -8,7 +8,10 @@
 #include <sys/socket.h>
 
 static HostAccount *own_account(void) {
-    return table_find(&party.host->accounts, geteuid());
+    HostAccount *account = table_find(&party.host->accounts, geteuid());
+
+    host_look_at_flying(party.host, account); /* the probe's, too */
+    return account;
 }
 
 static HostAccount before; /* what the probe has */
@@ -102,6 +105,31 @@ START_TEST(queue_that_nobody_receives_counts_until_its_socket_is_closed) {
 }
 END_TEST
 
+START_TEST(descriptors_count_as_under_way_until_they_are_received) {
+    int channel = raw_connect(PEER_CLIENT);
+    Packet packet;
+
+    AWAIT(own_account()->n_clients == before.n_clients + 1);
+    ck_assert_uint_eq(own_account()->n_flying, WELCOME_N_FDS);
+    raw_expect(channel, PACKET_WELCOME, &packet, NULL);
+    ck_assert_uint_eq(own_account()->n_flying, 0);
+    fd_close(channel);
+}
+END_TEST
+
+/* Nobody knows any more whether they were. */
+START_TEST(descriptors_of_one_that_hung_up_count_with_its_queue) {
+    int channel = raw_connect(PEER_CLIENT);
+
+    AWAIT(own_account()->n_clients == before.n_clients + 1);
+    ck_assert_int_eq(shutdown(channel, SHUT_WR), 0);
+    AWAIT(own_account()->n_clients == before.n_clients);
+    ck_assert_uint_eq(own_account()->n_flying, WELCOME_N_FDS);
+    fd_close(channel);
+    AWAIT(own_account()->n_flying == 0);
+}
+END_TEST
+
 /* Where the kernel has no watch for us. */
 START_TEST(queue_without_a_watch_counts_as_long_as_the_host_has_it) {
     int watch = party.host->watch, channel, fds[WELCOME_N_FDS];
@@ -161,6 +189,8 @@ Suite *unit_suite(void) {
     tcase_add_test(all, memory_counts_until_the_client_goes);
     tcase_add_test(all, queue_of_a_client_that_has_gone_counts_until_it_lets_go);
     tcase_add_test(all, queue_that_nobody_receives_counts_until_its_socket_is_closed);
+    tcase_add_test(all, descriptors_count_as_under_way_until_they_are_received);
+    tcase_add_test(all, descriptors_of_one_that_hung_up_count_with_its_queue);
     tcase_add_test(all, queue_without_a_watch_counts_as_long_as_the_host_has_it);
     tcase_add_test(all, account_is_forgotten_when_nothing_is_left_of_it);
     tcase_add_test(all, account_with_a_past_lives_until_it_no_longer_counts);

@@ -657,9 +657,13 @@ END_TEST
 /* ---- refusals ---- */
 
 static void check_refused(const char *name, Reason reason, const char *words) {
-    Client *client = party_connect(name);
+    unsigned n_events;
+    Client *client;
     const char *text;
 
+    party_settle(); /* the host's own probe is refused as well, where there is no queue for anybody */
+    n_events = party_n_events(EVENT_CLIENT_REFUSED) + party_n_events(EVENT_LIMIT);
+    client = party_connect(name);
     AWAIT(client_state(client) != CLIENT_CONNECTING);
     ck_assert_int_eq(client_state(client), CLIENT_REFUSED);
     ck_assert_int_eq(client_refusal(client, &text), reason);
@@ -667,7 +671,8 @@ static void check_refused(const char *name, Reason reason, const char *words) {
     party_settle();
     ck_assert_int_eq(client_state(client), CLIENT_REFUSED);
     ck_assert(!is_readable(client_get_fd(client)));
-    ck_assert_int_eq(party_event(EVENT_CLIENT_REFUSED)->reason, reason);
+    /* One line in the log, of one kind or the other. */
+    ck_assert_uint_eq(party_n_events(EVENT_CLIENT_REFUSED) + party_n_events(EVENT_LIMIT), n_events + 1);
     party_remove_client(client);
 }
 

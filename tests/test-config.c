@@ -114,6 +114,7 @@ START_TEST(host_settings_reach_their_fields) {
     ck_assert_uint_eq(host->max_clients, 65535);
     ck_assert_uint_eq(host->requests_per_client, 1024);
     ck_assert_uint_eq(host->queue_depth, 1);
+    ck_assert_uint_eq(host->user_share, 100);
     ck_assert_uint_eq(host->attempts, 15);
     ck_assert_uint_eq(host->health_interval_ns, 0);
     ck_assert_uint_eq(host->access.n_uids, 3);
@@ -239,6 +240,7 @@ START_TEST(host_defaults_are_these) {
     ck_assert_uint_eq(host->max_clients, 256);
     ck_assert_uint_eq(host->requests_per_client, 16);
     ck_assert_uint_eq(host->queue_depth, 10);
+    ck_assert_uint_eq(host->user_share, 50);
     ck_assert_uint_eq(host->attempts, 2);
     ck_assert_uint_eq(host->health_interval_ns, 30 * NS_PER_SEC);
     ck_assert_uint_eq(host->access.n_uids, 2);

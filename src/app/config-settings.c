@@ -99,6 +99,18 @@ const Setting settings[] = {
         .help = "How many requests of one client can be in flight at a time.",
     },
     {
+        .name = "user_share",
+        .where = IN_HOST,
+        .kind = SETTING_INTEGER,
+        FIELD(host.user_share),
+        .fallback = "50",
+        .min = "1",
+        .max = "100",
+        .help = "How many percent of each of the host's limits one user can have: of its clients, "
+                "connections, memory, message queues and descriptors. Root and the host's own user can have "
+                "all of them.",
+    },
+    {
         .name = "queue_depth",
         .where = IN_HOST,
         .kind = SETTING_INTEGER,

@@ -149,11 +149,16 @@ static void say_client(const Event *event, char *at, char *end) {
     put(at, end, event->kind == EVENT_CLIENT_ATTACHED ? " attached" : " went");
 }
 
+static char *put_peer(char *at, char *end, const Event *event, const char *what) {
+    return put(at, end, "peer %s (pid %d, uid %u) %s: ", event->name[0] ? event->name : "without a name", (int)event->pid,
+               (unsigned)event->uid, what);
+}
+
 static void say_peer(const Event *event, char *at, char *end) {
     const char *what = event->kind == EVENT_CLIENT_REFUSED ? "was refused" : "was disconnected, because it sent or did what it must not";
 
-    put(at, end, "peer %s (pid %d, uid %u) %s: %s", event->name[0] ? event->name : "without a name", (int)event->pid,
-        (unsigned)event->uid, what, event->text);
+    at = put_peer(at, end, event, what);
+    put(at, end, "%s", event->text);
 }
 
 static void say_redelivered(const Event *event, char *at, char *end) {
@@ -179,7 +184,10 @@ static void say_text(const Event *event, char *at, char *end) {
         [EVENT_PLAIN_PEER] = "plain wire: ",
     };
 
-    put(at, end, "%s%s", intros[event->kind], event->text);
+    at = put(at, end, "%s", intros[event->kind]);
+    if (event->kind == EVENT_LIMIT && event->pid)
+        at = put_peer(at, end, event, "was refused");
+    put(at, end, "%s", event->text);
 }
 
 static void say_host(const Event *event, char *at, char *end) {

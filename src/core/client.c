@@ -34,6 +34,7 @@ int client_say(Client *client, const Packet *packet) {
 
 static int client_hello(Client *client, const char *name) {
     Packet packet;
+    int r;
 
     packet_init(&packet, PACKET_HELLO, 0);
     memcpy(packet.hello.magic, HELLO_MAGIC, sizeof(packet.hello.magic));
@@ -41,7 +42,8 @@ static int client_hello(Client *client, const char *name) {
     packet.hello.version_min = PROTOCOL_VERSION;
     packet.hello.version_max = PROTOCOL_VERSION;
     text_copy(packet.hello.name, sizeof(packet.hello.name), name);
-    return client_say(client, &packet);
+    r = channel_send(client->channel, &packet, packet.header.bytes, NULL, 0);
+    return r == -EPIPE ? 0 : r; /* refused: why can still be read */
 }
 
 int client_new(Client **ret, int fd, const char *name) {

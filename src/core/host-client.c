@@ -166,8 +166,6 @@ static int welcome(Peer *peer, const HostClient *client) {
 
 /* Why a client cannot be let in, in words; and in the log, since the cure is the administrator's. */
 static void refuse_for_limit(Peer *peer, int r) {
-    Host *host = peer->host;
-    Event *event = event_push(&host->events, EVENT_LIMIT);
     char text[200];
 
     if (r > 0)
@@ -176,8 +174,7 @@ static void refuse_for_limit(Peer *peer, int r) {
         snprintf(text, sizeof(text), "no descriptor is left for another client: raise LimitNOFILE= of the unit");
     else
         snprintf(text, sizeof(text), "%s", strerror(-r));
-    text_copy(event->text, sizeof(event->text), text);
-    peer_refuse(peer, REASON_LIMIT, "%s", text);
+    peer_refuse_for_system(peer, text);
 }
 
 void client_attach(Peer *peer) {
@@ -185,11 +182,9 @@ void client_attach(Peer *peer) {
     HostClient *client = NULL;
     int r;
 
-    if (host->n_clients >= host->settings->max_clients && !peer->is_probe) {
-        peer_refuse(peer, REASON_LIMIT, "host `%s` has as many clients as its `max_clients` setting allows (%u)", host->name,
-                    host->settings->max_clients);
+    host_look_at_flying(host, peer->account);
+    if (!host_admits_client(peer))
         return;
-    }
     r = make_client(peer, &client);
     if (r != 0) {
         refuse_for_limit(peer, r);
@@ -205,6 +200,8 @@ void client_attach(Peer *peer) {
     }
     peer_becomes(peer, PEER_CLIENT);
     peer->client = client;
+    client->charge->n_flying = WELCOME_N_FDS;
+    client->account->n_flying += WELCOME_N_FDS;
     client->peer = peer;
     if (!client->probe) {
         host->n_clients++;

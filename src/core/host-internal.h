@@ -9,6 +9,7 @@
 #include "core/host-account.h"
 #include "core/host.h"
 #include "os/channel.h"
+#include "os/limits.h"
 #include "os/page.h"
 #include "os/wait.h"
 #include "wire/hello.h"
@@ -132,6 +133,7 @@ struct Host {
     char *path;           /* NULL: adopted */
     const HostSettings *settings;
     HostPatience patience;
+    Limits limits;        /* of the system, as of the last tick */
     uid_t uid;
     int listener;
     int spare_fd;
@@ -178,6 +180,8 @@ void peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds)
 
 /* End the connection because of what it said. */
 void peer_misbehaved(Peer *peer, const char *what);
+/* Likewise, for a limit of the system: the cure is the administrator's. */
+void peer_refuse_for_system(Peer *peer, const char *text);
 void peer_refuse(Peer *peer, Reason code, const char *text, ...) __attribute__((format(printf, 3, 4)));
 
 /* host-uid.c */
@@ -188,6 +192,27 @@ void host_reap_uids(Host *host, uint64_t now_ns);
 /* Announce a slot, or owe it. */
 void host_announce(Host *host, HostClient *client, uint32_t slot, uint32_t generation);
 int host_pay_uid(Host *host, HostUid *uid);
+
+/* host-limits.c: whether a peer may have more; if not, it is refused, and gone */
+bool host_admits_peer(Peer *peer);
+bool host_admits_client(Peer *peer);
+
+/* What one user can have of @whole. */
+uint64_t host_share(const Host *host, const HostAccount *account, uint64_t whole);
+
+/*
+ * Whoever has said nothing yet gives way, the oldest first: one of the user with the most of them where there are
+ * too many connections in all, otherwise those who only connect could keep all others out; one of the newcomer's own
+ * user where that has too many. Return: whether there is a place for one more.
+ */
+#define PEERS_BESIDE_CLIENTS 256 /* workers, askers of status, strangers */
+size_t host_max_peers(const Host *host);
+bool host_make_place(Host *host);
+void host_limit_half_open(Peer *newcomer);
+
+/* See which of the descriptors that were sent to clients have been received. */
+void client_look_at_flying(HostClient *client);
+void host_look_at_flying(Host *host, const HostAccount *account);
 
 /* host-make.c: make a queue (0, a QueueLimit, or negative errno) or an object (0 or negative errno) without a name */
 int host_make_queue(const Host *host, uint32_t depth, int *ret_fd);

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PEERS_BESIDE_CLIENTS 256 /* workers, askers of status, strangers */
-
 static Event *tell(Peer *peer, EventKind kind) {
     Event *event = event_push(&peer->host->events, kind);
 
@@ -76,8 +74,10 @@ int host_add_peer(Host *host, int fd, bool is_probe, Peer **ret) {
 void peer_free(Peer *peer) {
     Host *host = peer->host;
 
-    if (peer->client)
+    if (peer->client) {
+        client_look_at_flying(peer->client);
         peer->client->peer = NULL;
+    }
     if (peer->worker)
         peer->worker->peer = NULL;
     close_account(peer);
@@ -109,22 +109,33 @@ void peer_misbehaved(Peer *peer, const char *what) {
     peer_hung_up(peer);
 }
 
-void peer_refuse(Peer *peer, Reason code, const char *text, ...) {
+static void refuse(Peer *peer, Reason code, const char *text, EventKind kind) {
     Packet packet;
     Event *event;
-    va_list arguments;
 
     packet_init(&packet, PACKET_REFUSED, 0);
     packet.refused.code = code;
-    va_start(arguments, text);
-    vsnprintf(packet.refused.text, sizeof(packet.refused.text), text, arguments);
-    va_end(arguments);
+    text_copy(packet.refused.text, sizeof(packet.refused.text), text);
     (void)peer_say(peer, &packet, NULL, 0);
 
-    event = tell(peer, EVENT_CLIENT_REFUSED);
+    event = tell(peer, kind);
     event->reason = code;
-    text_copy(event->text, sizeof(event->text), packet.refused.text);
+    text_copy(event->text, sizeof(event->text), text);
     peer_hung_up(peer);
+}
+
+void peer_refuse(Peer *peer, Reason code, const char *text, ...) {
+    char buffer[REFUSED_TEXT_BYTES];
+    va_list arguments;
+
+    va_start(arguments, text);
+    vsnprintf(buffer, sizeof(buffer), text, arguments);
+    va_end(arguments);
+    refuse(peer, code, buffer, EVENT_CLIENT_REFUSED);
+}
+
+void peer_refuse_for_system(Peer *peer, const char *text) {
+    refuse(peer, REASON_LIMIT, text, EVENT_LIMIT);
 }
 
 int peer_say(Peer *peer, const Packet *packet, const int *fds, size_t n_fds) {
@@ -148,53 +159,69 @@ static void turned_away(Host *host, const char *why) {
     snprintf(event->text, sizeof(event->text), "a connection was turned away: %s", why);
 }
 
-/*
- * Where not even the spare descriptor can be had, whoever knocks waits until the next tick: asking at each
- * turn would be all that the host does.
- */
+/* Nobody is taken until the next tick: asking at each turn would be all that the host does. */
+static int take_nobody(Host *host) {
+    return wait_modify(&host->listener_source, 0);
+}
+
+/* Where not even the spare descriptor can be had, whoever knocks waits. */
 static int shed(Host *host) {
     int r = channel_shed(host->listener, &host->spare_fd);
 
     turned_away(host, no_descriptor);
-    if (r == -EMFILE || r == -ENFILE)
-        return wait_modify(&host->listener_source, 0);
-    return r == -EAGAIN ? 0 : r;
+    return r == -EMFILE || r == -ENFILE ? take_nobody(host) : 0;
 }
 
-/*
- * Whoever has said nothing yet gives way, the oldest first: otherwise those who only connect could keep all
- * others out.
- */
-static bool make_place(Host *host) {
-    if (host->peers.n < host->settings->max_clients + PEERS_BESIDE_CLIENTS)
-        return true;
-    for (size_t i = 0; i < host->peers.n; i++) {
-        Peer *peer = table_at(&host->peers, i);
+/* A descriptor too many is closed, and who knocked is told at least that. */
+static void turn_away(Host *host, int fd, const char *why) {
+    Packet packet;
 
-        if (peer->role != PEER_STRANGER || peer->is_probe)
-            continue;
-        peer_misbehaved(peer, "it said nothing, and its place was needed");
-        return true;
+    packet_init(&packet, PACKET_REFUSED, 0);
+    packet.refused.code = REASON_LIMIT;
+    snprintf(packet.refused.text, sizeof(packet.refused.text), "busy: %s", why);
+    (void)channel_send(fd, &packet, packet.header.bytes, NULL, 0);
+    fd_close(fd);
+    turned_away(host, why);
+}
+
+/* Return: 0, or what ends the host. */
+static int cannot_accept(Host *host, int r) {
+    switch (r) {
+    case -EMFILE:
+    case -ENFILE:
+        return shed(host);
+    case -ENOMEM:
+    case -ENOBUFS:
+        turned_away(host, "the kernel has no memory for it");
+        return take_nobody(host);
+    case -EBADF:
+    case -EINVAL:
+    case -ENOTSOCK:
+    case -EOPNOTSUPP:
+        return r;
+    default:
+        return 0; /* nobody is there any more */
     }
-    return false;
 }
 
 int host_accept(Host *host) {
+    Peer *peer;
     int fd, r = channel_accept(host->listener, &fd);
 
-    if (r == -EMFILE || r == -ENFILE)
-        return shed(host);
     if (r < 0)
-        return r == -EAGAIN || r == -ECONNABORTED ? 0 : r;
-    if (!make_place(host)) {
-        turned_away(host, "more than `max_clients` and 256 others are connected");
-        fd_close(fd);
+        return cannot_accept(host, r);
+    if (!host_make_place(host)) {
+        turn_away(host, fd, "more than `max_clients` and 256 others are connected");
         return 0;
     }
-    r = host_add_peer(host, fd, false, NULL);
-    if (r == -EMFILE || r == -ENFILE)
+    r = host_add_peer(host, fd, false, &peer);
+    if (r == 0)
+        host_limit_half_open(peer);
+    else if (r == -EMFILE || r == -ENFILE)
         turned_away(host, no_descriptor);
-    return r == -ENOMEM ? r : 0; /* one who went away again is no fault of ours */
+    else if (r == -ENOMEM)
+        turned_away(host, "no memory is left");
+    return 0; /* one who went away again is no fault of ours */
 }
 
 static bool is_member(const ChannelPeer *who, gid_t gid) {
@@ -241,6 +268,8 @@ static int hear_hello(Peer *peer, const PacketHello *hello) {
         refuse_stranger(peer, "workers");
     else if (hello->role != PEER_WORKER && !may_call && !(may_work && hello->role == PEER_STATUS))
         refuse_stranger(peer, "access");
+    else if (!host_admits_peer(peer))
+        return 0;
     else if (hello->role == PEER_CLIENT)
         client_attach(peer);
     else if (hello->role == PEER_WORKER)

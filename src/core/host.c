@@ -42,6 +42,7 @@ int host_new(Host **ret, const char *name, const HostSettings *settings) {
     host->settings = settings;
     host->patience = patience;
     host->uid = geteuid();
+    limits_read(&host->limits);
     host->since_ns = clock_now_ns();
     host->next_id = clock_boot_us();
     text_copy(host->name, sizeof(host->name), name);
@@ -147,6 +148,7 @@ static int tick(Host *host, uint64_t now_ns) {
     int r;
 
     host->tick_ns = now_ns + (interval && interval < TICK_NS ? interval : TICK_NS);
+    limits_read(&host->limits);
     reap_strangers(host, now_ns);
     audit_clients(host);
     host_reap_uids(host, now_ns);

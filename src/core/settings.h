@@ -28,6 +28,7 @@ typedef struct HostSettings {
     uint64_t memory;               /* bytes of all segments together */
     uint32_t max_clients;          /* clients at a time */
     uint32_t requests_per_client;  /* slots of each client */
+    uint32_t user_share;           /* percent of each limit that one user can have */
     uint32_t queue_depth;          /* messages in each request queue */
     uint32_t attempts;             /* times an exchange is handed to a worker at most */
     uint64_t health_interval_ns;   /* between two probes; 0: none */

@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -226,6 +228,12 @@ int channel_pair(int ret_fds[static 2]) {
         return error_errno();
     memcpy(ret_fds, fds, sizeof(fds));
     return 0;
+}
+
+bool channel_is_unread(int fd) {
+    int bytes = 0;
+
+    return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;
 }
 
 /* ---- who is there ---- */

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -72,6 +73,9 @@ int channel_connect(const char *path, int *ret_fd);
 
 /** channel_pair() - two ends of one channel. Return: 0 or negative errno. */
 int channel_pair(int ret_fds[static 2]);
+
+/** channel_is_unread() - whether something of what was sent has not been received yet: descriptors may be in it. */
+bool channel_is_unread(int fd);
 
 /** channel_peer() - ask the kernel who is there. Return: 0 or negative errno. */
 int channel_peer(int fd, ChannelPeer *ret_peer);

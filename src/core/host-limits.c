@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Limits: what one user may have of the host, and what the system lets the host have
+ *
+ * Of each of the host's limits one user may have the share that `user_share` says, so that nobody can use up
+ * what others need too. Root and the host's own user may have all of it: they could end the host as well.
+ */
+#include "core/host-internal.h"
+
+#include "os/queue.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define FILES_PER_CLIENT 7 /* its socket and pidfd, reply queue, two pages, two objects */
+#define FILES_IN_PASSING 8 /* opened for a moment, to be sent */
+
+/* ---- one user ---- */
+
+static bool is_limited(const Host *host, const HostAccount *account) {
+    return account->uid != 0 && account->uid != host->uid;
+}
+
+uint64_t host_share(const Host *host, const HostAccount *account, uint64_t whole) {
+    uint64_t percent = host->settings->user_share, share;
+
+    if (!is_limited(host, account))
+        return whole;
+    share = whole / 100 * percent + whole % 100 * percent / 100;
+    return share || !whole ? share : 1;
+}
+
+/* One limit, as it is for a peer that wants a little more. */
+typedef struct Wish {
+    const char *what;
+    const char *limit;
+    uint64_t has;
+    uint64_t more;
+    uint64_t whole; /* UINT64_MAX: no limit */
+} Wish;
+
+/* Who has nothing yet is let in: whether the whole is enough for anybody is for others to say. */
+static bool fits(const Peer *peer, const Wish *wish) {
+    return wish->whole == UINT64_MAX || wish->has == 0 || !is_limited(peer->host, peer->account) ||
+           wish->has + wish->more <= host_share(peer->host, peer->account, wish->whole);
+}
+
+static void refuse(Peer *peer, const Wish *wish) {
+    peer_refuse(peer, REASON_LIMIT,
+                "busy: user %u has %" PRIu64 " %s, and no more than `user_share` = %u %% of %s = %" PRIu64
+                " are for one user: let some end, or raise either",
+                (unsigned)peer->who.uid, wish->has, wish->what, peer->host->settings->user_share, wish->limit,
+                wish->whole);
+}
+
+bool host_admits_peer(Peer *peer) {
+    const Wish wish = {"connections", "all connections", peer->account->n_connections - 1, 1, host_max_peers(peer->host)};
+
+    if (peer->is_probe || fits(peer, &wish))
+        return true;
+    refuse(peer, &wish);
+    return false;
+}
+
+bool host_admits_client(Peer *peer) {
+    Host *host = peer->host;
+    HostAccount *account = peer->account;
+    const Wish wishes[] = {
+        {"clients", "`max_clients`", account->n_clients, 1, host->settings->max_clients},
+        {"message queues, with those that gone clients keep open,", "fs.mqueue.queues_max", account->n_queues, 1,
+         host->limits.n_queues},
+        {"bytes of message queues, with those that gone clients keep open,", "RLIMIT_MSGQUEUE", account->queue_bytes,
+         queue_cost(REPLY_QUEUE_DEPTH, sizeof(Message)), host->limits.queue_bytes},
+        {"descriptors that it was sent and has not received,", "RLIMIT_NOFILE", account->n_flying, WELCOME_N_FDS,
+         host->limits.n_files},
+    };
+
+    if (peer->is_probe)
+        return true;
+    if (host->n_clients >= host->settings->max_clients) {
+        peer_refuse(peer, REASON_LIMIT, "busy: host `%s` has as many clients as its `max_clients` setting allows (%u)",
+                    host->name, host->settings->max_clients);
+        return false;
+    }
+    for (size_t i = 0; i < ELEMENTS(wishes); i++)
+        if (!fits(peer, &wishes[i])) {
+            refuse(peer, &wishes[i]);
+            return false;
+        }
+    return true;
+}
+
+/* ---- half-open connections ---- */
+
+size_t host_max_peers(const Host *host) {
+    return (size_t)host->settings->max_clients + PEERS_BESIDE_CLIENTS;
+}
+
+static Peer *oldest_half_open(const Host *host, const HostAccount *account) {
+    for (size_t i = 0; i < host->peers.n; i++) {
+        Peer *peer = table_at(&host->peers, i);
+
+        if (peer->role == PEER_STRANGER && peer->account == account && !peer->is_probe)
+            return peer;
+    }
+    return NULL;
+}
+
+static const HostAccount *most_half_open(const Host *host) {
+    const HostAccount *most = NULL;
+
+    for (size_t i = 0; i < host->accounts.n; i++) {
+        const HostAccount *account = table_at(&host->accounts, i);
+
+        if (!most || account->n_half_open > most->n_half_open)
+            most = account;
+    }
+    return most;
+}
+
+bool host_make_place(Host *host) {
+    Peer *peer;
+
+    if (host->peers.n < host_max_peers(host))
+        return true;
+    peer = oldest_half_open(host, most_half_open(host));
+    if (peer)
+        peer_misbehaved(peer, "it said nothing, and its place was needed");
+    return peer != NULL;
+}
+
+void host_limit_half_open(Peer *newcomer) {
+    const HostAccount *account = newcomer->account;
+    const Host *host = newcomer->host;
+
+    if (is_limited(host, account) && account->n_half_open > host_share(host, account, PEERS_BESIDE_CLIENTS))
+        peer_refuse(oldest_half_open(host, account), REASON_LIMIT,
+                    "busy: user %u has %u connections that have said nothing yet, more than `user_share` = %u %% "
+                    "of %u leaves it", (unsigned)account->uid, account->n_half_open, host->settings->user_share,
+                    PEERS_BESIDE_CLIENTS);
+}
+
+/* ---- descriptors under way ---- */
+
+void client_look_at_flying(HostClient *client) {
+    if (client->charge->n_flying == 0 || !client->peer || channel_is_unread(client->peer->fd))
+        return;
+    client->account->n_flying -= client->charge->n_flying;
+    client->charge->n_flying = 0;
+}
+
+void host_look_at_flying(Host *host, const HostAccount *account) {
+    for (size_t i = 0; i < host->clients.n; i++) {
+        HostClient *client = table_at(&host->clients, i);
+
+        if (client->account == account)
+            client_look_at_flying(client);
+    }
+}
