@@ -88,6 +88,9 @@ START_TEST(events_are_kept_in_order_and_the_newest_are_dropped) {
         ck_assert(event_pop(queue, &event));
         ck_assert_uint_eq(event.slot, i);
     }
+    ck_assert(event_pop(queue, &event));
+    ck_assert_int_eq(event.kind, EVENT_UNTOLD);
+    ck_assert_uint_eq(event.n_similar, 3);
     ck_assert(!event_pop(queue, &event));
     event_push(queue, EVENT_HEALTH);
     ck_assert(event_pop(queue, &event));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/log.h"
 
+#include "app/log-sink.h"
 #include "app/message-ids.h"
 #include "base/cleanup.h"
 #include "base/units.h"
@@ -10,62 +11,50 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <unistd.h>
-#include <systemd/sd-journal.h>
 
-#define FIELDS_MAX  16
 #define FIELD_BYTES 640
+#define VALUE_BYTES 96 /* of a field that is no message */
 
 static const char *log_instance = "shmipc";
 static volatile int log_level = LOG_INFO; /* one word, written by a reload: a line more or less does not matter */
 static bool to_journal;
+static uint64_t n_lost; /* lines that were not taken, and nobody was told of yet; atomic */
 
 /* One journal entry, in the making. */
 typedef struct Entry {
-    struct iovec fields[FIELDS_MAX];
-    char room[FIELDS_MAX][FIELD_BYTES];
-    int n;
+    SinkField fields[SINK_FIELDS_MAX];
+    char room[SINK_FIELDS_MAX][VALUE_BYTES];
+    size_t n;
 } Entry;
-
-/* systemd tells a service which stream its standard error is; a terminal or a pipe is another one. */
-static bool stderr_is_journal(void) {
-    const char *stream = getenv("JOURNAL_STREAM");
-    uint64_t device, inode;
-    struct stat is;
-
-    return stream && sscanf(stream, "%" SCNu64 ":%" SCNu64, &device, &inode) == 2 && fstat(STDERR_FILENO, &is) == 0 &&
-           is.st_dev == device && is.st_ino == inode;
-}
 
 void log_open(const char *instance, int level) {
     log_instance = instance;
     log_level = level;
-    to_journal = stderr_is_journal();
+    to_journal = sink_open();
 }
 
 void log_set_level(int level) {
     log_level = level;
 }
 
-static void add_field(Entry *entry, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add_field(Entry *entry, const char *format, ...) {
-    va_list arguments;
-    char *room;
-    int length;
-
-    if (entry->n == FIELDS_MAX)
-        return;
-    room = entry->room[entry->n];
-    va_start(arguments, format);
-    length = vsnprintf(room, FIELD_BYTES, format, arguments);
-    va_end(arguments);
-    entry->fields[entry->n++] = (struct iovec){room, strnlen(room, length > 0 ? FIELD_BYTES : 0)};
+static void add_text(Entry *entry, const char *name, const char *value) {
+    if (entry->n < SINK_FIELDS_MAX)
+        entry->fields[entry->n++] = (SinkField){name, value};
 }
 
-/* One write, so that lines of several processes do not mix. */
-static void write_line(int level, const char *text) {
+static void add_field(Entry *entry, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void add_field(Entry *entry, const char *name, const char *format, ...) {
+    va_list arguments;
+
+    if (entry->n == SINK_FIELDS_MAX)
+        return;
+    va_start(arguments, format);
+    vsnprintf(entry->room[entry->n], VALUE_BYTES, format, arguments);
+    va_end(arguments);
+    add_text(entry, name, entry->room[entry->n]);
+}
+
+static bool put_line(int level, const char *text) {
     static const char *const words[] = {[LOG_ERR] = "error: ", [LOG_WARNING] = "warning: "};
     char line[FIELD_BYTES + 64];
     const char *word = level < (int)ELEMENTS(words) && words[level] ? words[level] : "";
@@ -73,21 +62,38 @@ static void write_line(int level, const char *text) {
 
     if (length >= (int)sizeof(line))
         length = sizeof(line) - 1;
-    if (write(STDERR_FILENO, line, (size_t)length) < 0)
-        return; /* nobody reads the log; that stops nothing */
+    return sink_put_line(line, (size_t)length);
+}
+
+static bool put(int level, const char *message_id, const char *text, Entry *entry) {
+    if (!to_journal)
+        return put_line(level, text);
+    add_text(entry, "MESSAGE", text);
+    add_field(entry, "PRIORITY", "%d", level);
+    add_text(entry, "SYSLOG_IDENTIFIER", "shmipc");
+    add_text(entry, "SHMIPC_INSTANCE", log_instance);
+    if (message_id)
+        add_text(entry, "MESSAGE_ID", message_id);
+    return sink_put_entry(SINK_JOURNAL, entry->fields, entry->n);
+}
+
+/* The log takes lines again. Return: whether it took this one. */
+static bool tell_lost(uint64_t n) {
+    Entry entry = {.n = 0};
+    char text[80];
+
+    snprintf(text, sizeof(text), "%" PRIu64 " line%s before this one could not be logged", n, n == 1 ? "" : "s");
+    return put(LOG_WARNING, NULL, text, &entry);
 }
 
 static void emit(int level, const char *message_id, const char *text, Entry *entry) {
-    if (!to_journal) {
-        write_line(level, text);
-        return;
-    }
-    add_field(entry, "MESSAGE=%s", text);
-    add_field(entry, "PRIORITY=%d", level);
-    add_field(entry, "SHMIPC_INSTANCE=%s", log_instance);
-    if (message_id)
-        add_field(entry, "MESSAGE_ID=%s", message_id);
-    (void)sd_journal_sendv(entry->fields, entry->n);
+    uint64_t n = __atomic_exchange_n(&n_lost, 0, __ATOMIC_RELAXED);
+
+    if (n > 0 && tell_lost(n))
+        n = 0;
+    if (!put(level, message_id, text, entry))
+        n++;
+    (void)__atomic_fetch_add(&n_lost, n, __ATOMIC_RELAXED);
 }
 
 void log_line(int level, const char *message_id, const char *text, ...) {
@@ -105,8 +111,8 @@ void log_line(int level, const char *message_id, const char *text, ...) {
 
 /* --- events in words --- */
 
-static char *put(char *at, char *end, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static char *put(char *at, char *end, const char *format, ...) {
+static char *append(char *at, char *end, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static char *append(char *at, char *end, const char *format, ...) {
     va_list arguments;
     int length;
 
@@ -117,11 +123,11 @@ static char *put(char *at, char *end, const char *format, ...) {
 }
 
 static char *put_worker(char *at, char *end, const Event *event) {
-    return put(at, end, "worker %s (number %u, pid %d, uid %u)", event->name, event->worker, (int)event->pid, (unsigned)event->uid);
+    return append(at, end, "worker %s (number %u, pid %d, uid %u)", event->name, event->worker, (int)event->pid, (unsigned)event->uid);
 }
 
 static char *put_exchange(char *at, char *end, const Event *event) {
-    return put(at, end, "exchange %" PRIu64 "-%u-%u", event->client, event->slot, event->generation);
+    return append(at, end, "exchange %" PRIu64 "-%u-%u", event->client, event->slot, event->generation);
 }
 
 static void say_worker(const Event *event, char *at, char *end) {
@@ -130,27 +136,27 @@ static void say_worker(const Event *event, char *at, char *end) {
     at = put_worker(at, end, event);
     switch ((int)event->kind) {
     case EVENT_WORKER_ATTACHED:
-        put(at, end, " attached");
+        append(at, end, " attached");
         break;
     case EVENT_WORKER_DETACHED:
-        put(at, end, " left after %s", duration_format(event->duration_ns, duration));
+        append(at, end, " left after %s", duration_format(event->duration_ns, duration));
         break;
     case EVENT_WORKER_DIED:
-        put(at, end, "%s after %s", event->ok ? " ended while it was leaving" : " died", duration_format(event->duration_ns, duration));
+        append(at, end, "%s after %s", event->ok ? " ended while it was leaving" : " died", duration_format(event->duration_ns, duration));
         break;
     default:
-        put(at, end, "%s: %s", event->ok ? " was killed" : " should be killed, but this host may not signal it", event->text);
+        append(at, end, "%s: %s", event->ok ? " was killed" : " should be killed, but this host may not signal it", event->text);
         break;
     }
 }
 
 static void say_client(const Event *event, char *at, char *end) {
-    at = put(at, end, "client %" PRIu64 " (%s, pid %d, uid %u)", event->client, event->name, (int)event->pid, (unsigned)event->uid);
-    put(at, end, event->kind == EVENT_CLIENT_ATTACHED ? " attached" : " went");
+    at = append(at, end, "client %" PRIu64 " (%s, pid %d, uid %u)", event->client, event->name, (int)event->pid, (unsigned)event->uid);
+    append(at, end, event->kind == EVENT_CLIENT_ATTACHED ? " attached" : " went");
 }
 
 static char *put_peer(char *at, char *end, const Event *event, const char *what) {
-    return put(at, end, "peer %s (pid %d, uid %u) %s: ", event->name[0] ? event->name : "without a name", (int)event->pid,
+    return append(at, end, "peer %s (pid %d, uid %u) %s: ", event->name[0] ? event->name : "without a name", (int)event->pid,
                (unsigned)event->uid, what);
 }
 
@@ -158,22 +164,22 @@ static void say_peer(const Event *event, char *at, char *end) {
     const char *what = event->kind == EVENT_CLIENT_REFUSED ? "was refused" : "was disconnected, because it sent or did what it must not";
 
     at = put_peer(at, end, event, what);
-    put(at, end, "%s", event->text);
+    append(at, end, "%s", event->text);
 }
 
 static void say_redelivered(const Event *event, char *at, char *end) {
     at = put_exchange(at, end, event);
-    at = put(at, end, " goes to another worker after attempt %u: ", event->attempt);
+    at = append(at, end, " goes to another worker after attempt %u: ", event->attempt);
     at = put_worker(at, end, event);
-    put(at, end, " died");
+    append(at, end, " died");
 }
 
 static void say_health(const Event *event, char *at, char *end) {
     char duration[UNITS_TEXT_MAX];
 
-    at = put(at, end, "%s: %s", event->ok ? "healthy" : "not healthy", event->text);
+    at = append(at, end, "%s: %s", event->ok ? "healthy" : "not healthy", event->text);
     if (event->ok)
-        put(at, end, " in %s", duration_format(event->duration_ns, duration));
+        append(at, end, " in %s", duration_format(event->duration_ns, duration));
 }
 
 static void say_text(const Event *event, char *at, char *end) {
@@ -184,23 +190,23 @@ static void say_text(const Event *event, char *at, char *end) {
         [EVENT_PLAIN_PEER] = "plain wire: ",
     };
 
-    at = put(at, end, "%s", intros[event->kind]);
+    at = append(at, end, "%s", intros[event->kind]);
     if (event->kind == EVENT_LIMIT && event->pid)
         at = put_peer(at, end, event, "was refused");
-    put(at, end, "%s", event->text);
+    append(at, end, "%s", event->text);
 }
 
 static void say_host(const Event *event, char *at, char *end) {
     if (event->kind == EVENT_HOST_ATTACHED)
-        put(at, end, "attached to the host as worker number %u", event->worker);
+        append(at, end, "attached to the host as worker number %u", event->worker);
     else
-        put(at, end, "lost the host; trying again");
+        append(at, end, "lost the host; trying again");
 }
 
 static void say_first(const Event *event, char *at, char *end) {
     char size[UNITS_TEXT_MAX];
 
-    put(at, end, "first exchange with client %" PRIu64 " of uid %u, %s", event->client, (unsigned)event->uid,
+    append(at, end, "first exchange with client %" PRIu64 " of uid %u, %s", event->client, (unsigned)event->uid,
         size_format(event->request_bytes, size));
 }
 
@@ -208,22 +214,26 @@ static void say_end(const Event *event, char *at, char *end) {
     char sizes[2][UNITS_TEXT_MAX], duration[UNITS_TEXT_MAX];
 
     at = put_exchange(at, end, event);
-    at = put(at, end, " of uid %u, %s in", (unsigned)event->uid, size_format(event->request_bytes, sizes[0]));
+    at = append(at, end, " of uid %u, %s in", (unsigned)event->uid, size_format(event->request_bytes, sizes[0]));
     if (event->kind == EVENT_EXCHANGE_DONE)
-        at = put(at, end, ", %s out, done in %s", size_format(event->response_bytes, sizes[1]),
+        at = append(at, end, ", %s out, done in %s", size_format(event->response_bytes, sizes[1]),
                  duration_format(event->duration_ns, duration));
     else
-        at = put(at, end, ", failed after %s: %s", duration_format(event->duration_ns, duration), event->text);
+        at = append(at, end, ", failed after %s: %s", duration_format(event->duration_ns, duration), event->text);
     if (event->kind == EVENT_EXCHANGE_FAILED && event->status > 0)
-        put(at, end, " (exit status %d)", event->status);
+        append(at, end, " (exit status %d)", event->status);
     else if (event->kind == EVENT_EXCHANGE_FAILED && event->status < 0)
-        put(at, end, " (signal %d)", -event->status);
+        append(at, end, " (signal %d)", -event->status);
 }
 
 static void say_dropped(const Event *event, char *at, char *end) {
-    at = put(at, end, "message about ");
+    at = append(at, end, "message about ");
     at = put_exchange(at, end, event);
-    put(at, end, " dropped: %s", event->text);
+    append(at, end, " dropped: %s", event->text);
+}
+
+static void say_untold(const Event *event, char *at, char *end) {
+    append(at, end, "%" PRIu64 " event%s came faster than they could be logged", event->n_similar, event->n_similar == 1 ? "" : "s");
 }
 
 /* One row an event: how loud, for whom, in which words. */
@@ -252,6 +262,7 @@ static const struct {
     [EVENT_EXCHANGE_FAILED] = {LOG_WARNING, MESSAGE_ID_EXCHANGE_FAILED, say_end},
     [EVENT_EXCHANGE_DROPPED] = {LOG_DEBUG, NULL, say_dropped},
     [EVENT_PLAIN_PEER] = {LOG_WARNING, MESSAGE_ID_PEER_MISBEHAVED, say_text},
+    [EVENT_UNTOLD] = {LOG_WARNING, NULL, say_untold},
 };
 
 static int level_of(const Event *event) {
@@ -268,19 +279,24 @@ static int level_of(const Event *event) {
 
 static void add_event_fields(Entry *entry, const Event *event) {
     if (event->client)
-        add_field(entry, "SHMIPC_CLIENT=%" PRIu64, event->client);
+        add_field(entry, "SHMIPC_CLIENT", "%" PRIu64, event->client);
     if (event->client && event->generation)
-        add_field(entry, "SHMIPC_SEQUENCE=%" PRIu64 "-%u-%u", event->client, event->slot, event->generation);
+        add_field(entry, "SHMIPC_SEQUENCE", "%" PRIu64 "-%u-%u", event->client, event->slot, event->generation);
     if (event->worker)
-        add_field(entry, "SHMIPC_WORKER=%u", event->worker);
+        add_field(entry, "SHMIPC_WORKER", "%u", event->worker);
     if (event->kind >= EVENT_FIRST_EXCHANGE && event->kind <= EVENT_EXCHANGE_FAILED)
-        add_field(entry, "PAYLOAD_SIZE=%" PRIu64, event->request_bytes);
+        add_field(entry, "PAYLOAD_SIZE", "%" PRIu64, event->request_bytes);
     if (event->kind == EVENT_EXCHANGE_DONE)
-        add_field(entry, "RESPONSE_SIZE=%" PRIu64, event->response_bytes);
+        add_field(entry, "RESPONSE_SIZE", "%" PRIu64, event->response_bytes);
     if (event->duration_ns)
-        add_field(entry, "SHMIPC_DURATION_USEC=%" PRIu64, event->duration_ns / NS_PER_US);
+        add_field(entry, "SHMIPC_DURATION_USEC", "%" PRIu64, event->duration_ns / NS_PER_US);
     if (event->reason)
-        add_field(entry, "SHMIPC_REASON=%s", reason_name(event->reason));
+        add_field(entry, "SHMIPC_REASON", "%s", reason_name(event->reason));
+}
+
+static void say_similar(const Event *event, char *at, char *end) {
+    if (event->kind != EVENT_UNTOLD && event->n_similar)
+        append(at, end, " (and %" PRIu64 " more like this)", event->n_similar);
 }
 
 void log_event(const Event *event) {
@@ -291,6 +307,7 @@ void log_event(const Event *event) {
     if (level > log_level)
         return;
     kinds[event->kind].say(event, text, text + sizeof(text));
+    say_similar(event, text + strlen(text), text + sizeof(text));
     add_event_fields(&entry, event);
     emit(level, kinds[event->kind].message_id, text, &entry);
 }

@@ -4,6 +4,10 @@
  *
  * Host, worker and plain worker log nothing. They queue events; whoever runs them pops and logs them (src/app/log.c has one table
  * of level, MESSAGE_ID and text for each kind). A queue that nobody empties drops its newest and counts them.
+ *
+ * What is about somebody's doing is told EVENTS_BURST times in EVENTS_INTERVAL_NS for each user and kind. Of what comes after
+ * that the latest is told when the interval is over, with how many there were, so that nobody can fill the log, nor
+ * push what others did out of this queue.
  */
 #pragma once
 
@@ -37,6 +41,7 @@ typedef enum EventKind {
     EVENT_EXCHANGE_FAILED,     /* reason, status, text; ok: only because nobody wants the answer any more */
     EVENT_EXCHANGE_DROPPED,    /* debug: a message that claims nothing; text */
     EVENT_PLAIN_PEER,          /* plain wire: text says what the peer did wrong */
+    EVENT_UNTOLD,              /* n_similar events were dropped: they came faster than they were popped */
     _EVENT_N,
 } EventKind;
 
@@ -55,21 +60,39 @@ typedef struct Event {
     uint64_t request_bytes;
     uint64_t response_bytes;
     uint64_t duration_ns;
+    uint64_t n_similar; /* more of this kind and user that are not told */
     char name[64];
     char text[256];
 } Event;
 
-#define EVENTS_MAX 64
+#define EVENTS_MAX         64
+#define EVENTS_BURST       20
+#define EVENTS_INTERVAL_NS (10 * UINT64_C(1000000000))
+#define EVENT_RATES        16
+
+/* How often something was told of somebody. */
+typedef struct EventRate {
+    uint64_t since_ns; /* 0: unused */
+    uint32_t n_told;
+    uint64_t n_held;   /* and not told */
+    Event latest;      /* of those: its kind and uid are this rate's */
+} EventRate;
 
 typedef struct EventQueue {
     Event events[EVENTS_MAX];
     uint32_t first;
     uint32_t n;
-    uint64_t n_dropped;
+    uint64_t n_dropped;      /* for want of room here */
+    uint64_t n_dropped_told;
+    uint64_t n_held;         /* of all users, since the start */
+    EventRate rates[EVENT_RATES]; /* the last is for all that find no other */
 } EventQueue;
 
 /** event_push() - room for one event, zeroed but for its kind; never NULL (a full queue gives a place that is thrown away). */
 Event *event_push(EventQueue *queue, EventKind kind);
+
+/** event_push_of() - likewise, of @uid's doing: see above. */
+Event *event_push_of(EventQueue *queue, EventKind kind, uid_t uid);
 
 /** event_pop() - Return: whether there was one. */
 bool event_pop(EventQueue *queue, Event *ret_event);

@@ -21,6 +21,8 @@ enum { SOURCE_LISTENER, SOURCE_PEER, SOURCE_PIDFD, SOURCE_UID, SOURCE_PROBE, SOU
 typedef struct HostClient HostClient;
 typedef struct HostWorker HostWorker;
 
+#define NOBODY ((uid_t)-1)
+
 /* A connection. */
 typedef struct Peer {
     Host *host;
@@ -159,6 +161,9 @@ struct Host {
     bool repeat_due;      /* at the next tick */
     uint64_t memory_bytes;
     uint64_t n_redelivered;
+    uint64_t n_refused;    /* peers, whose own doing it is */
+    uint64_t n_misbehaved; /* likewise, and were disconnected */
+    uint64_t n_limits;     /* times that a limit of the system was reached */
     SlotCounts past;      /* what clients that are gone had done */
     HostProbe probe;
     EventQueue events;

@@ -10,7 +10,8 @@
 #include <string.h>
 
 static Event *tell(Peer *peer, EventKind kind) {
-    Event *event = event_push(&peer->host->events, kind);
+    EventQueue *events = &peer->host->events;
+    Event *event = kind == EVENT_CLIENT_DETACHED ? event_push(events, kind) : event_push_of(events, kind, peer->who.uid);
 
     event->pid = peer->who.pid;
     event->uid = peer->who.uid;
@@ -105,6 +106,7 @@ static void peer_hung_up(Peer *peer) {
 void peer_misbehaved(Peer *peer, const char *what) {
     Event *event = tell(peer, EVENT_PEER_MISBEHAVED);
 
+    peer->host->n_misbehaved++;
     text_copy(event->text, sizeof(event->text), what);
     peer_hung_up(peer);
 }
@@ -118,6 +120,8 @@ static void refuse(Peer *peer, Reason code, const char *text, EventKind kind) {
     text_copy(packet.refused.text, sizeof(packet.refused.text), text);
     (void)peer_say(peer, &packet, NULL, 0);
 
+    peer->host->n_refused += kind == EVENT_CLIENT_REFUSED;
+    peer->host->n_limits += kind == EVENT_LIMIT;
     event = tell(peer, kind);
     event->reason = code;
     text_copy(event->text, sizeof(event->text), text);
@@ -154,8 +158,9 @@ void peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds)
 static const char no_descriptor[] = "no descriptor is left; raise LimitNOFILE= of the unit";
 
 static void turned_away(Host *host, const char *why) {
-    Event *event = event_push(&host->events, EVENT_LIMIT);
+    Event *event = event_push_of(&host->events, EVENT_LIMIT, NOBODY);
 
+    host->n_limits++;
     snprintf(event->text, sizeof(event->text), "a connection was turned away: %s", why);
 }
 

@@ -257,8 +257,9 @@ static int meet(HostWorker *worker, HostClient *client, uint32_t uid, int fds[st
 
 /* The worker is told that there is none such, and drops its message: it is sent again later. */
 static void cannot_meet(Host *host, int r) {
-    Event *event = event_push(&host->events, EVENT_LIMIT);
+    Event *event = event_push_of(&host->events, EVENT_LIMIT, NOBODY);
 
+    host->n_limits++;
     snprintf(event->text, sizeof(event->text), "a worker could not be given a client's memory: %s%s", strerror(-r),
              r == -EMFILE || r == -ENFILE ? "; raise LimitNOFILE= of the unit" : "");
     host->repeat_due = true;

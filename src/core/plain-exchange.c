@@ -31,10 +31,9 @@ typedef struct Hand {
 static void tell_peer(PlainWorker *worker, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void tell_peer(PlainWorker *worker, const char *format, ...) {
-    Event *event = event_push(&worker->events, EVENT_PLAIN_PEER);
+    Event *event = event_push_of(&worker->events, EVENT_PLAIN_PEER, geteuid());
     va_list arguments;
 
-    event->uid = geteuid();
     va_start(arguments, format);
     vsnprintf(event->text, sizeof(event->text), format, arguments);
     va_end(arguments);
@@ -240,9 +239,9 @@ static void copy_text(Event *event, const Exchange *exchange) {
 }
 
 static Event *tell(const Hand *hand, EventKind kind) {
-    Event *event = event_push(&hand->worker->events, kind);
+    EventQueue *events = &hand->worker->events;
+    Event *event = kind == EVENT_EXCHANGE_DONE ? event_push(events, kind) : event_push_of(events, kind, hand->exchange.uid);
 
-    event->uid = hand->exchange.uid;
     event->generation = hand->exchange.generation;
     event->attempt = hand->exchange.attempt;
     event->request_bytes = hand->exchange.request_bytes;

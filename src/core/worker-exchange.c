@@ -188,7 +188,8 @@ static void publish(Job *job, SlotState end) {
 }
 
 static Event *tell(Job *job, EventKind kind) {
-    Event *event = event_push(&job->worker->events, kind);
+    EventQueue *events = &job->worker->events;
+    Event *event = kind == EVENT_EXCHANGE_DONE ? event_push(events, kind) : event_push_of(events, kind, job->client->uid);
 
     event->worker = job->worker->number;
     event->client = job->client->id;
@@ -277,8 +278,8 @@ int worker_end(Exchange *exchange) {
     return finish(job, end_of(job));
 }
 
-static void dropped(Worker *worker, const Message *message, const char *why) {
-    Event *event = event_push(&worker->events, EVENT_EXCHANGE_DROPPED);
+static void dropped(Worker *worker, uid_t uid, const Message *message, const char *why) {
+    Event *event = event_push_of(&worker->events, EVENT_EXCHANGE_DROPPED, uid);
 
     event->client = message->client;
     event->slot = message->slot;
@@ -305,12 +306,12 @@ static int consider(Worker *worker, uid_t uid, const Message *message) {
     if (r < 0)
         return r;
     if (!client || message->slot >= client->n_slots) {
-        dropped(worker, message, "no such client or slot of that uid");
+        dropped(worker, uid, message, "no such client or slot of that uid");
         return 0;
     }
     if (!slots_claim(client->submit.map, client->states.map, message->slot, message->generation, worker->number,
                      clock_now_ns(), &claim)) {
-        dropped(worker, message, "claims nothing: repeated, late or forged");
+        dropped(worker, uid, message, "claims nothing: repeated, late or forged");
         return 0;
     }
     job = &client->slots[message->slot].job;
@@ -331,7 +332,7 @@ int worker_take_message(Worker *worker, WorkerQueue *queue) {
         return r;
     if (bytes != sizeof(message)) {
         message = (Message){0};
-        dropped(worker, &message, "a message of the wrong size");
+        dropped(worker, uid, &message, "a message of the wrong size");
         return 0;
     }
     return consider(worker, uid, &message);
