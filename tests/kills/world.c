@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include "world.h"
+
+#include "base/cleanup.h"
+#include "os/wait.h"
+
+#include <err.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#define HANG_MS 20000 /* what takes longer never comes */
+
+World world_of_party;
+
+uint8_t world_request_byte(uint32_t exchange, uint64_t at) {
+    return (uint8_t)(exchange * 41 + at * 7 + (at >> 9));
+}
+
+uint8_t world_response_byte(uint8_t request_byte) {
+    return request_byte ^ 0x5a;
+}
+
+/* ---- what parties say ---- */
+
+static void ring(int bell_fd) {
+    const uint64_t one = 1;
+
+    if (write(bell_fd, &one, sizeof(one)) < 0)
+        _exit(200);
+}
+
+void party_note(uint32_t *value, uint32_t number) {
+    __atomic_store_n(value, number, __ATOMIC_SEQ_CST);
+    ring(world_of_party.bell_fd);
+}
+
+void party_count(uint32_t *value) {
+    __atomic_fetch_add(value, 1, __ATOMIC_SEQ_CST);
+    ring(world_of_party.bell_fd);
+}
+
+void party_fault(const char *what, int error) {
+    snprintf(world_of_party.ledger->fault, sizeof(world_of_party.ledger->fault), "%s: %s", what,
+             strerror(-error));
+    ring(world_of_party.bell_fd);
+    _exit(201);
+}
+
+bool party_listen(int command_fd, Command *ret_command) {
+    return read(command_fd, ret_command, sizeof(*ret_command)) == sizeof(*ret_command);
+}
+
+/* ---- processes ---- */
+
+static Party party_of(PartyKind kind, unsigned number) {
+    return (Party){.kind = kind, .number = number, .command_fd = -1};
+}
+
+void world_begin(World *world) {
+    *world = (World){.host = party_of(PARTY_HOST, 0)};
+    for (unsigned i = 0; i < WORLD_WORKERS; i++)
+        world->workers[i] = party_of(PARTY_WORKER, i);
+    for (unsigned i = 0; i < WORLD_CLIENTS; i++)
+        world->clients[i] = party_of(PARTY_CLIENT, i);
+    strcpy(world->folder, "/tmp/shmipc-world-XXXXXX");
+    if (!mkdtemp(world->folder))
+        err(EXIT_FAILURE, "%s", world->folder);
+    snprintf(world->path, sizeof(world->path), "%s/host.sock", world->folder);
+    world->ledger =
+        mmap(NULL, sizeof(*world->ledger), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    world->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (world->ledger == MAP_FAILED || world->bell_fd < 0)
+        err(EXIT_FAILURE, "a world could not be made");
+}
+
+/* What the watcher has open of the others, a party must not: their pipes' ends tell them when to end. */
+static void forget_others(const World *world) {
+    fd_close(world->host.command_fd);
+    for (unsigned i = 0; i < WORLD_WORKERS; i++)
+        fd_close(world->workers[i].command_fd);
+    for (unsigned i = 0; i < WORLD_CLIENTS; i++)
+        fd_close(world->clients[i].command_fd);
+}
+
+_Noreturn static void live(const Party *party, int command_fd) {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGPIPE, SIG_IGN);
+    switch (party->kind) {
+    case PARTY_HOST:
+        host_life(party, command_fd);
+    case PARTY_WORKER:
+        worker_life(party, command_fd);
+    case PARTY_CLIENT:
+        client_life(party, command_fd);
+    }
+    abort();
+}
+
+void world_start(World *world, Party *party) {
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        err(EXIT_FAILURE, "pipe");
+    fflush(NULL);
+    party->pid = fork();
+    if (party->pid < 0)
+        err(EXIT_FAILURE, "fork");
+    if (party->pid == 0) {
+        close(fds[1]);
+        forget_others(world);
+        world_of_party = *world;
+        live(party, fds[0]);
+    }
+    close(fds[0]);
+    party->command_fd = fds[1];
+}
+
+void world_command(const Party *party, CommandKind kind, uint32_t exchange, uint64_t bytes) {
+    const Command command = {.kind = kind, .exchange = exchange, .bytes = bytes};
+
+    if (write(party->command_fd, &command, sizeof(command)) < 0 && errno != EPIPE)
+        err(EXIT_FAILURE, "a command");
+}
+
+static int see_end(Party *party) {
+    int status = 0;
+
+    while (waitpid(party->pid, &status, __WALL) < 0 && errno == EINTR)
+        ;
+    party->command_fd = fd_close(party->command_fd);
+    party->pid = 0;
+    return status;
+}
+
+void world_kill(Party *party) {
+    if (party->pid <= 0)
+        return;
+    kill(party->pid, SIGKILL);
+    see_end(party);
+}
+
+static bool stop_host(Party *host) {
+    int status;
+
+    if (host->pid <= 0)
+        return true;
+    host->command_fd = fd_close(host->command_fd);
+    status = see_end(host);
+    return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+}
+
+bool world_end(World *world) {
+    bool well;
+
+    for (unsigned i = 0; i < WORLD_CLIENTS; i++)
+        world_kill(&world->clients[i]);
+    for (unsigned i = 0; i < WORLD_WORKERS; i++)
+        world_kill(&world->workers[i]);
+    well = stop_host(&world->host);
+    munmap(world->ledger, sizeof(*world->ledger));
+    close(world->bell_fd);
+    return well && rmdir(world->folder) == 0; /* its socket must be gone */
+}
+
+/* ---- waiting ---- */
+
+static uint32_t load(const uint32_t *value) {
+    return __atomic_load_n(value, __ATOMIC_SEQ_CST);
+}
+
+/* Return: false if the bell is not rung any more. */
+static bool await_bell(const World *world) {
+    struct pollfd bell = {.fd = world->bell_fd, .events = POLLIN};
+    uint64_t n;
+    int r;
+
+    do
+        r = poll(&bell, 1, HANG_MS);
+    while (r < 0 && errno == EINTR);
+    return r > 0 && read(world->bell_fd, &n, sizeof(n)) == sizeof(n) && world->ledger->fault[0] == '\0';
+}
+
+bool world_await(World *world, const uint32_t *value, uint32_t wanted) {
+    while (load(value) < wanted)
+        if (!await_bell(world))
+            return load(value) >= wanted;
+    return true;
+}
+
+bool world_await_equal(World *world, const uint32_t *value, uint32_t wanted) {
+    while (load(value) != wanted)
+        if (!await_bell(world))
+            return load(value) == wanted;
+    return true;
+}
+
+uint32_t world_ask(World *world, const Party *client, CommandKind kind, uint64_t bytes) {
+    uint32_t exchange = world->n_exchanges++;
+
+    if (exchange >= WORLD_EXCHANGES)
+        errx(EXIT_FAILURE, "more exchanges than WORLD_EXCHANGES");
+    world_command(client, kind, exchange, bytes);
+    return exchange;
+}
