@@ -14,12 +14,18 @@ models=$(realpath "$1") || exit 1
 
 # What is expected (that it holds, or which property is violated: the word behind the assertion that fails),
 # the model, its bounds or the rule that is taken out. -DNP asks for runs without an end: they violate rest.
+# -DLIVE asks for the model's formula, of fair runs: those against it violate answered.
 cases=(
     'holds claim -DMISHAPS=3'
     'holds claim -DATTEMPTS=1'
     'holds claim -DCLIENTS=2 -DMISHAPS=1'
     'holds claim -DFOREIGN'
     'holds claim -DNP'
+    'holds claim -DRESTARTS=1 -DMISHAPS=1'
+    'holds claim -DRESTARTS=1 -DMISHAPS=0 -DNP'
+    'holds claim -DLOST'
+    'holds claim -DLIVE'
+    'holds claim -DLIVE -DRESTARTS=1 -DMISHAPS=0'
     'ends claim -DNO_REANNOUNCE'
     'awake claim -DNO_RENOTIFY'
     'kept claim -DREDELIVER_UNSEEN'
@@ -33,10 +39,19 @@ cases=(
     'ends claim -DFORGET_GONE'
     'awake claim -DFOREIGN -DANNOUNCE_AT_EXIT'
     'awake claim -DFOREIGN -DREPAIR_ONCE'
+    'ends claim -DRESTARTS=1 -DMISHAPS=0 -DNO_AGAIN'
+    'ends claim -DRESTARTS=1 -DMISHAPS=1 -DNO_ANNOUNCE_AT_TAKE_UP'
+    'awake claim -DRESTARTS=1 -DMISHAPS=1 -DNO_NOTIFY_AT_TAKE_UP'
+    'kept claim -DRESTARTS=1 -DMISHAPS=0 -DSETTLE_AT_TAKE_UP'
+    'ends claim -DRESTARTS=1 -DMISHAPS=1 -DFORGET_FIRST'
+    'ends claim -DRESTARTS=1 -DMISHAPS=2 -DNUMBER_KEPT_LATE'
+    'told claim -DLOST -DDEAF'
+    'told claim -DLOST -DLOOKS_ON'
     'holds queue -DSLOTS=3'
     'holds queue -DCLIENTS=2 -DSLOTS=1'
     'holds queue -DROUNDS=2'
     'holds queue -DROUNDS=2 -DSLOTS=1 -DNP'
+    'holds queue -DRESTARTS=1 -DSLOTS=1'
     'taken queue -DSKIP_REQUEST'
     'taken queue -DHOST_BLOCKS'
     'taken queue -DHOST_SKIPS'
@@ -48,6 +63,16 @@ cases=(
     'taken queue -DFORGET_POLLOUT'
     'taken queue -DEXCLUSIVE_WAKE_UP'
     'rest queue -DROUNDS=2 -DSLOTS=1 -DNP -DDEBT_STAYS'
+    'taken queue -DRESTARTS=1 -DNO_ANNOUNCE_AT_TAKE_UP'
+    'awake queue -DRESTARTS=1 -DNO_NOTIFY_AT_TAKE_UP'
+    'taken queue -DRESTARTS=1 -DNO_QUEUES_AT_TAKE_UP'
+    'holds turns -DWORKERS=2 -DDEATHS=1'
+    'holds turns -DLIVE'
+    'holds turns -DLIVE -DWORKERS=2 -DDEATHS=1'
+    'turns turns -DFIRST_READY'
+    'turns turns -DDRAIN'
+    'answered turns -DLIVE -DONE_QUEUE'
+    'answered turns -DLIVE -DDEATHS=1 -DHOST_WAITS'
     'holds reuse'
     'holds reuse -DEXCHANGES=4 -DFORGED=0'
     'holds reuse -DEXCHANGES=2 -DDEATHS=1 -DFORGED=0'
@@ -55,21 +80,30 @@ cases=(
     'holds reuse -DEXCHANGES=2 -DDEADLINES'
     'holds reuse -DWORKERS=0'
     'holds reuse -DWORKERS=0 -DDEADLINES'
+    'holds reuse -DSLOTS=2 -DEXCHANGES=1 -DFORGED=0'
+    'holds reuse -DSLOTS=2 -DEXCHANGES=1 -DWORKERS=1 -DDEATHS=1 -DSTAYS_AWAY -DFORGED=0'
+    'holds reuse -DEXCHANGES=1 -DDEATHS=2 -DWORKERS=1 -DRESTARTS=1 -DFORGED=0'
+    'holds reuse -DEXCHANGES=1 -DDEATHS=1 -DWORKERS=1 -DSTAYS_AWAY -DRESTARTS=1'
     'holds reuse -DEXCHANGES=2 -DNP'
     'ends reuse -DNO_GENERATION'
-    'honest reuse -DMODULUS=2'
+    'ends reuse -DMODULUS=2'
     'sworn reuse -DLOOK_FIRST'
     'sworn reuse -DLOOK_BEFORE_WISH'
     'honest reuse -DCLAIM_UNSUBMITTED'
     'own reuse -DTRUST_MESSAGE'
     'wanted reuse -DGENERATION_FIRST'
     'own reuse -DWORD_FIRST'
-    'ends reuse -DREUSE_BEFORE_END'
+    'wanted reuse -DREUSE_BEFORE_END'
     'own reuse -DHOST_WRITES_OPEN'
     'wanted reuse -DHOST_TEARS'
     'kept reuse -DHOST_STORES'
     'sworn reuse -DDEADLINES -DCLOCK_BEFORE_CLAIM'
     'ends reuse -DWORKERS=0 -DNO_LOOK_PACKET'
+    'ends reuse -DSLOTS=2 -DEXCHANGES=1 -DFORGED=0 -DANY_SLOT'
+    'ends reuse -DEXCHANGES=1 -DDEATHS=1 -DWORKERS=1 -DSTAYS_AWAY -DSETTLE_BLIND'
+    'parked reuse -DEXCHANGES=2 -DDEATHS=2 -DWORKERS=1 -DFORGED=0 -DPARK_LATE'
+    'ends reuse -DEXCHANGES=1 -DDEATHS=2 -DWORKERS=1 -DFORGED=0 -DRESTARTS=1 -DPARK_FORGOTTEN'
+    'ends reuse -DEXCHANGES=1 -DWORKERS=0 -DRESTARTS=1 -DNO_AGAIN'
     'holds poll -DROUNDS=3'
     'holds poll -DSTOPS=1 -DDEATHS=0'
     'holds poll -DCLIENTS=2 -DROUNDS=1'
@@ -87,14 +121,30 @@ long_cases=(
     'holds claim -DMISHAPS=3 -DATTEMPTS=3'
     'holds claim -DMISHAPS=3 -DFOREIGN'
     'holds claim -DMISHAPS=2 -DCLIENTS=2'
+    'holds claim -DRESTARTS=1 -DMISHAPS=2'
+    'holds claim -DRESTARTS=2 -DMISHAPS=1'
+    'holds claim -DRESTARTS=1 -DMISHAPS=1 -DFOREIGN'
+    'holds claim -DRESTARTS=1 -DMISHAPS=1 -DNP'
+    'holds claim -DRESTARTS=1 -DMISHAPS=0 -DCLIENTS=2'
+    'holds claim -DLIVE -DRESTARTS=1 -DMISHAPS=1'
+    'holds claim -DLOST -DMISHAPS=3'
     'holds queue -DSLOTS=4'
     'holds queue -DROUNDS=2 -DSLOTS=3'
     'holds queue -DROUNDS=2 -DSLOTS=1 -DCLIENTS=2'
+    'holds queue -DRESTARTS=1'
+    'holds queue -DRESTARTS=2 -DROUNDS=2 -DSLOTS=1'
+    'holds turns -DLIVE -DWORKERS=2 -DDEATHS=2'
+    'holds turns -DWORKERS=2 -DDEATHS=2 -DDEPTH=3'
     'holds reuse -DEXCHANGES=4'
     'holds reuse -DEXCHANGES=2 -DDEATHS=1'
     'holds reuse -DEXCHANGES=2 -DDEATHS=2 -DWORKERS=1'
     'holds reuse -DDEATHS=1 -DFORGED=0'
     'holds reuse -DDEADLINES'
+    'holds reuse -DSLOTS=2 -DEXCHANGES=1'
+    'holds reuse -DSLOTS=2 -DEXCHANGES=1 -DWORKERS=1 -DFORGED=0 -DDEATHS=1'
+    'holds reuse -DSLOTS=2 -DEXCHANGES=2 -DFORGED=0 -DWORKERS=1'
+    'holds reuse -DEXCHANGES=2 -DDEATHS=2 -DWORKERS=1 -DRESTARTS=1 -DFORGED=0'
+    'holds reuse -DEXCHANGES=2 -DDEATHS=1 -DWORKERS=1 -DRESTARTS=1 -DDEADLINES -DFORGED=0'
 )
 lanes=2 # as many at a time, since the memory of more would add up
 memory=1000 # MB
@@ -125,6 +175,7 @@ verify() {
 
     case " $* " in
     *' -DNP '*) property=-DNP run+=(-l) ;;
+    *' -DLIVE '*) property=-DNFAIR=3 run+=(-a -f) ;;
     esac
     spin -a -o3 "$@" "$models/$model.pml" &&
         gcc -w "${compiling[@]}" "$property" -DMEMLIM="$memory" -o pan pan.c &&
@@ -143,6 +194,8 @@ violated() {
 
     if grep -q '^pan:1: non-progress cycle' said; then
         echo rest
+    elif grep -q '^pan:1: acceptance cycle' said; then
+        echo answered
     elif grep -q '^pan:1: assertion violated' said; then
         line=$(spin -k "$model.pml.trail" "$@" "$models/$model.pml" |
             sed -n 's/^spin: .*:\([0-9]*\), Error: assertion violated.*/\1/p' | head -n 1)
@@ -186,7 +239,7 @@ check_reach() {
     [ -z "$missed" ] || echo "$missed"
 } >"$work/$1.tap"
 
-models_checked=(claim queue reuse poll)
+models_checked=(claim queue turns reuse poll)
 n_all=$((${#cases[@]} + ${#models_checked[@]}))
 echo "1..$n_all"
 n=0

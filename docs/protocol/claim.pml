@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Claim, crash, redelivery (docs/protocol.md, sections 4 and 5)
+ * Claim, crash, redelivery, restart of the host (docs/protocol.md, sections 4 and 5)
  *
  * Each client submits one exchange; workers take, claim, handle and end it; anything may go wrong with
- * a worker between any two of its steps; the host repairs. Generations, cancel and deadline are in
- * reuse.pml, full queues in queue.pml.
+ * a worker between any two of its steps; the host repairs, and may itself die between any two of its
+ * steps. Generations, cancel, deadline and parking are in reuse.pml, full queues in queue.pml.
  *
  * Bounds: CLIENTS 1 or 2 with one slot each, WORKERS 2 at a time, ATTEMPTS 1 or 2, request queue DEPTH
  * 2, reply queues 1. MISHAPS 1 to 3 in all: of a worker (it dies, stops, hangs up and goes on, or
  * leaves; one that is gone is started again under a new number), or the last client's hang-up.
+ * RESTARTS 0 to 2 of the host: what the service manager keeps for it (sockets, pidfds, queues, pages, the
+ * last number given) is there again; what it knew, owed, or had in its hands is not. With RESTARTS, each
+ * client asks for memory first (RESERVE), and each worker who the client is (MEET).
  *
  * What is shown, for every order of steps within the bounds:
  *   ends      every submitted exchange ends, exactly once
@@ -17,15 +20,21 @@
  *   kept      nobody takes a claim from a worker that lives
  *   answer    what a client reads was written by the worker that ended the exchange
  *   awake     no client sleeps for ever
+ *   told      each client gets one answer or one error, never two
  *   innocent  the host kills no worker that neither hung up nor stopped
+ * and with -DLIVE (a formula, under weak fairness): what is submitted is answered.
  *
  * -DFOREIGN: the host may not signal the workers. Then an exchange may stay claimed by a worker that
  * has stopped; nothing else may stay. For this the host must announce and notify again at the suspicion
  * too (variant ANNOUNCE_AT_EXIT does it at the exit alone, which is enough where the host may kill).
  *
+ * -DLOST: the host dies for good, and nobody keeps anything for it: its sockets hang up. Each client then
+ * has its answer, or one error.
+ *
  * Variants that must be rejected: NO_REANNOUNCE, NO_RENOTIFY, REDELIVER_UNSEEN, SETTLE_AT_LEAVING, NO_PING,
  * NO_TIMEOUT, STALE_NOTE, NEED_NOTE, NO_ATTEMPTS_LIMIT, SWAP_UNCHECKED, FORGET_GONE; with FOREIGN:
- * ANNOUNCE_AT_EXIT, REPAIR_ONCE.
+ * ANNOUNCE_AT_EXIT, REPAIR_ONCE; with RESTARTS: NO_AGAIN, NO_ANNOUNCE_AT_TAKE_UP, NO_NOTIFY_AT_TAKE_UP,
+ * SETTLE_AT_TAKE_UP, FORGET_FIRST, NUMBER_KEPT_LATE; with LOST: DEAF, LOOKS_ON.
  *
  * Spin 6.5.2 makes a local variable of type `mtype:name` a global one: that is why mtype has no
  * subtypes here.
@@ -39,6 +48,9 @@
 #endif
 #ifndef MISHAPS
 #define MISHAPS 2
+#endif
+#ifndef RESTARTS
+#define RESTARTS 0
 #endif
 #ifndef DEPTH
 #define DEPTH 2
@@ -57,6 +69,7 @@ typedef Slot {
     byte noted;    /* whose claim claimed_ns is of: only broken hosts look */
     byte running;
     byte runs;
+    byte told;     /* answers that its client gave to its caller */
 }
 Slot slot[CLIENTS];
 
@@ -72,22 +85,36 @@ typedef Worker {
 Worker worker[WORKERS];
 
 /* What a worker does next. */
-mtype = { RECEIVE, READ, CLAIM, NOTE, START, FINISH, END, REPLY };
+mtype = { RECEIVE, MEET, READ, CLAIM, NOTE, START, FINISH, END, REPLY };
+
+/* What the host does next. */
+mtype = { SERVE, SETTLE, REPAIR, ANSWER, TAKE_UP };
 
 /*
  * What the host hears: the hang-up of a worker that goes on, a pidfd, LEAVING, the hang-up that comes
  * after it; a client's hang-up. The hang-up that comes with a death would add nothing to what the pidfd
- * says.
+ * says. A pidfd and a hang-up are seen until the host lets go of them, by a new host again.
  */
 mtype = { HANGUP, EXITED, LEAVING, LEFT, GONE };
 
 chan requests = [DEPTH] of { byte };
 chan replies[CLIENTS] = [1] of { bit };
-chan events = [3 * MISHAPS + 1] of { mtype, byte };
+chan events = [3 * MISHAPS + 1 + RESTARTS] of { mtype, byte };
 byte numbers = WORKERS; /* ever given to workers; 0 is nobody */
 byte mishaps;
 bool gone[CLIENTS];     /* the host has seen the client's hang-up */
 bool owed[CLIENTS];     /* the host owes an announcement */
+bool lost;              /* the host, and all that it had */
+
+#if RESTARTS > 0
+/* Questions: of client c, number c; of worker p, its number and those of all clients. */
+#define ASKERS (CLIENTS + WORKERS)
+byte restarts;
+chan questions = [ASKERS * (RESTARTS + 1)] of { byte };
+chan answers[ASKERS] = [2 * RESTARTS + 2] of { bool };
+#define ANSWERED true
+#define AGAIN    false
+#endif
 
 #define IS_END(c)      (slot[c].state == DONE || slot[c].state == FAILED || slot[c].state == CANCELLED)
 #define IS_OPEN(c)     (slot[c].submitted && (slot[c].state == FRESH || slot[c].state == WAITING))
@@ -112,9 +139,30 @@ inline notify(c) {
 
 /* ---- a client: section 5, Client 1 to 3 ---- */
 
+/* Its caller gets the one answer. */
+inline tell_answer(c) {
+    assert(slot[c].state == DONE || slot[c].state == FAILED);           /* answer */
+    assert(slot[c].state != DONE || slot[c].response == slot[c].owner); /* answer */
+    slot[c].told++;
+    assert(slot[c].told == 1)                                           /* told */
+}
+
+#ifdef DEAF
+#define HEARS_LOSS false
+#else
+#define HEARS_LOSS lost
+#endif
+
 proctype Client(byte c) {
     bool owes = true;
 
+#if RESTARTS > 0
+    questions!c;
+    do                                                    /* 1, and again where a new host wants that */
+    :: atomic { answers[c]?ANSWERED -> break }
+    :: atomic { answers[c]?AGAIN -> questions!c }
+    od;
+#endif
     slot[c].submitted = true;
     do
     :: atomic { nempty(replies[c]) -> replies[c]?_ }      /* 3: empty the queue, */
@@ -126,12 +174,32 @@ end:
         if                                                /* then block */
         :: nempty(replies[c])
         :: atomic { owes && nfull(requests) -> requests!c; owes = false }
-        :: atomic { c == CLIENTS - 1 && mishaps < MISHAPS -> mishaps++; events!GONE(c); goto died }
+        :: atomic { c == CLIENTS - 1 && mishaps < MISHAPS && !lost ->
+            mishaps++;
+            events!GONE(c);
+            slot[c].told++; /* there is nobody left to be told */
+            goto died }
+        :: atomic { HEARS_LOSS -> goto bereft }
         fi
     od;
-    assert(slot[c].state == DONE || slot[c].state == FAILED);           /* answer */
-    assert(slot[c].state != DONE || slot[c].response == slot[c].owner); /* answer */
+    atomic { tell_answer(c) };
     slot[c].released = true;
+    goto died;
+
+    /* The last look, then an error for what has not ended. What ends later nobody looks at. */
+bereft:
+    atomic {
+        if
+        :: IS_END(c) -> tell_answer(c)
+        :: !IS_END(c) -> slot[c].told++
+        fi
+    };
+#ifdef LOOKS_ON
+    do
+    :: atomic { IS_END(c) -> tell_answer(c); break }
+    :: break
+    od;
+#endif
 died:
     skip
 }
@@ -141,7 +209,7 @@ died:
 #define ME     worker[p]
 #define AT(s)  (step == s && !ME.stopped)
 #define SAME   (slot[c].state == was && slot[c].attempts == tries)
-#define MISHAP (mishaps < MISHAPS && (mishaps > 0 || p == 0)) /* the first that fails: call it 0 */
+#define MISHAP (mishaps < MISHAPS && !lost && (mishaps > 0 || p == 0)) /* the first that fails: call it 0 */
 
 inline drop() {
     c = 0;
@@ -159,7 +227,13 @@ inline start_again() {
     ME.leaving = false;
     ME.hung_up = false;
     ME.killed = false;
-    ME.watched = false
+    ME.watched = false;
+#if RESTARTS > 0
+    do
+    :: nempty(answers[CLIENTS + p]) -> answers[CLIENTS + p]?_
+    :: empty(answers[CLIENTS + p]) -> break
+    od
+#endif
 }
 
 inline die() {
@@ -191,7 +265,20 @@ proctype Work(byte p) {
 
 end:
     do
-    :: atomic { AT(RECEIVE) && !ME.leaving && nempty(requests) -> requests?c; step = READ } /* 1 */
+#if RESTARTS > 0
+    :: atomic { AT(RECEIVE) && !ME.leaving && nempty(requests) ->                           /* 1, 2 */
+        requests?c;
+        questions!CLIENTS + ME.number;
+        step = MEET }
+    :: atomic { AT(MEET) && nempty(answers[CLIENTS + p]) ->
+        if
+        :: answers[CLIENTS + p]?ANSWERED -> step = READ
+        :: answers[CLIENTS + p]?AGAIN -> questions!CLIENTS + ME.number
+        fi }
+    :: atomic { (AT(RECEIVE) || AT(READ)) && nempty(answers[CLIENTS + p]) -> answers[CLIENTS + p]?_ }
+#else
+    :: atomic { AT(RECEIVE) && !ME.leaving && !lost && nempty(requests) -> requests?c; step = READ } /* 1 */
+#endif
     :: atomic { AT(READ) ->                                                                 /* 3 */
         if
         :: IS_OPEN(c) -> was = slot[c].state; tries = slot[c].attempts; step = CLAIM
@@ -228,7 +315,10 @@ end:
         step = END }
     :: atomic { AT(END) ->                                                                  /* 7 */
         assert(IS_OWNED(c, ME.number)); /* kept */
-        publish_end(c, DONE);
+        if
+        :: true -> publish_end(c, DONE)
+        :: lost -> publish_end(c, FAILED) /* its handler may have given up */
+        fi;
         step = REPLY }
     :: atomic { AT(REPLY) -> notify(c); drop() }
 
@@ -244,7 +334,7 @@ end:
     od
 }
 
-/* ---- the host: section 5, Host 1 to 3 ---- */
+/* ---- the host: section 5, Host 1 to 3 and 5 ---- */
 
 /* Kill through the pidfd: the process dies at some later moment; nothing happens if it is gone already. */
 inline suspect(w) {
@@ -273,41 +363,65 @@ inline suspect(w) {
 
 /* Nobody but the host changes a word whose owner is dead. */
 inline settle(w) {
-    c = 0;
-    do
-    :: c < CLIENTS ->
-        if
-        :: IS_OWNED(c, w) && gone[c] -> publish_end(c, CANCELLED)
-        :: IS_OWNED(c, w) && !gone[c] && MAY_RETRY(c) ->
+    if
+    :: IS_OWNED(c, w) && gone[c] -> publish_end(c, CANCELLED)
+    :: IS_OWNED(c, w) && !gone[c] && MAY_RETRY(c) ->
 #ifndef STALE_NOTE
-            slot[c].noted = 0;
+        slot[c].noted = 0;
 #endif
-            slot[c].state = WAITING;
-            slot[c].owner = 0
-        :: IS_OWNED(c, w) && !gone[c] && !MAY_RETRY(c) -> publish_end(c, FAILED)
-        :: !IS_OWNED(c, w)
-        fi;
-        c++
-    :: c == CLIENTS -> break
-    od;
-    c = 0
+        slot[c].state = WAITING;
+        slot[c].owner = 0
+    :: IS_OWNED(c, w) && !gone[c] && !MAY_RETRY(c) -> publish_end(c, FAILED)
+    :: !IS_OWNED(c, w)
+    fi
 }
+
+/* For each slot a step of its own: the rest of the world goes on meanwhile, and the host may die. */
+inline next_slot(then) {
+    if
+    :: c < CLIENTS - 1 -> c++
+    :: c == CLIENTS - 1 -> c = 0; step = then
+    fi
+}
+
+/* The host lets go of the pidfd. */
+#ifdef FORGET_FIRST
+#define SEE    events?EXITED(w)
+#define FORGET skip
+#else
+#define SEE    events?<EXITED(w)>
+#define FORGET events?EXITED(_)
+#endif
+
+/* A new host owes what the old one owed and what it cannot know, so it does what a death makes it do. */
+#ifdef NO_ANNOUNCE_AT_TAKE_UP
+#define ANNOUNCES (step != TAKE_UP)
+#elif defined NO_REANNOUNCE
+#define ANNOUNCES false
+#else
+#define ANNOUNCES true
+#endif
+#ifdef NO_NOTIFY_AT_TAKE_UP
+#define NOTIFIES (step != TAKE_UP)
+#elif defined NO_RENOTIFY
+#define NOTIFIES false
+#else
+#define NOTIFIES true
+#endif
 
 /* Host 3: owe an announcement of what is open, notify of what has ended and is not released. */
 inline repair() {
+    if
+    :: IS_OPEN(c) && ANNOUNCES -> owed[c] = true
+    :: IS_END(c) && !slot[c].released && NOTIFIES -> notify(c)
+    :: else
+    fi
+}
+
+inline repair_all() {
     c = 0;
     do
-    :: c < CLIENTS ->
-        if
-#ifndef NO_REANNOUNCE
-        :: IS_OPEN(c) -> owed[c] = true
-#endif
-#ifndef NO_RENOTIFY
-        :: IS_END(c) && !slot[c].released -> notify(c)
-#endif
-        :: else
-        fi;
-        c++
+    :: c < CLIENTS -> repair(); c++
     :: c == CLIENTS -> break
     od;
     c = 0
@@ -340,46 +454,115 @@ inline repair() {
 #define UNWATCHED(p) (!worker[p].watched)
 #endif
 #define WATCH(p)                                                                                      \
-    :: atomic { UNWATCHED(p) && (PING_LATE(p) || CLAIM_LATE(p)) ->                                    \
+    :: atomic { DOES(SERVE) && UNWATCHED(p) && (PING_LATE(p) || CLAIM_LATE(p)) ->                     \
         worker[p].watched = true;                                                                     \
         w = worker[p].number;                                                                         \
         goto suspected }
 
 /* What is owed goes when there is room. */
 #define PAY(c)                                                                                        \
-    :: atomic { owed[c] && (nfull(requests) || !IS_OPEN(c)) ->                                        \
+    :: atomic { DOES(SERVE) && owed[c] && (nfull(requests) || !IS_OPEN(c)) ->                         \
         owed[c] = false;                                                                              \
         if                                                                                            \
         :: IS_OPEN(c) -> requests!c                                                                   \
         :: else                                                                                       \
         fi }
 
+#define DOES(s)  (step == s && !lost)
+
+#if RESTARTS > 0
+/* Whoever asked may be gone: then nobody hears. */
+inline answer_asker(what) {
+    p = 0;
+    do
+    :: p < WORKERS && w == CLIENTS + ME.number -> answers[CLIENTS + p]!what; break
+    :: p < WORKERS && w != CLIENTS + ME.number -> p++
+    :: p == WORKERS && w < CLIENTS -> answers[w]!what; break
+    :: p == WORKERS && w >= CLIENTS -> break
+    od;
+    p = 0
+}
+
+/* Its memory is lost; what is in queues, sockets and pages is not. */
+inline restart() {
+    step = TAKE_UP;
+    w = 0;
+    c = 0;
+    do
+    :: c < CLIENTS ->
+        owed[c] = false;
+        if
+        :: gone[c] -> gone[c] = false; events!GONE(c)
+        :: else
+        fi;
+        c++
+    :: c == CLIENTS -> break
+    od;
+    c = 0;
+    worker[0].watched = false;
+    worker[1].watched = false;
+#ifdef NUMBER_KEPT_LATE
+    numbers--;
+#endif
+}
+
+inline say_again() {
+    w = 0;
+    do
+    :: w < ASKERS ->
+        if
+        :: !answers[w]?[AGAIN] -> answers[w]!AGAIN
+        :: else
+        fi;
+        w++
+    :: w == ASKERS -> break
+    od;
+    w = 0
+}
+#endif
+
 active proctype Host() {
+    mtype step = SERVE;
     byte w, c, p;
 
 end:
     do
-    :: atomic { events?HANGUP(w) ->                                                         /* 2 */
+    :: atomic { DOES(SERVE) && events?[HANGUP, _] -> events?HANGUP(w);                         /* 2 */
 suspected:
         suspect(w);
 #ifdef REDELIVER_UNSEEN
         settle(w);
 #endif
 #if defined FOREIGN && !defined ANNOUNCE_AT_EXIT
-        repair(); /* its exit may never come, and it may hold a message */
+        repair_all(); /* its exit may never come, and it may hold a message */
 #endif
         w = 0 }
-    :: atomic { events?EXITED(w) -> settle(w); repair(); w = 0 }                            /* 3 */
-    :: atomic { events?LEAVING(w) ->
+    :: atomic { DOES(SERVE) && events?[EXITED, _] -> SEE; step = SETTLE }                      /* 3 */
+    :: atomic { DOES(SETTLE) ->
+        settle(w);
+        next_slot(REPAIR);
+        if
+        :: step == REPAIR -> FORGET
+        :: else
+        fi }
+    :: atomic { DOES(REPAIR) ->
+        repair();
+        next_slot(SERVE);
+        if
+        :: step == SERVE -> w = 0
+        :: else
+        fi }
+    :: atomic { DOES(SERVE) && events?[LEAVING, _] -> events?LEAVING(w);
 #ifdef SETTLE_AT_LEAVING
         settle(w);
 #endif
         w = 0 }
-    :: atomic { events?LEFT(w) -> /* it may have dropped a message; it is not killed */
+    :: atomic { DOES(SERVE) && events?[LEFT, _] -> /* it may have dropped a message; it is not killed */
+        events?LEFT(w);
         assert(!HAS_CLAIM(w)); /* kept */
-        repair();
-        w = 0 }
-    :: atomic { events?GONE(c) -> /* 1: what is claimed is its owner's to end */
+        step = REPAIR }
+    :: atomic { DOES(SERVE) && events?[GONE, _] -> /* 1: what is claimed is its owner's to end */
+        events?GONE(c);
         gone[c] = true;
         if
 #ifndef FORGET_GONE
@@ -393,6 +576,31 @@ suspected:
     PAY(0)
 #if CLIENTS > 1
     PAY(1)
+#endif
+
+#if RESTARTS > 0
+    :: atomic { DOES(SERVE) && nempty(questions) -> questions?w; step = ANSWER }
+    :: atomic { DOES(ANSWER) -> answer_asker(ANSWERED); w = 0; step = SERVE }
+
+    /* 5: a new host in the place of the old one. */
+    :: atomic { restarts < RESTARTS -> restarts++; restart() }
+    :: atomic { DOES(TAKE_UP) ->
+#ifdef SETTLE_AT_TAKE_UP
+        w = slot[c].owner;
+        settle(w);
+#endif
+        repair();
+        next_slot(SERVE);
+        w = 0;
+        if
+#ifndef NO_AGAIN
+        :: step == SERVE -> say_again()
+#endif
+        :: else
+        fi }
+#endif
+#ifdef LOST
+    :: atomic { !lost -> lost = true; step = SERVE; w = 0; c = 0 }
 #endif
     od
 }
@@ -412,8 +620,9 @@ active proctype Checker() {
     timeout;
     do
     :: c < CLIENTS ->
-        assert(IS_END(c) || EXCUSED(c));                   /* ends */
-        assert(!IS_END(c) || slot[c].released || gone[c]); /* awake */
+        assert(IS_END(c) || EXCUSED(c) || lost);                   /* ends */
+        assert(!IS_END(c) || slot[c].released || gone[c] || lost); /* awake */
+        assert(slot[c].told == 1 || EXCUSED(c));                   /* told */
         c++
     :: c == CLIENTS -> break
     od
@@ -435,3 +644,7 @@ init {
         i = 0
     }
 }
+
+#ifdef LIVE
+ltl answered { [] (slot[0].submitted -> <> (slot[0].told == 1)) }
+#endif

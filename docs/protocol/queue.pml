@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Full queues, late workers (docs/protocol.md, section 5: Client 2 and 3, Worker 1 and 7, Host 3)
+ * Full queues, late workers (docs/protocol.md, section 5: Client 2 and 3, Worker 1 and 7, Host 3 and 5)
  *
  * More exchanges are in flight than the queues can hold. Clients and host owe what the request queue
  * does not take, workers skip what the reply queue does not take. Workers attach through the host when
@@ -16,7 +16,8 @@
  *
  * Variants that must be rejected: SKIP_REQUEST, FORGET_POLLOUT, CLIENT_BLOCKS_BLIND, NO_LOOK,
  * NOTIFY_BEFORE_END, BLOCKING_SENDS, HOST_BLOCKS, HOST_SKIPS, NO_RENOTIFY, EXCLUSIVE_WAKE_UP; by a run
- * without an end: DEBT_STAYS.
+ * without an end: DEBT_STAYS; with RESTARTS: NO_ANNOUNCE_AT_TAKE_UP, NO_NOTIFY_AT_TAKE_UP,
+ * NO_QUEUES_AT_TAKE_UP.
  */
 #ifndef CLIENTS
 #define CLIENTS 1
@@ -30,6 +31,9 @@
 #define WORKERS 2
 #ifndef DEATHS
 #define DEATHS 1
+#endif
+#ifndef RESTARTS
+#define RESTARTS 0
 #endif
 #ifndef DEPTH
 #define DEPTH 1
@@ -49,6 +53,7 @@ Slot slot[ALL];
 
 typedef Worker {
     byte number;
+    bool greeted;  /* it said HELLO */
     bool attached; /* it has the queue */
     bool asleep;   /* EXCLUSIVE_WAKE_UP alone asks */
 }
@@ -58,12 +63,14 @@ Worker worker[WORKERS];
 mtype = { EMPTY, LOOK, SEND, PAY, BLOCK };
 mtype = { ATTACH, RECEIVE, CLAIM, END, REPLY, STAY_AWAY };
 mtype = { ATTACHES, EXITED };
+mtype = { SERVE, SETTLE, REPAIR, TELL, TAKE_UP }; /* what the host does next */
 
 chan requests = [DEPTH] of { byte, byte }; /* slot, generation */
 chan replies[CLIENTS] = [REPLIES] of { byte };
 chan events = [WORKERS + 2 * DEATHS] of { mtype, byte };
 byte numbers = WORKERS;
 byte deaths;
+byte restarts;
 bool finished[CLIENTS];
 bool owed[ALL]; /* announcements, by the host */
 
@@ -213,7 +220,7 @@ proctype Work(byte p) {
 
 end:
     do
-    :: atomic { IS(ATTACH) -> events!ATTACHES(ME.number); step = RECEIVE }
+    :: atomic { IS(ATTACH) -> events!ATTACHES(ME.number); ME.greeted = true; step = RECEIVE }
     :: atomic { IS(RECEIVE) && ME.attached && AWAKE && nempty(requests) -> requests?s(g); step = CLAIM }
 #ifdef EXCLUSIVE_WAKE_UP
     :: atomic { IS(RECEIVE) && ME.attached && AWAKE && empty(requests) -> ME.asleep = true }
@@ -244,6 +251,7 @@ end:
         events!EXITED(ME.number);
         numbers++;
         ME.number = numbers;
+        ME.greeted = false;
         ME.attached = false;
         ME.asleep = false;
         s = 0;
@@ -257,39 +265,62 @@ end:
 
 /* ---- the host ---- */
 
-inline repair(w) {
-    s = 0;
-    do
-    :: s < ALL ->
-        if
-        :: slot[s].owner == w -> slot[s].owner = 0
-        :: else
-        fi;
-        if
-#ifdef HOST_BLOCKS
-        :: IS_OPEN(s) -> request(s)
-#elif defined HOST_SKIPS
-        :: IS_OPEN(s) ->
-            if
-            :: nfull(requests) -> request(s)
-            :: full(requests)
-            fi
+#ifdef NO_ANNOUNCE_AT_TAKE_UP
+#define ANNOUNCES (!IS(TAKE_UP))
 #else
-        :: IS_OPEN(s) -> owed[s] = true
+#define ANNOUNCES true
 #endif
-#ifndef NO_RENOTIFY
-        :: slot[s].ended > 0 && slot[s].ended == slot[s].submitted -> notify(s)
+#ifdef NO_NOTIFY_AT_TAKE_UP
+#define NOTIFIES (!IS(TAKE_UP))
+#elif defined NO_RENOTIFY
+#define NOTIFIES false
+#else
+#define NOTIFIES true
 #endif
-        :: else
-        fi;
-        s++
-    :: s == ALL -> break
-    od;
-    s = 0
+
+inline settle(s) {
+    if
+    :: slot[s].owner == w -> slot[s].owner = 0
+    :: else
+    fi
+}
+
+inline repair(s) {
+    if
+#ifdef HOST_BLOCKS
+    :: IS_OPEN(s) -> request(s)
+#elif defined HOST_SKIPS
+    :: IS_OPEN(s) ->
+        if
+        :: nfull(requests) -> request(s)
+        :: full(requests)
+        fi
+#else
+    :: IS_OPEN(s) && ANNOUNCES -> owed[s] = true
+#endif
+    :: slot[s].ended > 0 && slot[s].ended == slot[s].submitted && NOTIFIES -> notify(s)
+    :: else
+    fi
+}
+
+/* For each slot a step of its own: the host may die in between. */
+inline next_slot(then) {
+    if
+    :: s < ALL - 1 -> s++
+    :: s == ALL - 1 -> s = 0; step = then
+    fi
+}
+
+inline tell_queue(w) {
+    if
+    :: worker[0].number == w -> worker[0].attached = true
+    :: worker[1].number == w -> worker[1].attached = true
+    :: else
+    fi
 }
 
 #define PAYS(x)                                                                                       \
-    :: atomic { owed[x] && (nfull(requests) || !IS_OPEN(x)) ->                                        \
+    :: atomic { IS(SERVE) && owed[x] && (nfull(requests) || !IS_OPEN(x)) ->                           \
         owed[x] = false;                                                                              \
         if                                                                                            \
         :: IS_OPEN(x) -> request(x)                                                                   \
@@ -297,18 +328,22 @@ inline repair(w) {
         fi }
 
 active proctype Host() {
+    mtype step = SERVE;
     byte w, s;
 
 end:
     do
-    :: atomic { events?ATTACHES(w) ->
+    :: atomic { IS(SERVE) && events?[ATTACHES, _] -> events?ATTACHES(w); step = TELL }
+    :: atomic { IS(TELL) -> tell_queue(w); w = 0; step = SERVE }
+    :: atomic { IS(SERVE) && events?[EXITED, _] -> events?<EXITED(w)>; step = SETTLE }
+    :: atomic { IS(SETTLE) ->
+        settle(s);
+        next_slot(REPAIR);
         if
-        :: worker[0].number == w -> worker[0].attached = true
-        :: worker[1].number == w -> worker[1].attached = true
+        :: IS(REPAIR) -> events?EXITED(_); w = 0 /* the host lets go of the pidfd */
         :: else
-        fi;
-        w = 0 }
-    :: atomic { events?EXITED(w) -> repair(w); w = 0 }
+        fi }
+    :: atomic { IS(REPAIR) -> repair(s); next_slot(SERVE) }
     PAYS(0)
 #if ALL > 1
     PAYS(1)
@@ -321,6 +356,28 @@ end:
 #endif
 #if ALL > 4
     PAYS(4)
+#endif
+#if RESTARTS > 0
+    :: atomic { restarts < RESTARTS ->
+        restarts++;
+        w = 0;
+        s = 0;
+        do
+        :: s < ALL -> owed[s] = false; s++
+        :: s == ALL -> s = 0; break
+        od;
+        step = TAKE_UP }
+    :: atomic { IS(TAKE_UP) ->
+        repair(s);
+        next_slot(SERVE);
+        if
+#ifndef NO_QUEUES_AT_TAKE_UP
+        :: IS(SERVE) -> /* who said HELLO to the old one is told of the queues, perhaps once more */
+            worker[0].attached = worker[0].attached || worker[0].greeted;
+            worker[1].attached = worker[1].attached || worker[1].greeted
+#endif
+        :: else
+        fi }
 #endif
     od
 }

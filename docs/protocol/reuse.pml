@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cancel, deadline and the reuse of a slot (docs/protocol.md, sections 3 to 5)
+ * Cancel, deadline, parking and the reuse of slots (docs/protocol.md, sections 3 to 5)
  *
- * One client sends exchange after exchange through one slot. It may tire of each (it cancels, or with
+ * A client sends exchange after exchange through each of its slots. It may tire of each (it cancels, or with
  * -DDEADLINES its deadline passes), and then looks whether it was claimed. Messages are late, repeated
- * and forged. Workers claim and then look; the host looks when it is asked to, and settles the claim of
- * a dead worker. Loads and stores of the two pages that another party can come between are steps of
- * their own. Wake-ups are in queue.pml: here the client sees an end as soon as there is one.
+ * and forged. Workers claim and then look; the host looks when it is asked to, and settles the claims of
+ * a dead worker; at the last attempt it copies the request aside first. It may die itself, and another
+ * goes on with what is kept. Loads and stores of the two pages that another party can come between are
+ * steps of their own. Wake-ups are in queue.pml: here the client sees an end as soon as there is one.
  *
- * Bounds: one slot, EXCHANGES 2 to 4 with generations modulo MODULUS 4, WORKERS 0 to 2, DEATHS 0 to 2,
- * FORGED 0 to 2 messages of any generation and of a wrong size, request queue DEPTH 2. MODULUS stands
- * for 2^32: no worker may hold a message while the slot runs through all of it.
+ * Bounds: SLOTS 1 or 2, EXCHANGES 1 to 4 in each with generations modulo MODULUS 4, WORKERS 0 to 2, DEATHS 0
+ * to 2, RESTARTS 0 or 1 of the host, FORGED 0 to 2 messages of any generation and of a wrong size, request
+ * queue DEPTH 2. MODULUS stands for 2^32: no worker may hold a message while the slot runs through all of it.
  *
  * What is shown, for every order of steps within the bounds:
  *   sworn    an exchange that is unwanted, and that its client then saw unclaimed, never runs (again)
@@ -20,12 +21,17 @@
  *   honest   no request of a client that keeps the rules is taken for a bad one
  *   kept     nobody takes a claim from a worker that lives
  *   alone    its handler runs for one worker at a time, ATTEMPTS times at most
+ *   parked   what FAILED because workers died of it is kept, and is the request of that generation
  *
  * Variants that must be rejected: NO_GENERATION, LOOK_FIRST, LOOK_BEFORE_WISH,
  * CLAIM_UNSUBMITTED, TRUST_MESSAGE, GENERATION_FIRST, WORD_FIRST, REUSE_BEFORE_END, HOST_WRITES_OPEN,
  * HOST_TEARS, HOST_STORES, MODULUS 2; with DEADLINES: CLOCK_BEFORE_CLAIM; with WORKERS 0:
- * NO_LOOK_PACKET.
+ * NO_LOOK_PACKET; with SLOTS 2: ANY_SLOT; with DEATHS: PARK_LATE, and with STAYS_AWAY: SETTLE_BLIND; with
+ * RESTARTS, too: NO_AGAIN, PARK_FORGOTTEN.
  */
+#ifndef SLOTS
+#define SLOTS 1
+#endif
 #ifndef EXCHANGES
 #define EXCHANGES 3
 #endif
@@ -38,89 +44,104 @@
 #ifndef DEATHS
 #define DEATHS 0
 #endif
+#ifndef RESTARTS
+#define RESTARTS 0
+#endif
 #ifndef FORGED
 #define FORGED 1
 #endif
 #ifndef DEPTH
 #define DEPTH 2
 #endif
+#ifndef ATTEMPTS
 #define ATTEMPTS 2
-#define WRONG    99 /* no exchange has this size */
+#endif
+#define WRONG 99 /* no exchange has this size */
 
 mtype = { FRESH, WAITING, CLAIMED, DONE, FAILED, CANCELLED, EXPIRED };
 mtype = { RECEIVE, CHECK, CLAIM, LOOK, FINISH, WRITE, END };
+mtype = { SERVE, WORD, GENERATION, WISHED, SWAP, PARK, FAIL }; /* what the host does next */
 
-/* The record of the submit page. The size of exchange n is n; so is its deadline, if it has one. */
-byte generation;
-byte size;
-byte deadline;
-bool cancel;
-
-/* The word of the state page, and the size of the answer. */
 typedef Word {
     byte generation;
     mtype state;
     byte owner;
     byte attempts;
 }
-Word word;
-byte answer;
 
-chan requests = [DEPTH] of { byte, byte }; /* generation, size */
-chan looks = [EXCHANGES] of { bit };
+typedef Slot {
+    /*
+     * The record of the submit page, and the window. The size of exchange n is n; so is its deadline, if it
+     * has one, and its payload.
+     */
+    byte generation;
+    byte size;
+    byte deadline;
+    bool cancel;
+    byte payload;
+
+    /* The state page. */
+    Word word;
+    byte answer;
+
+    /* What the model counts for the exchange that the client is at. */
+    byte current;
+    byte running;
+    byte runs;
+    byte parked; /* the payload of it that was copied aside */
+    bool ended;
+    bool sworn;
+    bool finished;
+
+    bool owed;  /* by the host: an announcement */
+    bool again; /* from the host to the client: AGAIN */
+}
+Slot slot[SLOTS];
+
+chan requests = [DEPTH] of { byte, byte, byte }; /* slot, generation, size */
+chan looks = [SLOTS * EXCHANGES + RESTARTS * SLOTS] of { byte };
 chan exits = [DEATHS + 1] of { byte };
 byte number[WORKERS + 1];
 byte numbers = WORKERS;
 byte deaths;
-bool owed; /* the host owes an announcement */
 byte clock_ns;
-
-/* What the model counts for the exchange that the client is at. */
-byte current;
-bool ended = true;
-bool sworn;
-byte running;
-byte runs;
-bool finished;
+bool away; /* the last worker, and nobody starts it again: what is wanted waits */
 
 #define NEXT(g)       ((g + 1) % MODULUS)
 #define ENDED(s)      (s != WAITING && s != CLAIMED)
 #define OPEN(g, s, m) ((s == WAITING && g == m) || (ENDED(s) && NEXT(g) == m))
-#define UNCLAIMED     OPEN(word.generation, word.state, generation)
+#define UNCLAIMED(s)  OPEN(slot[s].word.generation, slot[s].word.state, slot[s].generation)
 #define PASSED(d)     (d != 0 && clock_ns >= d)
 
 /* A run has either cancels or deadlines. */
 #ifdef DEADLINES
-#define WRITE_RECORD size = current; if :: tires -> deadline = current :: !tires -> deadline = 0 fi
-#define TIME_TO_WISH PASSED(deadline)
 #define WISH         skip
 #define UNWANTED     EXPIRED
 #define WISHES(c, d) PASSED(d)
 #else
-#define WRITE_RECORD size = current; cancel = false
-#define TIME_TO_WISH true
-#define WISH         cancel = true
+#define WISH         slot[s].cancel = true
 #define UNWANTED     CANCELLED
 #define WISHES(c, d) (c)
 #endif
 
 /* What must hold whenever an exchange ends. */
 inline check_end(how) {
-    assert(!ended);                                      /* ends */
-    ended = true;
-    assert(how != UNWANTED || WISHES(cancel, deadline)); /* wanted */
-    assert(how != FAILED || deaths >= ATTEMPTS)          /* wanted */
+    assert(!slot[s].ended);                                              /* ends */
+    slot[s].ended = true;
+    assert(how != UNWANTED || WISHES(slot[s].cancel, slot[s].deadline)); /* wanted */
+    assert(how != FAILED || deaths >= ATTEMPTS);                         /* wanted */
+    assert(how != FAILED || slot[s].parked == slot[s].current)           /* parked */
 }
 
 #define IS_SAME                                                                                       \
-    (word.generation == was.generation && word.state == was.state && word.owner == was.owner &&       \
-     word.attempts == was.attempts)
+    (slot[s].word.generation == was.generation && slot[s].word.state == was.state &&                  \
+     slot[s].word.owner == was.owner && slot[s].word.attempts == was.attempts)
 
 inline read_word() {
-    was.generation = word.generation;
-    was.state = word.state;
-    was.owner = word.owner;
-    was.attempts = word.attempts
+    was.generation = slot[s].word.generation;
+    was.state = slot[s].word.state;
+    was.owner = slot[s].word.owner;
+    was.attempts = slot[s].word.attempts
 }
 
 inline forget_word() {
@@ -130,30 +151,52 @@ inline forget_word() {
     was.attempts = 0
 }
 
-/* ---- the client ---- */
+/* ---- the client: for it slots have no more in common than a queue and a socket ---- */
 
 #ifdef NO_LOOK_PACKET
 #define ASK tires = false
 #else
-#define ASK tires = false; looks!1
+#define ASK tires = false; asked = true; looks!s
 #endif
 
 /* Client 4: what it sees unclaimed after its wish, it tells its caller never runs. */
 inline swear() {
     if
-    :: UNCLAIMED -> sworn = true
+    :: UNCLAIMED(s) -> slot[s].sworn = true
     :: else
     fi
 }
 
-proctype Client() {
-    bool owes, tires;
+inline write_record() {
+    slot[s].size = slot[s].current;
+    slot[s].payload = slot[s].current;
+#ifdef DEADLINES
+    if
+    :: tires -> slot[s].deadline = slot[s].current
+    :: !tires -> slot[s].deadline = 0
+    fi
+#else
+    slot[s].cancel = false
+#endif
+}
+
+#ifdef DEADLINES
+#define TIME_TO_WISH PASSED(slot[s].deadline)
+#else
+#define TIME_TO_WISH true
+#endif
+#define IS_DONE          (slot[s].word.generation == slot[s].generation && slot[s].word.state == DONE)
+#define WRITE_GENERATION slot[s].generation = slot[s].current % MODULUS; slot[s].ended = false
+
+proctype Client(byte s) {
+    bool owes, tires, asked;
 
     do
-    :: atomic { current < EXCHANGES ->
-        current++;
-        sworn = false;
-        runs = 0;
+    :: atomic { slot[s].current < EXCHANGES ->
+        slot[s].current++;
+        slot[s].sworn = false;
+        slot[s].runs = 0;
+        slot[s].parked = 0;
         owes = true;
         if /* decided now, so that it cannot help itself out of a wait */
         :: tires = true
@@ -162,15 +205,18 @@ proctype Client() {
 #endif
         fi };
 #ifdef GENERATION_FIRST
-        atomic { generation = current % MODULUS; ended = false };
+        atomic { WRITE_GENERATION };
 #endif
-        atomic { WRITE_RECORD };                                 /* 2: the record, then its generation */
+        atomic { write_record() };                               /* 2: the record, then its generation */
 #ifndef GENERATION_FIRST
-        atomic { generation = current % MODULUS; ended = false };
+        atomic { WRITE_GENERATION };
+#endif
+#ifdef STAYS_AWAY
+end:
 #endif
         do
-        :: atomic { word.generation == generation && ENDED(word.state) -> break }
-        :: atomic { owes && nfull(requests) -> requests!generation, size; owes = false }
+        :: atomic { slot[s].word.generation == slot[s].generation && ENDED(slot[s].word.state) -> break }
+        :: atomic { owes && nfull(requests) -> requests!s, slot[s].generation, slot[s].size; owes = false }
 #ifdef LOOK_BEFORE_WISH
         :: atomic { tires && TIME_TO_WISH -> swear() };
             atomic { WISH; ASK };
@@ -178,30 +224,38 @@ proctype Client() {
         :: atomic { tires && TIME_TO_WISH -> WISH };             /* 4: the wish, then the look, then LOOK */
             atomic { swear(); ASK };
 #endif
+#if RESTARTS > 0
+        :: atomic { slot[s].again -> slot[s].again = false;      /* 6: what has no answer is asked again */
+            if
+            :: asked -> looks!s
+            :: else
+            fi }
+#endif
 #ifdef REUSE_BEFORE_END
             if
-            :: atomic { sworn -> break }
-            :: !sworn
+            :: atomic { slot[s].sworn -> break }
+            :: !slot[s].sworn
             fi
 #endif
         od;
         atomic {
-            assert(word.state != DONE || answer == current);     /* own */
+            assert(!IS_DONE || slot[s].answer == slot[s].current); /* own */
             owes = false;
+            asked = false;
             tires = false }
-    :: atomic { current == EXCHANGES -> finished = true; break }
+    :: atomic { slot[s].current == EXCHANGES -> slot[s].finished = true; break }
     od
 }
 
 /* ---- a worker ---- */
 
-#define IS(s) (step == s)
+#define IS(x) (step == x)
 #define ME    number[p]
 
 #ifdef CLOCK_BEFORE_CLAIM
-#define UNWANTED_NOW (deadline != 0 && heard_ns >= deadline)
+#define UNWANTED_NOW (slot[s].deadline != 0 && heard_ns >= slot[s].deadline)
 #else
-#define UNWANTED_NOW WISHES(cancel, deadline)
+#define UNWANTED_NOW WISHES(slot[s].cancel, slot[s].deadline)
 #endif
 
 /*
@@ -209,8 +263,8 @@ proctype Client() {
  * exchange as FAILED (bad request), which never happens to a client that keeps the rules.
  */
 inline look() {
-    assert(generation == m); /* honest */
-    copied = size;
+    assert(slot[s].generation == m); /* honest */
+    copied = slot[s].size;
     if
     :: UNWANTED_NOW -> how = UNWANTED
     :: !UNWANTED_NOW -> how = DONE
@@ -218,6 +272,7 @@ inline look() {
 }
 
 inline forget() {
+    s = 0;
     m = 0;
     named = 0;
     copied = 0;
@@ -230,7 +285,7 @@ proctype Work(byte p) {
     mtype step = RECEIVE;
     mtype how = FRESH;
     Word was;
-    byte m, named, copied;
+    byte s, m, named, copied;
 #ifdef CLOCK_BEFORE_CLAIM
     byte heard_ns;
 #endif
@@ -239,13 +294,16 @@ proctype Work(byte p) {
 end:
     do
     :: atomic { IS(RECEIVE) && nempty(requests) ->               /* 1; 3: the word, */
-        requests?m(named);
+        requests?s(m, named);
+#ifdef ANY_SLOT
+        s = 0;
+#endif
 #ifdef CLOCK_BEFORE_CLAIM
         heard_ns = clock_ns;
 #endif
         read_word();
 #ifdef NO_GENERATION
-        m = generation;
+        m = slot[s].generation;
         if
         :: was.state != CLAIMED -> step = CLAIM
 #else
@@ -259,9 +317,9 @@ end:
 #ifdef CLAIM_UNSUBMITTED
         :: true -> step = CLAIM
 #else
-        :: generation == m -> step = CLAIM
+        :: slot[s].generation == m -> step = CLAIM
 #endif
-        :: generation != m -> forget()
+        :: slot[s].generation != m -> forget()
         fi }
 #ifdef LOOK_FIRST
     :: atomic { IS(CLAIM) && how == FRESH -> look() }
@@ -271,12 +329,12 @@ end:
 #endif
         if
         :: IS_SAME ->
-            word.generation = m;
-            word.state = CLAIMED;
-            word.owner = ME;
+            slot[s].word.generation = m;
+            slot[s].word.state = CLAIMED;
+            slot[s].word.owner = ME;
             if
-            :: was.state == WAITING -> word.attempts = was.attempts + 1
-            :: else -> word.attempts = 1
+            :: was.state == WAITING -> slot[s].word.attempts = was.attempts + 1
+            :: else -> slot[s].word.attempts = 1
             fi;
             forget_word();
             step = LOOK
@@ -292,115 +350,217 @@ end:
         named = 0;
         if
         :: how == DONE ->
-            assert(!sworn);            /* sworn */
-            assert(copied == current); /* own */
-            running++;
-            runs++;
-            assert(running == 1);      /* alone */
-            assert(runs <= ATTEMPTS);  /* alone */
+            assert(!slot[s].sworn);            /* sworn */
+            assert(copied == slot[s].current); /* own */
+            slot[s].running++;
+            slot[s].runs++;
+            assert(slot[s].running == 1);      /* alone */
+            assert(slot[s].runs <= ATTEMPTS);  /* alone */
             step = FINISH
         :: else -> copied = 0; step = END
         fi }
     :: atomic { IS(FINISH) ->                                    /* it may hear of CANCEL */
-        running--;
+        slot[s].running--;
         if
         :: true
-        :: WISHES(cancel, deadline) -> how = UNWANTED
+        :: WISHES(slot[s].cancel, slot[s].deadline) -> how = UNWANTED
         fi;
 #ifndef WORD_FIRST
-        answer = copied;                                         /* 7: the size, then the word */
+        slot[s].answer = copied;                                 /* 7: the size, then the word */
 #endif
         step = END }
     :: atomic { IS(END) ->
-        assert(word.state == CLAIMED && word.owner == ME && word.generation == m); /* kept */
+        assert(slot[s].word.state == CLAIMED && slot[s].word.owner == ME); /* kept */
+        assert(slot[s].word.generation == m);                              /* kept */
         check_end(how);
-        word.state = how;
+        slot[s].word.state = how;
 #ifdef WORD_FIRST
         step = WRITE }
     :: atomic { IS(WRITE) ->
-        answer = copied;
+        slot[s].answer = copied;
 #endif
         forget() }
     :: atomic { deaths < DEATHS && (deaths > 0 || p == 0) ->     /* workers are alike */
         deaths++;
         if
-        :: IS(FINISH) -> running--
+        :: IS(FINISH) -> slot[s].running--
         :: else
         fi;
         exits!ME;
         numbers++;
         ME = numbers;
-        forget() }
+        forget();
+#ifdef STAYS_AWAY
+        away = true;
+        break
+#endif
+        }
     od
 }
 
 /* ---- the host ---- */
 
+/*
+ * Host 3: settle and announce, slot after slot; let go of the pidfd then, for a new host would see it again.
+ * At the last attempt the slot stays with its dead owner until the request is copied aside.
+ */
+#ifdef PARK_FORGOTTEN
+#define SEE    exits?w
+#define FORGET skip
+#else
+#define SEE    exits?<w>
+#define FORGET exits?_
+#endif
+
+inline next_slot() {
+    slot[s].owed = true;
+    forget_word();
+    seen_cancel = false;
+    seen_deadline = 0;
+    g = 0;
+    if
+    :: s < SLOTS - 1 -> s++; step = WORD
+    :: s == SLOTS - 1 -> FORGET; serve()
+    fi
+}
+
+inline serve() {
+    s = 0;
+    w = 0;
+    g = 0;
+    seen_cancel = false;
+    seen_deadline = 0;
+    forget_word();
+    step = SERVE
+}
+
+#ifdef SETTLE_BLIND
+#define SEEN_WISH (w == 0 && WISHES(seen_cancel, seen_deadline))
+#else
+#define SEEN_WISH WISHES(seen_cancel, seen_deadline)
+#endif
+
+/* Host 4: what nobody has claimed. A claimed one: CANCEL to its owner, which may look at any time. */
+#ifdef HOST_STORES
+#define MAY_SWAP true
+#else
+#define MAY_SWAP IS_SAME
+#endif
+inline end_unclaimed() {
+    if
+    :: OPEN(was.generation, was.state, g) && SEEN_WISH && MAY_SWAP ->
+        slot[s].word.generation = g;
+        slot[s].word.owner = 0;
+        check_end(UNWANTED);
+        slot[s].word.state = UNWANTED
+    :: else
+    fi;
+    serve()
+}
+
+inline end_claimed(how) {
+    slot[s].word.owner = 0;
+    check_end(how);
+    slot[s].word.state = how
+}
+
+#ifdef PARK_LATE
+#define FIRST_OF_PARKING FAIL
+#define PARKED  next_slot()
+#define FAILURE slot[s].parked = slot[s].current; end_claimed(FAILED); slot[s].parked = 0; step = PARK
+#else
+#define FIRST_OF_PARKING PARK
+#define PARKED  step = FAIL
+#define FAILURE end_claimed(FAILED); next_slot()
+#endif
+
+inline settle() {
+    if
+    :: SEEN_WISH -> end_claimed(UNWANTED); next_slot()
+    :: !SEEN_WISH && was.attempts < ATTEMPTS ->
+        slot[s].word.owner = 0;
+        slot[s].word.state = WAITING;
+        next_slot()
+    :: !SEEN_WISH && was.attempts >= ATTEMPTS -> step = FIRST_OF_PARKING
+    fi
+}
+
+#define PAY(x)                                                                                        \
+    :: atomic { IS(SERVE) && slot[x].owed && (nfull(requests) || !UNCLAIMED(x)) ->                    \
+        slot[x].owed = false;                                                                         \
+        if                                                                                            \
+        :: UNCLAIMED(x) -> requests!x, slot[x].generation, slot[x].size                               \
+        :: else                                                                                       \
+        fi }
+
 proctype Host() {
+    mtype step = SERVE;
     Word was;
-    byte w, g, seen_deadline;
+    byte s, w, g, seen_deadline;
     bool seen_cancel;
+#if RESTARTS > 0
+    byte restarts;
+#endif
 
     was.state = FRESH;
 end:
     do
-    :: atomic { looks?_ ->                                       /* 4: LOOK; the word first, */
+    :: atomic { IS(SERVE) && nempty(looks) -> looks?s; step = WORD }
+    :: atomic { IS(SERVE) && nempty(exits) -> SEE; step = WORD }
+    :: atomic { IS(WORD) ->                                      /* the word first, */
 #ifdef HOST_TEARS
-            seen_cancel = cancel;
-            seen_deadline = deadline };
+        if
+        :: w == 0 && !seen_cancel && seen_deadline == 0 ->
+            seen_cancel = slot[s].cancel;
+            seen_deadline = slot[s].deadline
+        :: else
+        fi };
         atomic {
 #endif
-            read_word() };
-        g = generation;                                          /* then the generation, then the rest */
-#ifndef HOST_TEARS
-        atomic { seen_cancel = cancel; seen_deadline = deadline };
-#endif
+        read_word();
         if
-        :: OPEN(was.generation, was.state, g) && WISHES(seen_cancel, seen_deadline) ->
-#ifdef HOST_WRITES_OPEN
-            answer = 0;
-#endif
-            atomic {
-                if
-#ifdef HOST_STORES
-                :: true ->
-#else
-                :: IS_SAME ->
-#endif
-                    word.generation = g;
-                    word.owner = 0;
-                    check_end(UNWANTED);
-                    word.state = UNWANTED
-                :: else
-                fi }
-        :: else /* a claimed one: CANCEL to its owner, which may look at any time */
-        fi;
-        atomic {
-            g = 0;
-            seen_cancel = false;
-            seen_deadline = 0;
-            forget_word() }
-    :: atomic { exits?w ->                                       /* 3: settle, then announce */
-        if
-        :: word.state == CLAIMED && word.owner == w ->
-            word.owner = 0;
-            if
-            :: WISHES(cancel, deadline) -> check_end(UNWANTED); word.state = UNWANTED
-            :: !WISHES(cancel, deadline) && word.attempts < ATTEMPTS -> word.state = WAITING
-            :: !WISHES(cancel, deadline) && word.attempts >= ATTEMPTS ->
-                check_end(FAILED);
-                word.state = FAILED
-            fi
-        :: else
-        fi;
-        owed = true;
-        w = 0 }
-    :: atomic { owed && (nfull(requests) || !UNCLAIMED) ->
-        owed = false;
-        if
-        :: UNCLAIMED -> requests!generation, size
-        :: else
+        :: w == 0 || (was.state == CLAIMED && was.owner == w) -> step = GENERATION
+        :: else -> next_slot()
         fi }
+    :: atomic { IS(GENERATION) -> g = slot[s].generation; step = WISHED } /* then the generation, */
+    :: atomic { IS(WISHED) ->                                    /* then the rest */
+#ifndef HOST_TEARS
+        seen_cancel = slot[s].cancel;
+        seen_deadline = slot[s].deadline;
+#endif
+        step = SWAP }
+    :: atomic { IS(SWAP) ->
+#ifdef HOST_WRITES_OPEN
+        slot[s].answer = (w == 0 && OPEN(was.generation, was.state, g) && SEEN_WISH -> 0 : slot[s].answer);
+#endif
+        if
+        :: w == 0 -> end_unclaimed()                             /* 4 */
+        :: w > 0 -> settle()                                     /* 3 */
+        fi }
+    :: atomic { IS(PARK) ->
+        assert(slot[s].word.generation == slot[s].payload % MODULUS); /* parked */
+        slot[s].parked = slot[s].payload;
+        PARKED }
+    :: atomic { IS(FAIL) -> FAILURE }
+    PAY(0)
+#if SLOTS > 1
+    PAY(1)
+#endif
+#if RESTARTS > 0
+    :: atomic { restarts < RESTARTS ->                           /* 5: another host; it announces, */
+        restarts++;                                              /* and says AGAIN */
+        s = 0;
+        do
+        :: s < SLOTS ->
+            slot[s].owed = true;
+#ifndef NO_AGAIN
+            slot[s].again = true;
+#endif
+            s++
+        :: s == SLOTS -> break
+        od;
+        serve() }
+#endif
     od
 }
 
@@ -410,7 +570,10 @@ end:
 proctype Clock() {
 end:
     do
-    :: clock_ns < current -> clock_ns = current
+    :: clock_ns < slot[0].current -> clock_ns = slot[0].current
+#if SLOTS > 1
+    :: clock_ns < slot[1].current -> clock_ns = slot[1].current
+#endif
     od
 }
 #endif
@@ -424,27 +587,41 @@ end:
     :: atomic { forged < FORGED && nfull(requests) ->
         forged++;
         if
-        :: requests!0, WRONG
-        :: requests!1, WRONG
+        :: requests!0, 0, WRONG
+        :: requests!0, 1, WRONG
 #if MODULUS > 2
-        :: requests!2, WRONG
-        :: requests!3, WRONG
+        :: requests!0, 2, WRONG
+        :: requests!0, 3, WRONG
 #endif
         fi }
     od
 }
 
+/* What is wanted waits for the worker that stays away; all else has ended. */
+#define EXCUSED (away && !WISHES(slot[s].cancel, slot[s].deadline))
+
 active proctype Checker() {
+    byte s;
+
     timeout;
-    assert(ended);   /* ends */
-    assert(finished) /* ends */
+    do
+    :: s < SLOTS ->
+        assert(slot[s].ended || EXCUSED);    /* ends */
+        assert(slot[s].finished || EXCUSED); /* ends */
+        s++
+    :: s == SLOTS -> break
+    od
 }
 
 init {
     byte i;
 
     atomic {
-        word.state = FRESH;
+        do
+        :: i < SLOTS -> slot[i].word.state = FRESH; slot[i].ended = true; run Client(i); i++
+        :: i == SLOTS -> break
+        od;
+        i = 0;
         do
         :: i < WORKERS -> number[i] = i + 1; run Work(i); i++
         :: i == WORKERS -> break
@@ -454,7 +631,6 @@ init {
 #ifdef DEADLINES
         run Clock();
 #endif
-        run Forger();
-        run Client()
+        run Forger()
     }
 }
