@@ -114,6 +114,22 @@ cases=(
     'prompt poll -DWORKER_BLOCKS_BLIND'
     'alone poll -DTWO_POLLERS'
     'clear poll -DFORGET_POLLER'
+    'holds giveback -DTRIMS=3 -DFORGED=1'
+    'holds giveback -DWORKERS=2 -DEXCHANGES=2 -DFORGED=1'
+    'holds giveback -DDEATHS=1'
+    'holds giveback -DDEATHS=2 -DEXCHANGES=2'
+    'whole giveback -DNOT_TAKEN'
+    'whole giveback -DTAKEN_LATE'
+    'whole giveback -DLOOK_ONCE'
+    'paid giveback -DCLAIM_HELD'
+    'paid giveback -DNOT_HELD'
+    'kept giveback -DNOT_RELEASED'
+    'paid giveback -DNOT_COMPARED'
+    'ends giveback -DNOT_ANNOUNCED'
+    'paid giveback -DZERO_LATE'
+    'back giveback -DDEATHS=1 -DHOLD_STAYS'
+    'paid giveback -DDEATHS=1 -DHOLD_FORGOTTEN'
+    'paid giveback -DDEATHS=1 -DPUNCH_FIRST'
 )
 
 long_cases=(
@@ -145,6 +161,8 @@ long_cases=(
     'holds reuse -DSLOTS=2 -DEXCHANGES=2 -DFORGED=0 -DWORKERS=1'
     'holds reuse -DEXCHANGES=2 -DDEATHS=2 -DWORKERS=1 -DRESTARTS=1 -DFORGED=0'
     'holds reuse -DEXCHANGES=2 -DDEATHS=1 -DWORKERS=1 -DRESTARTS=1 -DDEADLINES -DFORGED=0'
+    'holds giveback -DEXCHANGES=4 -DTRIMS=3 -DWORKERS=2 -DFORGED=1'
+    'holds giveback -DDEATHS=2 -DTRIMS=3 -DFORGED=1'
 )
 lanes=2 # as many at a time, since the memory of more would add up
 memory=1000 # MB
@@ -239,7 +257,7 @@ check_reach() {
     [ -z "$missed" ] || echo "$missed"
 } >"$work/$1.tap"
 
-models_checked=(claim queue turns reuse poll)
+models_checked=(claim queue turns reuse poll giveback)
 n_all=$((${#cases[@]} + ${#models_checked[@]}))
 echo "1..$n_all"
 n=0

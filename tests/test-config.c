@@ -111,6 +111,7 @@ START_TEST(host_settings_reach_their_fields) {
     ck_assert_ptr_null(instance.worker);
     ck_assert_uint_eq(host->max_payload, 64 << 20);
     ck_assert_uint_eq(host->memory, 1 << 30);
+    ck_assert_uint_eq(host->memory_idle_ns, 0);
     ck_assert_uint_eq(host->max_clients, 65535);
     ck_assert_uint_eq(host->requests_per_client, 1024);
     ck_assert_uint_eq(host->queue_depth, 1);
@@ -237,6 +238,7 @@ START_TEST(host_defaults_are_these) {
     ck_assert_int_eq(instance.log_level, 6);
     ck_assert_uint_eq(host->max_payload, UINT64_C(8) << 30);
     ck_assert_uint_eq(host->memory, memory_expected());
+    ck_assert_uint_eq(host->memory_idle_ns, 60 * NS_PER_SEC);
     ck_assert_uint_eq(host->max_clients, 256);
     ck_assert_uint_eq(host->requests_per_client, 16);
     ck_assert_uint_eq(host->queue_depth, 10);

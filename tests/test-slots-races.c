@@ -372,6 +372,132 @@ START_TEST(each_exchange_runs_once_and_its_payloads_arrive) {
 }
 END_TEST
 
+/* ---- windows that are given back ---- */
+
+#define N_TRIMS  (N_ROUNDS / 2)
+#define BYTES    UINT64_C(4096) /* that a window is said to have: here it is one number */
+
+/* Punched by the host with nothing but the slot's rules to keep it from what others use. */
+typedef struct Windows {
+    Payloads payloads;
+    bool asked; /* under the lock, as if by the socket */
+    bool answered;
+    uint32_t n_requests; /* that were punched; the host's own */
+    uint32_t n_responses;
+} Windows;
+
+static void punch(Windows *windows, unsigned which) {
+    if (which & WINDOW_REQUEST) {
+        windows->payloads.request[SLOT] = 0;
+        windows->n_requests++;
+    }
+    if (which & WINDOW_RESPONSE) {
+        windows->payloads.response[SLOT] = 0;
+        windows->n_responses++;
+    }
+}
+
+static void answer_client(Windows *windows) {
+    pthread_mutex_lock(&windows->payloads.lock);
+    if (windows->asked) {
+        state_reserve(state, SLOT, BYTES);
+        windows->asked = false;
+        windows->answered = true;
+    }
+    pthread_mutex_unlock(&windows->payloads.lock);
+}
+
+static void *trim(void *data) {
+    Windows *windows = data;
+
+    while (!is_stopped(&windows->payloads)) {
+        if (slots_hold(submit, state, SLOT)) {
+            punch(windows, slots_empty(submit, state, SLOT));
+            slots_let_go(state, SLOT);
+        }
+        answer_client(windows);
+        sched_yield();
+    }
+    return NULL;
+}
+
+static void *answer_from_window(void *data) {
+    Windows *windows = data;
+    AnswerRecord answer;
+    uint32_t generation;
+    SlotClaim claim;
+
+    while (!is_stopped(&windows->payloads)) {
+        sched_yield();
+        if (!slots_pending(submit, state, SLOT, &generation) ||
+            !slots_claim(submit, state, SLOT, generation, 1, NOW, &claim))
+            continue;
+        state_answer_copy(state, SLOT, &answer);
+        if (answer.segment_bytes == 0 && windows->payloads.response[SLOT] != 0)
+            abort(); /* it was to be punched */
+        windows->payloads.response[SLOT] = windows->payloads.request[SLOT] * 3;
+        answer.segment_bytes = BYTES;
+        if (!slots_end(state, SLOT, &claim, SLOT_DONE, &answer))
+            abort();
+    }
+    return NULL;
+}
+
+static void ask_host(Windows *windows) {
+    bool answered = false;
+
+    pthread_mutex_lock(&windows->payloads.lock);
+    windows->asked = true;
+    windows->answered = false;
+    pthread_mutex_unlock(&windows->payloads.lock);
+    while (!answered) {
+        sched_yield();
+        pthread_mutex_lock(&windows->payloads.lock);
+        answered = windows->answered;
+        pthread_mutex_unlock(&windows->payloads.lock);
+    }
+}
+
+static void call_through_window(Windows *windows, uint32_t generation) {
+    SlotWord word;
+
+    if (submit_take(submit, state, SLOT) == 0)
+        ask_host(windows);
+    windows->payloads.request[SLOT] = generation;
+    sched_yield();
+    EXPECT(windows->payloads.request[SLOT] == generation);
+    submit_publish(submit, SLOT, &(SubmitRecord){.generation = generation, .flags = SUBMIT_TAKEN});
+    do {
+        sched_yield();
+        word = state_load(state, SLOT, NULL);
+    } while (word.generation != generation || !state_is_end(word.state));
+    EXPECT(windows->payloads.response[SLOT] == generation * UINT64_C(3));
+    EXPECT(windows->payloads.request[SLOT] == generation);
+    submit_release(submit, SLOT, generation);
+    for (uint32_t i = 0; i < generation % 4; i++)
+        sched_yield();
+}
+
+START_TEST(nothing_that_is_used_is_given_back) {
+    Windows *windows = calloc(1, sizeof(*windows));
+    pthread_t host, worker;
+
+    ck_assert_ptr_nonnull(windows);
+    pthread_mutex_init(&windows->payloads.lock, NULL);
+    ck_assert_int_eq(pthread_create(&host, NULL, trim, windows), 0);
+    ck_assert_int_eq(pthread_create(&worker, NULL, answer_from_window, windows), 0);
+    for (uint32_t generation = 1; generation <= 2 * N_ROUNDS; generation++)
+        call_through_window(windows, generation);
+    stop_all(&windows->payloads);
+    pthread_join(host, NULL);
+    pthread_join(worker, NULL);
+    ck_assert_uint_gt(windows->n_requests, N_TRIMS); /* it did meet them */
+    ck_assert_uint_gt(windows->n_responses, N_TRIMS);
+    pthread_mutex_destroy(&windows->payloads.lock);
+    free(windows);
+}
+END_TEST
+
 /* ---- random bytes and calls ---- */
 
 static uint64_t random_state;
@@ -614,6 +740,7 @@ Suite *unit_suite(void) {
     tcase_add_test(races, of_an_end_and_a_redelivery_one_counts);
     tcase_add_test(races, of_two_settlements_one_counts);
     tcase_add_test(races, each_exchange_runs_once_and_its_payloads_arrive);
+    tcase_add_test(races, nothing_that_is_used_is_given_back);
     tcase_add_test(random, random_pages_are_read_within_their_bounds);
     tcase_add_test(random, random_calls_do_what_the_table_of_states_says);
     return suite;

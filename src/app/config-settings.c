@@ -75,8 +75,21 @@ const Setting settings[] = {
         .min = "4K",
         .max = "64T",
         .word = "auto",
-        .help = "The budget for all payloads that are in shared memory at one time. \"auto\" is half of "
-                "the machine's memory or half of the size of /dev/shm, whichever is less.",
+        .help = "The budget for all payloads that are in shared memory at one time, and for the copies that workers "
+                "make of the requests of those who are not trusted. \"auto\" is half of the machine's memory, of the "
+                "size of /dev/shm or of the limit of the host's control group, whichever is least.",
+    },
+    {
+        .name = "memory_idle",
+        .where = IN_HOST,
+        .kind = SETTING_DURATION,
+        FIELD(host.memory_idle_ns),
+        .fallback = "\"1min\"",
+        .min = "100ms",
+        .max = "24h",
+        .word = "never",
+        .help = "How long shared memory that a client does not use is kept for its next request. Where memory is "
+                "wanting it is given back at once.",
     },
     {
         .name = "max_clients",

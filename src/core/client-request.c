@@ -112,6 +112,17 @@ bool client_pop(Client *client, Request **ret_request) {
     return false;
 }
 
+/* The host may have given the window back since the slot was used last: then it is reserved and allocated anew. */
+static void request_take(Request *request) {
+    uint64_t reserved = submit_take(request->client->submit.map, request->client->states.map, request->slot);
+
+    request->state = REQUEST_TAKEN;
+    if (reserved >= request->granted_bytes)
+        return;
+    request->granted_bytes = reserved;
+    segment_published(&request->segment, 0);
+}
+
 int client_take(Client *client, Request **ret_request) {
     if (client->state != CLIENT_READY)
         return CLIENT_NOT_READY;
@@ -120,7 +131,7 @@ int client_take(Client *client, Request **ret_request) {
 
         if (request->state != REQUEST_FREE)
             continue;
-        request->state = REQUEST_TAKEN;
+        request_take(request);
         request->reason = REASON_NONE;
         request->payload_bytes = request->deadline_ns = 0;
         request->tag = NULL;
@@ -148,9 +159,9 @@ void client_granted(Client *client, const PacketReserved *reserved) {
     if (reserved->slot >= client->n_slots || reserved->direction != DIRECTION_REQUEST)
         return;
     request = &client->requests[reserved->slot];
+    if (request->state != REQUEST_GROWING || request->asked_serial != reserved->header.serial)
+        return; /* who asked has given it up, and the host may have given back by now what it says */
     request->granted_bytes = reserved->bytes;
-    if (request->state != REQUEST_GROWING || reserved->header.serial != request->asked_serial)
-        return; /* who asked has given it up, or has asked again */
     request->reason = (Reason)reserved->code;
     text_copy(request->text, sizeof(request->text), reserved->text);
     request->state = REQUEST_TAKEN;
@@ -284,6 +295,7 @@ int request_send(Request *request) {
     Client *client = request->client;
     SubmitRecord record = {
         .generation = request->generation + 1,
+        .flags = SUBMIT_TAKEN,
         .payload_bytes = request->payload_bytes,
         .segment_bytes = request->segment.bytes,
         .deadline_ns = request->deadline_ns,
@@ -385,12 +397,13 @@ void request_release(Request *request) {
     case REQUEST_ENDED:
         request_free(request);
         break;
-    case REQUEST_GROWING: /* the answer will find a free slot, which does no harm */
+    case REQUEST_GROWING:
         request->owes_ask = false;
-        request->state = REQUEST_FREE;
+        request->asked_serial = 0;
+        request_free(request);
         break;
     case REQUEST_TAKEN:
-        request->state = REQUEST_FREE;
+        request_free(request);
         break;
     case REQUEST_FREE:
     case REQUEST_ABANDONED:

@@ -53,6 +53,7 @@ void host_client_free(Host *host, HostClient *client) {
     free(client->reserved[0]);
     free(client->reserved[1]);
     free(client->owed);
+    free(client->idle);
     free(client);
     if (host->repeat_due)
         host->tick_ns = 0; /* what was wanting is there again: look at once */
@@ -105,13 +106,14 @@ static int make_client(Peer *peer, HostClient **ret) {
     client->probe = peer->is_probe;
     client->since_ns = peer->since_ns;
     client->n_slots = host->settings->requests_per_client;
-    client->stride = round_to_pages(host->settings->max_payload);
+    client->stride = host_stride(host);
     open_account(client, peer->account);
     text_copy(client->name, sizeof(client->name), peer->name);
     for (int i = 0; i < 2; i++)
         client->reserved[i] = calloc(client->n_slots, sizeof(uint64_t));
     client->owed = calloc(client->n_slots, sizeof(bool));
-    r = client->reserved[0] && client->reserved[1] && client->owed ? make_objects(host, client) : error_origin(-ENOMEM);
+    client->idle = calloc(client->n_slots, sizeof(*client->idle));
+    r = client->reserved[0] && client->reserved[1] && client->owed && client->idle ? make_objects(host, client) : error_origin(-ENOMEM);
     if (r == 0)
         r = host_get_uid(host, peer->who.uid, &client->uid);
     if (r == 0) {
@@ -311,34 +313,4 @@ int client_sync(HostClient *client, uint32_t n_workers) {
 void host_tell_workers(Host *host) {
     for (size_t i = 0; i < host->clients.n; i++)
         (void)client_sync(table_at(&host->clients, i), host->n_workers);
-}
-
-static void refuse_memory(Host *host, uint64_t bytes, PacketReserved *answer) {
-    char wanted[UNITS_TEXT_MAX], limit[UNITS_TEXT_MAX], used[UNITS_TEXT_MAX];
-
-    answer->code = REASON_MEMORY_BUDGET;
-    snprintf(answer->text, sizeof(answer->text), "%s more exceed the host's `memory` budget of %s, of which %s are in use",
-             size_format(bytes, wanted), size_format(host->settings->memory, limit), size_format(host->memory_bytes, used));
-}
-
-void host_reserve(Host *host, HostClient *client, const PacketReserve *wish, PacketReserved *answer) {
-    unsigned side = wish->direction == DIRECTION_RESPONSE;
-    uint64_t *reserved = &client->reserved[side][wish->slot];
-
-    answer->client = client->id;
-    answer->slot = wish->slot;
-    answer->direction = wish->direction;
-    if (wish->bytes > client->stride) {
-        answer->code = side ? REASON_RESPONSE_TOO_LARGE : REASON_PAYLOAD_TOO_LARGE;
-        text_copy(answer->text, sizeof(answer->text), "larger than the host's `max_payload`");
-    } else if (wish->bytes > *reserved && (host->memory_bytes >= host->settings->memory ||
-                                           wish->bytes - *reserved > host->settings->memory - host->memory_bytes)) {
-        refuse_memory(host, wish->bytes - *reserved, answer);
-    } else if (wish->bytes > *reserved) {
-        host->memory_bytes += wish->bytes - *reserved;
-        client->account->memory_bytes += wish->bytes - *reserved;
-        client->reserved_bytes[side] += wish->bytes - *reserved;
-        *reserved = wish->bytes;
-    }
-    answer->bytes = *reserved;
 }

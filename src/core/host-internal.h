@@ -55,6 +55,12 @@ typedef struct HostUid {
     uint64_t idle_since_ns;
 } HostUid;
 
+/* Since when a slot has been seen idle; see host-trim.c */
+typedef struct HostIdle {
+    uint64_t since_ns; /* 0: it was not, when it was last looked at */
+    uint32_t generation;
+} HostIdle;
+
 struct HostClient {
     uint64_t id;
     Peer *peer;      /* NULL: gone */
@@ -79,6 +85,7 @@ struct HostClient {
     uint64_t *reserved[2];      /* bytes for each slot: requests, responses */
     uint64_t reserved_bytes[2]; /* their sums */
     bool *owed;                 /* for each slot: an announcement */
+    HostIdle *idle;             /* for each slot */
 };
 
 struct HostWorker {
@@ -127,6 +134,7 @@ typedef struct HostPatience {
     uint64_t grace_ns;  /* past its own timeout, before a worker is taken for stuck */
     uint64_t look_ns;   /* between two looks at who has claimed what, at least */
     uint64_t probe_ns;  /* that a probe has for its way */
+    uint64_t squeeze_ns; /* between two times that all idle memory is given back for want of it */
     uint64_t idle_ns;   /* that a queue outlives its uid's last client: calls come one after the other */
 } HostPatience;
 
@@ -160,6 +168,9 @@ struct Host {
     uint32_t n_workers;   /* that are there and not leaving */
     bool repeat_due;      /* at the next tick */
     uint64_t memory_bytes;
+    uint64_t block_bytes; /* what the file system of shared memory gives it in */
+    uint64_t trim_ns;     /* when to look for idle memory again */
+    uint64_t squeezed_ns;
     uint64_t n_redelivered;
     uint64_t n_refused;    /* peers, whose own doing it is */
     uint64_t n_misbehaved; /* likewise, and were disconnected */
@@ -223,6 +234,9 @@ void host_look_at_flying(Host *host, const HostAccount *account);
 int host_make_queue(const Host *host, uint32_t depth, int *ret_fd);
 int host_make_object(const Host *host, uint64_t bytes, int *ret_fd);
 
+/* In what blocks objects get their memory. Return: 0 or negative errno. */
+int host_measure(Host *host);
+
 /* What a kill between creation and unlink may have left: one object or queue, under one name for each kind. */
 int host_sweep(const Host *host);
 
@@ -242,8 +256,24 @@ void host_repeat(Host *host);
 void host_tell_workers(Host *host);
 int client_sync(HostClient *client, uint32_t n_workers);
 
-/* Reserve memory. Fills the answer. */
+/* host-memory.c: reserve memory. Fills the answer. */
 void host_reserve(Host *host, HostClient *client, const PacketReserve *wish, PacketReserved *answer);
+
+/* A window (@side 0: of the request, 1: of the response) holds nothing any more. */
+void host_unreserve(Host *host, HostClient *client, uint32_t slot, unsigned side);
+
+/* From one window to the next. */
+uint64_t host_stride(const Host *host);
+
+/* host-trim.c: give back what has been idle for long; when to do it next, UINT64_MAX for never. */
+void host_trim(Host *host, uint64_t now_ns);
+uint64_t host_next_trim(const Host *host);
+
+/* Give back what is idle at this moment, of everybody or of one account, until @bytes are free; not too often. */
+void host_squeeze(Host *host, const HostAccount *account, uint64_t bytes);
+
+/* A host before this one may have been killed as it held slots: finish what it was at, before anything else. */
+void client_end_holds(Host *host, HostClient *client);
 
 /* host-worker.c */
 void worker_attach(Peer *peer, const PacketHello *hello);

@@ -19,6 +19,7 @@ static const HostPatience patience = {
     .grace_ns = 5 * NS_PER_SEC,
     .look_ns = 5 * NS_PER_SEC,
     .probe_ns = 10 * NS_PER_SEC,
+    .squeeze_ns = NS_PER_SEC,
     .idle_ns = 10 * NS_PER_SEC,
 };
 
@@ -47,6 +48,9 @@ int host_new(Host **ret, const char *name, const HostSettings *settings) {
     host->next_id = clock_boot_us();
     text_copy(host->name, sizeof(host->name), name);
     r = host_sweep(host);
+    if (r < 0)
+        return r;
+    r = host_measure(host);
     if (r < 0)
         return r;
     r = wait_new(&host->wait);
@@ -119,7 +123,7 @@ int host_get_fd(const Host *host) {
 
 void host_set_settings(Host *host, const HostSettings *settings) {
     host->settings = settings;
-    host->tick_ns = host->probe.next_ns = 0;
+    host->tick_ns = host->probe.next_ns = host->trim_ns = 0;
 }
 
 static void reap_strangers(Host *host, uint64_t now_ns) {
@@ -188,6 +192,8 @@ static int set_timer(Host *host) {
 
     if (host->tick_ns < at_ns)
         at_ns = host->tick_ns;
+    if (host_next_trim(host) < at_ns)
+        at_ns = host_next_trim(host);
     if (at_ns == host->timer_ns)
         return 0;
     host->timer_ns = at_ns;
@@ -213,6 +219,8 @@ int host_wait(Host *host, uint64_t until_ns) {
         r = host_probe(host);
     if (r < 0)
         return r;
+    if (host_next_trim(host) <= now_ns)
+        host_trim(host, now_ns);
     if (host_next_judgement(host) <= now_ns)
         host_judge_workers(host, now_ns);
     return set_timer(host);

@@ -25,7 +25,8 @@ typedef struct Principals {
 
 typedef struct HostSettings {
     uint64_t max_payload;          /* bytes of one request or response */
-    uint64_t memory;               /* bytes of all segments together */
+    uint64_t memory;               /* bytes of all segments and private copies together */
+    uint64_t memory_idle_ns;       /* after which it is given back; 0: never */
     uint32_t max_clients;          /* clients at a time */
     uint32_t requests_per_client;  /* slots of each client */
     uint32_t user_share;           /* percent of each limit that one user can have */

@@ -47,6 +47,7 @@ static bool request_fits(const Job *job) {
     const SubmitRecord *request = &job->claim.request;
 
     return request->generation == job->claim.generation && request->payload_bytes <= request->segment_bytes &&
+           request->segment_bytes <= state_reserved(job->client->states.map, job->exchange.slot) &&
            request->segment_bytes <= job->client->stride && request->segment_bytes % PAGE_BYTES == 0;
 }
 

@@ -53,7 +53,7 @@ static int allocate(int fd, uint64_t offset, uint64_t bytes) {
     return error_origin(-r);
 }
 
-static int give_back(int fd, uint64_t offset, uint64_t bytes) {
+int object_punch(int fd, uint64_t offset, uint64_t bytes) {
     int r;
 
     do
@@ -76,7 +76,7 @@ int segment_resize(Segment *segment, uint64_t bytes) {
     if (bytes > segment->bytes)
         r = allocate(segment->fd, segment->offset + segment->bytes, bytes - segment->bytes);
     else if (bytes < segment->bytes)
-        r = give_back(segment->fd, segment->offset + bytes, segment->bytes - bytes);
+        r = object_punch(segment->fd, segment->offset + bytes, segment->bytes - bytes);
     if (r < 0)
         return r;
     segment->bytes = bytes;
@@ -155,6 +155,15 @@ int object_usage(int fd, uint64_t *ret_bytes) {
     if (fstat(fd, &st) < 0)
         return error_errno();
     *ret_bytes = (uint64_t)st.st_blocks * 512;
+    return 0;
+}
+
+int object_block(int fd, uint64_t *ret_bytes) {
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return error_errno();
+    *ret_bytes = (uint64_t)st.st_blksize > PAGE_BYTES ? (uint64_t)st.st_blksize : PAGE_BYTES;
     return 0;
 }
 

@@ -51,10 +51,10 @@ typedef struct StateSlot {
     _Atomic uint64_t claimed_ns;
     _Atomic uint32_t reason;
     _Atomic int32_t status;
-    uint64_t reserved;
+    _Atomic uint64_t reserved_bytes;
     _Atomic uint32_t cpu;
     _Atomic uint32_t flags;
-    uint64_t reserved_2;
+    uint64_t reserved;
     _Atomic uint64_t user[USER_WORDS];
 } StateSlot;
 
@@ -96,7 +96,7 @@ static uint64_t word_pack(SlotWord word) {
 static SlotWord word_unpack(uint64_t raw) {
     return (SlotWord){
         .generation = (uint32_t)raw,
-        .owner = (uint32_t)(raw >> 32) & SLOT_OWNER_MAX,
+        .owner = (uint32_t)(raw >> 32) & SLOT_OWNER_HOST,
         .state = (SlotState)(raw >> 56 & 0xf),
         .attempts = (uint32_t)(raw >> 60),
     };
@@ -167,6 +167,16 @@ bool state_page_is_valid(const void *page, uint32_t n_slots) {
     return page_is_valid(page, STATE_MAGIC, n_slots);
 }
 
+static bool word_is_held(SlotWord word) {
+    return word.owner == SLOT_OWNER_HOST && state_is_end(word.state);
+}
+
+/* Sequentially consistent, as slots_hold() and slots_empty(): either this sees the slot held, or the host sees it taken. */
+uint64_t submit_take(void *submit, const void *state, uint32_t slot) {
+    atomic_store(&submit_at(submit, slot)->flags, SUBMIT_TAKEN);
+    return word_is_held(state_load(state, slot, NULL)) ? 0 : state_reserved(state, slot);
+}
+
 void submit_publish(void *submit, uint32_t slot, const SubmitRecord *record) {
     SubmitSlot *shared = submit_at(submit, slot);
 
@@ -187,7 +197,10 @@ void submit_cancel(void *submit, uint32_t slot) {
 }
 
 void submit_release(void *submit, uint32_t slot, uint32_t generation) {
-    atomic_store_explicit(&submit_at(submit, slot)->released, generation, memory_order_release);
+    SubmitSlot *shared = submit_at(submit, slot);
+
+    atomic_store_explicit(&shared->released, generation, memory_order_release);
+    atomic_store_explicit(&shared->flags, GET(shared->flags) & ~SUBMIT_TAKEN, memory_order_release);
 }
 
 void submit_set_awake(void *submit, bool awake) {
@@ -281,7 +294,7 @@ uint64_t state_claimed_ns(const void *state, uint32_t slot) {
 static bool word_is_open(SlotWord word, uint32_t generation) {
     if (word.state == SLOT_WAITING)
         return word.generation == generation;
-    return state_is_end(word.state) && word.generation + 1 == generation;
+    return state_is_end(word.state) && !word_is_held(word) && word.generation + 1 == generation;
 }
 
 bool slots_is_open(const void *submit, const void *state, uint32_t slot, uint32_t generation) {
@@ -401,4 +414,80 @@ SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t 
     if (end != SLOT_WAITING)
         count(state, end, 0, 0);
     return end;
+}
+
+/* --- windows that are given back: docs/protocol/giveback.pml --- */
+
+static bool is_released(const void *submit, uint32_t slot, SlotWord word) {
+    return submit_generation(submit, slot) == word.generation && submit_released(submit, slot) == word.generation;
+}
+
+static bool is_taken(const void *submit, uint32_t slot) {
+    return atomic_load(&submit_at(submit, slot)->flags) & SUBMIT_TAKEN;
+}
+
+static bool is_idle(const void *submit, uint32_t slot, SlotWord word) {
+    return state_is_end(word.state) && is_released(submit, slot, word) && !is_taken(submit, slot);
+}
+
+bool slots_is_idle(const void *submit, const void *state, uint32_t slot, uint32_t *ret_generation) {
+    SlotWord word = state_load(state, slot, NULL);
+
+    *ret_generation = word.generation;
+    return is_idle(submit, slot, word);
+}
+
+bool slots_is_held(const void *state, uint32_t slot) {
+    return word_is_held(state_load(state, slot, NULL));
+}
+
+bool slots_hold(const void *submit, void *state, uint32_t slot) {
+    uint64_t raw;
+    SlotWord word = state_load(state, slot, &raw);
+
+    if (word_is_held(word))
+        return true;
+    if (!is_idle(submit, slot, word))
+        return false;
+    word.owner = SLOT_OWNER_HOST;
+    return word_swap(state_at(state, slot), raw, word);
+}
+
+/*
+ * Where the record says already that nothing is there, a client that has taken the slot since counts on nothing. A
+ * host that was killed before it had punched may have left it so.
+ */
+unsigned slots_empty(const void *submit, void *state, uint32_t slot) {
+    StateSlot *shared = state_at(state, slot);
+    SlotWord word = state_load(state, slot, NULL);
+    unsigned windows = 0;
+
+    if (submit_released(submit, slot) == word.generation) {
+        SET(shared->segment_bytes, 0);
+        windows |= WINDOW_RESPONSE;
+    }
+    if (state_reserved(state, slot) == 0 ||
+        (submit_generation(submit, slot) == word.generation && !is_taken(submit, slot))) {
+        state_reserve(state, slot, 0);
+        windows |= WINDOW_REQUEST;
+    }
+    return windows;
+}
+
+void slots_let_go(void *state, uint32_t slot) {
+    uint64_t raw;
+    SlotWord word = state_load(state, slot, &raw);
+
+    if (!word_is_held(word))
+        return;
+    word.owner = 0;
+    (void)word_swap(state_at(state, slot), raw, word); /* nobody else changes a word that is held */
+}
+
+void state_reserve(void *state, uint32_t slot, uint64_t bytes) {
+    SET(state_at(state, slot)->reserved_bytes, bytes);
+}
+
+uint64_t state_reserved(const void *state, uint32_t slot) {
+    return GET(state_at(state, slot)->reserved_bytes);
 }

@@ -19,12 +19,17 @@
 #include <stdint.h>
 
 #define SLOTS_MAX       1024u
-#define SLOT_OWNER_MAX  0xffffffu /* workers' numbers have 24 bits; 0 is nobody */
+#define SLOT_OWNER_MAX  0xfffffeu /* workers' numbers have 24 bits; 0 is nobody */
+#define SLOT_OWNER_HOST 0xffffffu /* at an end: the host holds the slot, to give its windows back */
 #define SLOT_ATTEMPTS_MAX 15u
 #define SLOT_USER_BYTES 64u       /* of the caller's own, in both directions */
 
 #define SUBMIT_CANCEL 1u /* flag: the client does not want the answer any more */
+#define SUBMIT_TAKEN  2u /* flag: the client uses the request's window */
 #define SUBMIT_USER   4u /* flag: the caller's own bytes are not all zero; submit_publish() sees to it */
+
+#define WINDOW_REQUEST  1u
+#define WINDOW_RESPONSE 2u
 
 typedef enum SlotState {
     SLOT_FRESH = 0,
@@ -87,13 +92,20 @@ bool state_page_is_valid(const void *page, uint32_t n_slots);
 
 /* --- the client's side --- */
 
-/** submit_publish() - write a record, its generation last. */
+/**
+ * submit_take() - from now on the client uses the request's window
+ * Return: how much of it the host has reserved; 0 if the host is about to give it back: then nothing of it counts,
+ * and the host's next answer is the first word that does.
+ */
+uint64_t submit_take(void *submit, const void *state, uint32_t slot);
+
+/** submit_publish() - write a record, its generation last. The slot was taken: @record says so in its flags, too. */
 void submit_publish(void *submit, uint32_t slot, const SubmitRecord *record);
 
 /** submit_cancel() - wish that the slot's exchange be given up. Look at the word afterwards, not before. */
 void submit_cancel(void *submit, uint32_t slot);
 
-/** submit_release() - the response of @generation is not read any more. */
+/** submit_release() - the response of @generation is not read any more, and the request's window not used. */
 void submit_release(void *submit, uint32_t slot, uint32_t generation);
 
 /** submit_set_awake() - whether the client looks at its slots by itself, without a message. Look at them after it was set to false. */
@@ -182,6 +194,33 @@ SlotState slots_look(const void *submit, void *state, uint32_t slot, bool gone, 
  */
 SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts, bool again, bool gone,
                        uint64_t now_ns);
+
+/**
+ * slots_is_idle() - host: whether nobody uses either window: the latest exchange has ended, was released, and the
+ * slot is not taken. @ret_generation: of that exchange.
+ */
+bool slots_is_idle(const void *submit, const void *state, uint32_t slot, uint32_t *ret_generation);
+
+/** slots_hold() - host: keep workers from an idle slot. Return: whether it is held, perhaps by a host before this one. */
+bool slots_hold(const void *submit, void *state, uint32_t slot);
+
+/** slots_is_held() - whether a host holds the slot. */
+bool slots_is_held(const void *state, uint32_t slot);
+
+/**
+ * slots_empty() - host: look once more at a slot that it holds, and say that its windows hold nothing
+ * Return: WINDOW_*: those that nobody uses, and which are to be given back before the slot is let go.
+ */
+unsigned slots_empty(const void *submit, void *state, uint32_t slot);
+
+/** slots_let_go() - host: end slots_hold(). What was submitted meanwhile is to be announced: no worker could claim it. */
+void slots_let_go(void *state, uint32_t slot);
+
+/** state_reserve() - host: what it has reserved for the request's window. */
+void state_reserve(void *state, uint32_t slot, uint64_t bytes);
+
+/** state_reserved() - likewise; whatever a client publishes, it has no more than this. */
+uint64_t state_reserved(const void *state, uint32_t slot);
 
 /** slots_pending() - host: the generation that should be announced because it is submitted or waits again. Return: whether there is one. */
 bool slots_pending(const void *submit, const void *state, uint32_t slot, uint32_t *ret_generation);

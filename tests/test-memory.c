@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory: who may have how much, and what is given back when nobody uses it
+ *
+ * The host's look at idle windows is party_trim(): two looks, since what is idle at one must still be so at the next.
+ */
+#include "party.h"
+
+#include "base/units.h"
+#include "os/segment.h"
+
+#include <string.h>
+
+static void party_trim(void) {
+    for (int i = 0; i < 2; i++) {
+        party.settings.memory_idle_ns = 1;
+        host_trim(party.host, clock_now_ns());
+        party.settings.memory_idle_ns = 0;
+        party_settle();
+    }
+}
+
+static uint64_t resident(const Client *client) {
+    const HostClient *of_host = party_client_of_host(client);
+    uint64_t requests, responses;
+
+    ck_assert_int_eq(object_usage(of_host->requests_fd, &requests), 0);
+    ck_assert_int_eq(object_usage(of_host->responses_fd, &responses), 0);
+    return requests + responses;
+}
+
+/* The host's probe has some, too. */
+static uint64_t reserved_by(const Client *client) {
+    const HostClient *of_host = party_client_of_host(client);
+
+    ck_assert_uint_ge(of_host->account->memory_bytes, of_host->reserved_bytes[0] + of_host->reserved_bytes[1]);
+    return of_host->reserved_bytes[0] + of_host->reserved_bytes[1];
+}
+
+/* Whether the host refuses this; what it says is in the request. */
+static bool is_refused(Request *request, uint64_t bytes) {
+    int r;
+
+    while ((r = request_reserve(request, bytes, false)) == CLIENT_PENDING)
+        AWAIT(request->state != REQUEST_GROWING);
+    ck_assert(r == 0 || r == CLIENT_NOT_GRANTED);
+    return r == CLIENT_NOT_GRANTED;
+}
+
+static Request *take(Client *client) {
+    Request *request;
+
+    ck_assert_int_eq(client_take(client, &request), 0);
+    return request;
+}
+
+/* ---- given back ---- */
+
+START_TEST(idle_memory_goes_back_to_the_system) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+    Request *first = party_send(client, 3 * MIB), *second = party_send(client, 5 * MIB);
+
+    party_check_echo(first);
+    party_check_echo(second);
+    request_release(first);
+    request_release(second);
+    ck_assert_uint_eq(reserved_by(client), 16 * MIB);
+    ck_assert_uint_eq(resident(client), 16 * MIB);
+    party_trim();
+    ck_assert_uint_eq(reserved_by(client), 0);
+    ck_assert_uint_eq(resident(client), 0);
+    ck_assert_uint_eq(party_client_of_host(client)->account->memory_bytes, party.host->memory_bytes);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(what_was_used_since_the_last_look_is_kept) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+
+    party.settings.memory_idle_ns = 1;
+    party_echo(client, MIB);
+    host_trim(party.host, clock_now_ns());
+    party_echo(client, MIB);
+    host_trim(party.host, clock_now_ns());
+    ck_assert_uint_eq(resident(client), 2 * MIB);
+    host_trim(party.host, clock_now_ns());
+    ck_assert_uint_eq(resident(client), 0);
+    party.settings.memory_idle_ns = 0;
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(host_looks_for_idle_memory_by_itself) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+
+    party_echo(client, MIB);
+    party.settings.memory_idle_ns = NS_PER_MS;
+    host_set_settings(party.host, &party.settings);
+    AWAIT(party.host->memory_bytes == 0);
+    ck_assert_uint_eq(resident(client), 0);
+    ck_assert_uint_eq(host_next_trim(party.host), UINT64_MAX); /* it does not wake up for nothing */
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(never_means_never) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+
+    party_echo(client, MIB);
+    party.settings.memory_idle_ns = 0;
+    host_set_settings(party.host, &party.settings);
+    ck_assert_uint_eq(host_next_trim(party.host), UINT64_MAX);
+    party_tick();
+    ck_assert_uint_eq(resident(client), 2 * MIB);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(response_that_is_being_read_keeps_its_bytes) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+    Request *read = party_send(client, MIB), *done = party_send(client, 2 * MIB);
+
+    party_check_echo(read);
+    party_check_echo(done);
+    request_release(done);
+    party_trim();
+    ck_assert_uint_eq(resident(client), 2 * MIB); /* request and response of the one that is read */
+    party_check_echo(read);
+    request_release(read);
+    party_trim();
+    ck_assert_uint_eq(resident(client), 0);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(request_that_is_being_filled_keeps_its_bytes) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+    Request *request;
+
+    party_echo(client, MIB);
+    request = party_take(client, MIB);
+    party_trim();
+    ck_assert_uint_ge(resident(client), MIB);
+    ck_assert_int_eq(request_send(request), 0);
+    party_check_echo(request);
+    request_release(request);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(request_that_waits_for_a_worker_keeps_its_bytes) {
+    Client *client = party_add_client();
+    Request *request = party_send(client, MIB);
+    PartyWorker *worker;
+
+    party_trim();
+    ck_assert_uint_eq(resident(client), MIB);
+    worker = party_add_worker(NULL);
+    party_check_echo(request);
+    request_release(request);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(client_that_comes_back_gets_the_right_bytes) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+
+    for (uint64_t bytes = 1; bytes <= 4 * MIB; bytes = bytes * 3 + 1) {
+        party_echo(client, bytes);
+        party_trim();
+        ck_assert_uint_eq(resident(client), 0);
+    }
+    party_echo(client, 0);
+    party_echo(client, MIB);
+    ck_assert_uint_eq(reserved_by(client), 2 * MIB);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(window_that_was_taken_and_not_sent_is_given_back) {
+    Client *client = party_add_client();
+
+    request_release(party_take(client, MIB));
+    ck_assert_uint_eq(resident(client), MIB);
+    party_trim();
+    ck_assert_uint_eq(resident(client), 0);
+    ck_assert_uint_eq(party.host->memory_bytes, 0);
+}
+END_TEST
+
+/* The answer to a question that was given up says what has been given back since. */
+START_TEST(late_answer_about_memory_counts_for_nothing) {
+    Client *client = party_add_client();
+    HostClient *of_host = party_client_of_host(client);
+    PacketReserved late = {.bytes = MIB, .direction = DIRECTION_REQUEST};
+    Request *request = take(client);
+
+    ck_assert_int_eq(request_reserve(request, MIB, false), CLIENT_PENDING);
+    late.header.serial = request->asked_serial;
+    request_release(request);
+    AWAIT(of_host->reserved[0][0] == MIB);
+    party_trim();
+    ck_assert_ptr_eq(take(client), request);
+    ck_assert_int_eq(request_reserve(request, MIB, false), CLIENT_PENDING);
+    client_granted(client, &late);
+    ck_assert_int_eq(request->state, REQUEST_GROWING);
+    ck_assert_uint_eq(request->granted_bytes, 0);
+}
+END_TEST
+
+/* ---- held ---- */
+
+static void hold(const Client *client, uint32_t slot) {
+    HostClient *of_host = party_client_of_host(client);
+
+    ck_assert(slots_hold(of_host->submit.map, of_host->states.map, slot));
+}
+
+/* As a host does that finds what one before it was killed at. */
+static void let_go(const Client *client) {
+    client_end_holds(party.host, party_client_of_host(client));
+}
+
+START_TEST(client_that_finds_its_slot_held_asks_first) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+    Request *request;
+
+    party_echo(client, MIB);
+    hold(client, 0);
+    request = take(client);
+    ck_assert_int_eq(request_reserve(request, MIB, false), CLIENT_PENDING);
+    let_go(client);
+    AWAIT(request->state == REQUEST_TAKEN);
+    request_release(request);
+    party_echo(client, MIB);
+    party_stop_worker(worker);
+}
+END_TEST
+
+/* Its message finds the slot held, and is dropped. */
+START_TEST(what_was_submitted_while_it_was_held_is_announced) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+    Request *request;
+
+    party_echo(client, MIB);
+    hold(client, 0);
+    request = party_send(client, 0);
+    AWAIT(party_worker_told(worker, EVENT_EXCHANGE_DROPPED) == 1);
+    ck_assert_int_eq(party_word(request).state, SLOT_DONE);
+    let_go(client);
+    party_check_echo(request);
+    request_release(request);
+    party_stop_worker(worker);
+}
+END_TEST
+
+/* The host was killed between its record and its punch, and the client has come meanwhile. */
+START_TEST(host_that_was_killed_as_it_gave_back_leaves_nothing_behind) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+    HostClient *of_host = party_client_of_host(client);
+
+    party_echo(client, MIB);
+    hold(client, 0);
+    ck_assert_uint_eq(slots_empty(of_host->submit.map, of_host->states.map, 0), WINDOW_REQUEST | WINDOW_RESPONSE);
+    (void)take(client);
+    let_go(client);
+    ck_assert_uint_eq(resident(client), 0);
+    ck_assert_uint_eq(reserved_by(client), 0);
+    ck_assert(!slots_is_held(of_host->states.map, 0));
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(client_that_took_its_slot_in_time_keeps_its_window) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+    Request *request;
+
+    party_echo(client, MIB);
+    request = party_take(client, MIB);
+    submit_release(client->submit.map, 0, request->generation);
+    hold(client, 0);
+    ck_assert_uint_gt(submit_generation(client->submit.map, 0), 0);
+    (void)submit_take(client->submit.map, client->states.map, 0); /* as if it had, before the host looked */
+    let_go(client);
+    ck_assert_uint_eq(resident(client), MIB);
+    ck_assert_int_eq(request_send(request), 0);
+    party_check_echo(request);
+    request_release(request);
+    party_stop_worker(worker);
+}
+END_TEST
+
+/* ---- refused ---- */
+
+START_TEST(idle_memory_gives_way_to_who_wants_it) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *idle = party_add_client(), *other = party_add_client();
+    Request *request;
+
+    party.settings.memory = 5 * MIB;
+    party_echo(idle, 2 * MIB);
+    request = take(other);
+    ck_assert(!is_refused(request, 4 * MIB));
+    ck_assert_uint_le(party.host->memory_bytes, 5 * MIB);
+    ck_assert_uint_eq(resident(idle), 0);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(memory_in_use_gives_way_to_nobody) {
+    Client *user = party_add_client(), *other = party_add_client();
+    Request *request;
+
+    party.settings.memory = 4 * MIB;
+    (void)party_take(user, 3 * MIB);
+    request = take(other);
+    ck_assert(is_refused(request, 2 * MIB));
+    ck_assert_int_eq(request->reason, REASON_MEMORY_BUDGET);
+    ck_assert_str_eq(request->text, "2M more exceed the host's `memory` budget of 4M, of which 3M are in use");
+    ck_assert(!is_refused(request, MIB));
+}
+END_TEST
+
+/* Whoever asks for more than there is could otherwise have everybody's memory taken away again and again. */
+START_TEST(idle_memory_gives_way_now_and_then_only) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client(), *other = party_add_client();
+
+    party.settings.memory = 4 * MIB;
+    party.host->patience.squeeze_ns = 1000 * NS_PER_SEC;
+    party.host->squeezed_ns = clock_now_ns();
+    party_echo(client, MIB);
+    ck_assert(is_refused(take(other), 3 * MIB));
+    ck_assert_uint_eq(resident(client), 2 * MIB);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(hosts_own_user_has_all_of_it) {
+    party.settings.memory = 4 * MIB;
+    ck_assert(!is_refused(take(party_add_client()), 4 * MIB));
+}
+END_TEST
+
+static const char share_text[] = "2.1M more exceed one user's share of 2M (`user_share` = 50 % of `memory`), of which 0B are in use";
+
+static int ask_for_more_than_half(void) {
+    Client *client;
+    Request *request;
+    int fd, r;
+
+    if (channel_connect(party.path, &fd) < 0 || client_new(&client, fd, "child") < 0)
+        return 2;
+    while (client_state(client) == CLIENT_CONNECTING)
+        if (client_wait(client, UINT64_MAX) < 0)
+            return 3;
+    if (client_take(client, &request) != 0)
+        return 4;
+    while ((r = request_reserve(request, 2 * MIB + MIB / 8, false)) == CLIENT_PENDING)
+        if (client_wait(client, UINT64_MAX) < 0)
+            return 5;
+    if (r != CLIENT_NOT_GRANTED || strcmp(request->text, share_text) != 0)
+        return 6;
+    while ((r = request_reserve(request, 2 * MIB, false)) == CLIENT_PENDING)
+        if (client_wait(client, UINT64_MAX) < 0)
+            return 7;
+    return r == 0 ? 0 : 8;
+}
+
+START_TEST(other_users_have_half_of_it_each) {
+    Child child;
+
+    party.settings.memory = 4 * MIB;
+    child = child_start(UNIT_UID, ask_for_more_than_half);
+    ck_assert_int_eq(child_end(&child), 0);
+}
+END_TEST
+
+/* ---- what peers say of their memory ---- */
+
+static void send_with_segment(Request *request, uint64_t bytes) {
+    request->segment.bytes = bytes;
+    ck_assert_int_eq(request_send(request), 0);
+    AWAIT(request->state == REQUEST_ENDED);
+}
+
+START_TEST(segment_that_was_not_reserved_is_not_believed) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+    Request *request = party_take(client, 4096);
+
+    send_with_segment(request, 8192);
+    ck_assert_int_eq(request->end, SLOT_FAILED);
+    ck_assert_int_eq(request->reason, REASON_BAD_REQUEST);
+    party_stop_worker(worker);
+}
+END_TEST
+
+/* 0, all, and one more, in both directions: an echo is as big as its request. */
+START_TEST(payloads_of_any_size_up_to_the_limit_pass) {
+    PartyWorker *worker;
+    Client *client;
+    Request *request;
+
+    party.settings.max_payload = 10000;
+    client = party_add_client();
+    worker = party_add_worker(NULL);
+    party_echo(client, 0);
+    party_echo(client, 10000);
+    request = take(client);
+    ck_assert_int_eq(request_reserve(request, 10001, false), CLIENT_NOT_GRANTED);
+    ck_assert_int_eq(request->reason, REASON_PAYLOAD_TOO_LARGE);
+    party_stop_worker(worker);
+}
+END_TEST
+
+/* ---- all at once ---- */
+
+#define N_EXCHANGES 2000u
+
+static bool exchange(Client *client, unsigned round) {
+    uint64_t bytes = (round * UINT64_C(2654435761)) % 20000, n = 0;
+    Request *request;
+    int r;
+
+    if (client_take(client, &request) != 0)
+        return false;
+    while ((r = request_reserve(request, bytes, round % 2)) == CLIENT_PENDING)
+        if (client_wait(client, UINT64_MAX) < 0)
+            return false;
+    if (r != 0)
+        return false;
+    request->payload_bytes = bytes;
+    if (bytes > 0)
+        memset(request->segment.map, (int)(round % 251) + 1, bytes);
+    if (request_send(request) < 0)
+        return false;
+    while (request->state != REQUEST_ENDED)
+        if (client_wait(client, UINT64_MAX) < 0)
+            return false;
+    if (request->end != SLOT_DONE || request->response_bytes != bytes)
+        return false;
+    while (n < bytes && ((uint8_t *)request->response.map)[n] == round % 251 + 1)
+        n++;
+    request_release(request);
+    return n == bytes;
+}
+
+static int call_without_rest(void) {
+    Client *client;
+    int fd;
+
+    if (channel_connect(party.path, &fd) < 0 || client_new(&client, fd, "caller") < 0)
+        return 2;
+    while (client_state(client) == CLIENT_CONNECTING)
+        if (client_wait(client, UINT64_MAX) < 0)
+            return 3;
+    for (unsigned round = 0; round < N_EXCHANGES; round++)
+        if (!exchange(client, round) || client_wait(client, round % 2 ? 0 : clock_now_ns() + 50 * NS_PER_US) < 0)
+            return 4;
+    return 0;
+}
+
+/* A host that does nothing else than to take away what is idle for a moment. */
+START_TEST(no_exchange_loses_its_bytes_while_memory_is_given_back) {
+    PartyWorker *workers[] = {party_add_worker(NULL), party_add_worker(NULL)};
+    Child callers[] = {child_start(UNIT_SAME_UID, call_without_rest), child_start(UNIT_SAME_UID, call_without_rest)};
+    size_t n_given_back = 0;
+
+    party.host->patience.squeeze_ns = 0;
+    AWAIT(party.host->n_clients == 2);
+    while (party.host->n_clients > 0) {
+        uint64_t before = party.host->memory_bytes;
+
+        host_squeeze(party.host, NULL, UINT64_MAX);
+        n_given_back += party.host->memory_bytes < before;
+        ck_assert_int_eq(host_wait(party.host, 0), 0);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(child_end(&callers[i]), 0);
+        party_stop_worker(workers[i]);
+    }
+    ck_assert_uint_gt(n_given_back, 100); /* it did meet them */
+}
+END_TEST
+
+/* ---- suite ---- */
+
+static TCase *add_case(Suite *suite, const char *name) {
+    TCase *tests = tcase_create(name);
+
+    tcase_add_checked_fixture(tests, party_begin, party_end);
+    tcase_set_timeout(tests, 60);
+    suite_add_tcase(suite, tests);
+    return tests;
+}
+
+Suite *unit_suite(void) {
+    Suite *suite = suite_create("memory");
+    TCase *back = add_case(suite, "given-back"), *held = add_case(suite, "held"), *refused = add_case(suite, "refused"),
+          *peers = add_case(suite, "peers"), *races = add_case(suite, "races");
+
+    tcase_add_test(back, idle_memory_goes_back_to_the_system);
+    tcase_add_test(back, what_was_used_since_the_last_look_is_kept);
+    tcase_add_test(back, host_looks_for_idle_memory_by_itself);
+    tcase_add_test(back, never_means_never);
+    tcase_add_test(back, response_that_is_being_read_keeps_its_bytes);
+    tcase_add_test(back, request_that_is_being_filled_keeps_its_bytes);
+    tcase_add_test(back, request_that_waits_for_a_worker_keeps_its_bytes);
+    tcase_add_test(back, client_that_comes_back_gets_the_right_bytes);
+    tcase_add_test(back, window_that_was_taken_and_not_sent_is_given_back);
+    tcase_add_test(back, late_answer_about_memory_counts_for_nothing);
+    tcase_add_test(held, client_that_finds_its_slot_held_asks_first);
+    tcase_add_test(held, what_was_submitted_while_it_was_held_is_announced);
+    tcase_add_test(held, host_that_was_killed_as_it_gave_back_leaves_nothing_behind);
+    tcase_add_test(held, client_that_took_its_slot_in_time_keeps_its_window);
+    tcase_add_test(refused, idle_memory_gives_way_to_who_wants_it);
+    tcase_add_test(refused, memory_in_use_gives_way_to_nobody);
+    tcase_add_test(refused, idle_memory_gives_way_now_and_then_only);
+    tcase_add_test(refused, hosts_own_user_has_all_of_it);
+    if (unit_is_root())
+        tcase_add_test(refused, other_users_have_half_of_it_each);
+    tcase_add_test(peers, segment_that_was_not_reserved_is_not_believed);
+    tcase_add_test(peers, payloads_of_any_size_up_to_the_limit_pass);
+    tcase_add_test(races, no_exchange_loses_its_bytes_while_memory_is_given_back);
+    return suite;
+}
