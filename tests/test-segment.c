@@ -9,7 +9,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #define WINDOW (UINT64_C(1) << 20) /* bytes of each slot's window */
 #define PAGES(n) ((n) * PAGE_BYTES)
@@ -455,6 +457,42 @@ static int unlink_named(void *data) {
     return -object_unlink(data);
 }
 
+static int squat_fifo(void *path) {
+    return mkfifo(path, 0666);
+}
+
+static int squat_link(void *path) {
+    return symlink("/dev/null", path);
+}
+
+static int squat_folder(void *path) {
+    return mkdir(path, 0777);
+}
+
+static int squat_socket(void *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    strcpy(address.sun_path, path);
+    return -bind(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&address, sizeof(address));
+}
+
+static int (*const squats[])(void *path) = {squat_fifo, squat_link, squat_folder, squat_socket};
+
+/* Neither is waited for what never comes, nor is a link followed. */
+START_TEST(what_another_user_has_put_there_instead_is_left_alone_at_once) {
+    const char *name = unit_name();
+    char path[100];
+    int fd = -1;
+
+    snprintf(path, sizeof(path), "/dev/shm%s", name);
+    ck_assert_int_eq(unit_as_uid(UNIT_UID, squats[_i], path), 0);
+    ck_assert_int_eq(object_unlink(name), -EPERM);
+    ck_assert(!named_object_same(name, STDIN_FILENO));
+    ck_assert_int_eq(object_create(name, PAGE_BYTES, &fd), -EEXIST);
+    ck_assert_int_eq(remove(path), 0);
+}
+END_TEST
+
 START_TEST(another_users_object_is_neither_opened_nor_unlinked) {
     char name[64];
     int fd = -7;
@@ -622,6 +660,8 @@ static void add_objects(Suite *suite) {
     if (unit_is_root()) {
         tcase_add_test(tests, named_object_resize_on_a_full_file_system_keeps_its_size);
         tcase_add_test(tests, another_users_object_is_neither_opened_nor_unlinked);
+        tcase_add_loop_test(tests, what_another_user_has_put_there_instead_is_left_alone_at_once, 0,
+                            ELEMENTS(squats));
     }
     suite_add_tcase(suite, tests);
 }

@@ -130,14 +130,18 @@ void segment_disconnect(Segment *segment) {
     segment->torn = false;
 }
 
+/*
+ * Anybody may put anything there: to open a FIFO would wait for whoever writes it, a link is not followed, a
+ * socket cannot be opened.
+ */
 int object_unlink(const char *name) {
-    _cleanup_close_ int fd = shm_open(name, O_RDONLY | O_CLOEXEC, 0);
+    _cleanup_close_ int fd = shm_open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
     struct stat st;
 
     if (fd < 0 && errno == ENOENT)
         return 0;
     if (fd < 0)
-        return errno == EACCES ? error_origin(-EPERM) : error_errno();
+        return errno == EACCES || errno == ELOOP || errno == ENXIO ? error_origin(-EPERM) : error_errno();
     if (fstat(fd, &st) < 0)
         return error_errno();
     if (st.st_uid != geteuid())
@@ -259,7 +263,7 @@ int named_object_resize(int fd, uint64_t bytes) {
 }
 
 bool named_object_same(const char *name, int fd) {
-    _cleanup_close_ int named = shm_open(name, O_RDONLY | O_CLOEXEC, 0);
+    _cleanup_close_ int named = shm_open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
 
     return named >= 0 && descriptor_same(named, fd);
 }
