@@ -1,0 +1,209 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Attacks on a host, by users whom it lets in and by strangers. Nobody else is hurt, nor host and worker: see
+# siege.c for what is measured and judged meanwhile, attack-*.c for what is done.
+#
+# test-hostile.sh [long]: with "long" each attack goes on for seconds, by several processes. HOSTILE_MS in the
+# environment: how long each of the three measurements takes; HOSTILE_ATTACKS: the names of those to run;
+# HOSTILE_SEED: what the last run has printed.
+# shellcheck disable=SC2317 # check() calls them
+# shellcheck source=tests/e2e/lib.sh
+. "${0%/*}/../e2e/lib.sh"
+
+WORKER=61190 OTHER=61191 # uids as well
+ECHO='handler = { type = "echo"; };'
+CAT=$(runs cat)
+if [ "${1-}" = long ]; then
+    window=${HOSTILE_MS:-3000} copies='1 4'
+else
+    window=${HOSTILE_MS:-100} copies=1
+fi
+HOSTILE_SEED=${HOSTILE_SEED:-$RANDOM}
+export HOSTILE_SEED
+echo "# HOSTILE_SEED=$HOSTILE_SEED, $(nproc) CPUs, windows of $window ms"
+
+host_settings() {
+    echo "access = [\"root\", \"$ALICE\", \"$BOB\"]; max_payload = \"16M\"; requests_per_client = 4;
+        health_interval = \"1s\"; $*"
+}
+
+# The same host and as many workers are there, and serve others.
+nobody_is_hurt() { # N-WORKERS
+    local n_workers=${1-1}
+    kill -0 "${pids[@]}"
+    host_has workers "$n_workers"
+    host_has redelivered 0
+    call "$(payload 100000)" | cmp - "$(payload 100000)"
+    wait_for host_has clients 0
+    wait_for host_has in_flight 0
+}
+
+siege() { # USER COPIES OPTION... ATTACK
+    local user=$1 n=$2
+    shift 2
+    bounded "$E2E_TOOLS/siege" -w "$window" -h "$BOB" -u "$user" -n "$n" "$@" | tee "$files/line"
+}
+
+besieged() { # HANDLER USER COPIES OPTION... ATTACK
+    start_pair "$(host_settings)" "$1"
+    shift
+    siege "$@"
+    nobody_is_hurt
+}
+
+# The names are taken before the host is there.
+squatted() { # ATTACK
+    configure "$(host_settings)" "$ECHO"
+    mkfifo "$world/end"
+    exec 3<>"$world/end"
+    background squatter as "$CAROL" "$E2E_TOOLS/attack" "$1" <"$world/end" 3>&-
+    wait_for says "$world/squatter.log" 'under way'
+    start_host
+    start_workers worker
+    siege "$CAROL" 1 flicker
+    nobody_is_hurt
+    echo >&3
+    fails 0 ended squatter
+}
+
+# Bob's call waits while Alice sends messages in its name, on her queue: they have no effect at all.
+forgery_touches_no_call_of_another() {
+    # shellcheck disable=SC2016 # for the handler
+    configure "$(host_settings)" "$(runs sh -c 'echo x >>$E2E_WORLD/handled; cat')"
+    start_host
+    echo bob >"$world/in"
+    chmod 644 "$world/in"
+    background bob as "$BOB" "$SHMIPC" call -t 0 "$world/in"
+    wait_for host_has in_flight 1
+    mkfifo "$world/end"
+    exec 3<>"$world/end"
+    background alice as "$ALICE" "$E2E_TOOLS/attack" forge <"$world/end" 3>&-
+    wait_for says "$world/alice.log" 'under way'
+    start_workers worker
+    fails 0 ended bob
+    echo >&3
+    fails 0 ended alice
+    [ "$(cat "$world/bob.log")" = bob ]
+    [ "$(wc -l <"$world/handled")" = 2 ] # bob's one, and Alice's honest one at the end
+}
+
+# The handler is a shell for Alice, and `cat` for others. Its workers are users of their own, whose processes
+# are limited; Bob is answered by the one that is not busy.
+handler_besieged() { # ATTACK
+    local name
+    configure "$(host_settings "workers = [\"root\", \"$WORKER\", \"$OTHER\"];")" \
+        "timeout = \"300ms\"; $(runs_script <<'END'
+[ "$SHMIPC_CLIENT_UID" != 61184 ] || exec sh
+exec cat
+END
+    )"
+    start_host
+    chmod 755 "$world/handler"
+    start worker prlimit --nproc=40 setpriv --reuid "$WORKER" --regid "$WORKER" --clear-groups </dev/null
+    start worker-2 prlimit --nproc=40 setpriv --reuid "$OTHER" --regid "$OTHER" --clear-groups </dev/null
+    wait_for host_has workers 2
+    siege "$ALICE" 1 "$1"
+    nobody_is_hurt 2
+    fails 1 pgrep -U "$WORKER,$OTHER" sleep
+}
+
+# What the siege has measured, below its test.
+show_line() {
+    [ ! -s "$files/line" ] || sed 's/^/# /' "$files/line"
+    rm -f "$files/line"
+}
+
+is_wanted() {
+    [ -z "${HOSTILE_ATTACKS-}" ] || [[ " $HOSTILE_ATTACKS " = *" $1 "* ]]
+}
+
+# attack NAME WHO WHAT [OPTION...]: NAME is the attack's, WHO one of "client", "trusted" and "stranger".
+attack() {
+    local name=$1 who=$2 what=$3 user n
+    shift 3
+    is_wanted "$name" || return 0
+    case $who in
+    client*) user=$ALICE ;;
+    trusted*) user=0 ;;
+    *) user=$CAROL ;;
+    esac
+    for n in $copies; do
+        scenario_if has_uids "$what hurts nobody: $who${handler_name:+, $handler_name}, $n at a time" \
+            besieged "${handler:-$ECHO}" "$user" "$n" "$@" "$name"
+        show_line
+    done
+}
+
+# --- memory ---
+for who in client trusted; do
+    attack shrink-before $who 'taking memory away before it is read' -e
+    attack shrink $who 'taking memory away while it is read' -e
+    attack punch $who 'punching holes while it is read' -e
+    attack rewrite $who 'rewriting a payload while it is read' -e
+done
+for name in shrink-before shrink rewrite; do
+    handler=$CAT handler_name='a command' attack "$name" client "$name" -e
+done
+attack sparse client 'a payload of holes' -e
+attack overgrow client 'more memory than reserved'
+attack reach client 'reaching for what is read only'
+
+# --- messages ---
+attack forge client 'forging messages in the name of others' -e
+attack garbage-messages client 'random messages' -e
+attack wrong-sizes client 'messages of wrong sizes' -e
+attack flood client 'a flood of messages at the top priority' -e
+attack flood-of-strangers client 'a flood of messages about nobody' -e
+attack replay client 'replaying messages' -e
+attack notify client 'taking mq_notify' -e
+attack blocking client 'clearing O_NONBLOCK' -e
+attack deaf client 'never reading replies' -e
+
+# --- the submit page ---
+attack sizes client 'sizes at every boundary' -e
+attack fields client 'rewriting the submit page meanwhile' -e
+attack generations client 'generations that are not the next' -e
+attack wishes client 'deadlines that have passed, and cancels' -e
+
+# --- the socket ---
+attack garbage-packets stranger 'random packets'
+attack lengths stranger 'packets too short or too long'
+attack versions stranger 'versions that are not spoken'
+attack stranger stranger 'asking to be let in'
+attack impostor client 'asking to be a worker'
+attack out-of-turn client 'speaking out of turn'
+attack churn client 'coming and going'
+attack look client 'asking for looks without end'
+attack reserve client 'asking for memory without end'
+attack status client 'asking for the status without end'
+attack unread-answers client 'questions whose answers are not read'
+attack descriptors stranger 'passing descriptors of every kind'
+
+# --- keeping, stopping ---
+attack silent stranger 'hoarding connections'
+attack never-received client 'never receiving descriptors'
+attack crowd client 'taking all places'
+attack queues client 'keeping queues'
+attack middle client 'stopping in the middle'
+
+# --- names ---
+attack flicker stranger 'names that come and go'
+attack queues-max stranger 'taking all queues of the namespace' -r
+attack socket-name stranger 'reaching for the socket'
+
+for name in squat-file squat-link squat-fifo squat-folder squat-socket; do
+    is_wanted $name || continue
+    scenario_if has_uids "names that are taken before the host comes hurt nobody: $name" squatted $name
+    show_line
+done
+scenario_if has_uids 'forged messages touch no call of another user' forgery_touches_no_call_of_another
+
+# --- handlers ---
+for name in endless-output endless-errors stops-itself ignores-signals leaves-daemons forks; do
+    is_wanted $name || continue
+    scenario_if has_uids "a handler that is made to do evil hurts nobody: $name" handler_besieged $name
+    show_line
+done
+
+finish
