@@ -110,6 +110,29 @@ START_TEST(object_create_refuses_a_taken_name) {
 }
 END_TEST
 
+static void *create_again_and_again(void *data) {
+    int *ret_r = data, fd;
+
+    for (int i = 0; i < 5000 && *ret_r == 0; i++) {
+        *ret_r = object_create("/shmipc-test.swept", PAGES(1), &fd);
+        if (*ret_r == 0)
+            fd_close(fd);
+    }
+    return NULL;
+}
+
+/* As by a host of the same name that starts elsewhere on the machine. */
+START_TEST(object_create_does_not_mind_being_swept) {
+    pthread_t thread;
+    int r = 0;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, create_again_and_again, &r), 0);
+    while (pthread_tryjoin_np(thread, NULL) == EBUSY)
+        ck_assert_int_eq(object_unlink("/shmipc-test.swept"), 0);
+    ck_assert_int_eq(r, 0);
+}
+END_TEST
+
 START_TEST(object_create_refuses_what_no_file_can_hold) {
     const char *name = unit_name();
     int fd = -7;
@@ -650,6 +673,7 @@ static void add_objects(Suite *suite) {
     tcase_add_test(tests, round_to_pages_rounds_up);
     tcase_add_test(tests, object_is_sparse_private_and_nameless);
     tcase_add_test(tests, object_create_refuses_a_taken_name);
+    tcase_add_test(tests, object_create_does_not_mind_being_swept);
     tcase_add_test(tests, object_create_refuses_what_no_file_can_hold);
     tcase_add_test(tests, object_connected_read_only_is_not_written);
     tcase_add_test(tests, object_unlink_removes_what_a_kill_has_left);

@@ -78,7 +78,7 @@ int queue_create(const char *name, uint32_t depth, uint32_t message_bytes, int *
 
     if (r)
         return r;
-    if (mq_unlink(name) < 0)
+    if (mq_unlink(name) < 0 && errno != ENOENT) /* who sweeps may have been faster */
         return error_errno();
     *ret_fd = TAKE_FD(fd);
     return 0;

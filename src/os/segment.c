@@ -27,7 +27,7 @@ int object_create(const char *name, uint64_t bytes, int *ret_fd) {
     fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_errno();
-    if (shm_unlink(name) < 0)
+    if (shm_unlink(name) < 0 && errno != ENOENT) /* who sweeps may have been faster */
         return error_errno();
     if (ftruncate(fd, (off_t)bytes) < 0)
         return error_errno();
