@@ -60,7 +60,7 @@
 
 mtype = { FRESH, WAITING, CLAIMED, DONE, FAILED, CANCELLED, EXPIRED };
 mtype = { RECEIVE, CHECK, CLAIM, LOOK, FINISH, WRITE, END };
-mtype = { SERVE, WORD, GENERATION, WISHED, SWAP, PARK, FAIL }; /* what the host does next */
+mtype = { SERVE, WORD, GENERATION, WISHED, SWAP, PARK, FAIL, NEXT_SLOT }; /* what the host does next */
 
 typedef Word {
     byte generation;
@@ -412,26 +412,18 @@ end:
 #define FORGET exits?_
 #endif
 
-inline next_slot() {
-    slot[s].owed = true;
-    forget_word();
+inline next(then) {
+    g = 0;
     seen_cancel = false;
     seen_deadline = 0;
-    g = 0;
-    if
-    :: s < SLOTS - 1 -> s++; step = WORD
-    :: s == SLOTS - 1 -> FORGET; serve()
-    fi
+    forget_word();
+    step = then
 }
 
 inline serve() {
     s = 0;
     w = 0;
-    g = 0;
-    seen_cancel = false;
-    seen_deadline = 0;
-    forget_word();
-    step = SERVE
+    next(SERVE)
 }
 
 #ifdef SETTLE_BLIND
@@ -466,21 +458,21 @@ inline end_claimed(how) {
 
 #ifdef PARK_LATE
 #define FIRST_OF_PARKING FAIL
-#define PARKED  next_slot()
+#define PARKED  next(NEXT_SLOT)
 #define FAILURE slot[s].parked = slot[s].current; end_claimed(FAILED); slot[s].parked = 0; step = PARK
 #else
 #define FIRST_OF_PARKING PARK
 #define PARKED  step = FAIL
-#define FAILURE end_claimed(FAILED); next_slot()
+#define FAILURE end_claimed(FAILED); next(NEXT_SLOT)
 #endif
 
 inline settle() {
     if
-    :: SEEN_WISH -> end_claimed(UNWANTED); next_slot()
+    :: SEEN_WISH -> end_claimed(UNWANTED); next(NEXT_SLOT)
     :: !SEEN_WISH && was.attempts < ATTEMPTS ->
         slot[s].word.owner = 0;
         slot[s].word.state = WAITING;
-        next_slot()
+        next(NEXT_SLOT)
     :: !SEEN_WISH && was.attempts >= ATTEMPTS -> step = FIRST_OF_PARKING
     fi
 }
@@ -520,7 +512,7 @@ end:
         read_word();
         if
         :: w == 0 || (was.state == CLAIMED && was.owner == w) -> step = GENERATION
-        :: else -> next_slot()
+        :: else -> next(NEXT_SLOT)
         fi }
     :: atomic { IS(GENERATION) -> g = slot[s].generation; step = WISHED } /* then the generation, */
     :: atomic { IS(WISHED) ->                                    /* then the rest */
@@ -542,6 +534,12 @@ end:
         slot[s].parked = slot[s].payload;
         PARKED }
     :: atomic { IS(FAIL) -> FAILURE }
+    :: atomic { IS(NEXT_SLOT) ->
+        slot[s].owed = true;
+        if
+        :: s < SLOTS - 1 -> s++; step = WORD
+        :: s == SLOTS - 1 -> FORGET; s = 0; w = 0; step = SERVE
+        fi }
     PAY(0)
 #if SLOTS > 1
     PAY(1)
