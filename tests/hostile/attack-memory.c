@@ -100,18 +100,18 @@ static void rewrite(void) {
 
 /* ---- what was never there ---- */
 
-/* A large payload, of which one page has memory: holes are zeros, and answered as such. */
+/* A large payload, whose memory is given back but for its first page: holes are zeros, and answered as such.
+ */
 static void sparse(void) {
     uint64_t bytes = 8 * MIB;
 
     attack_join();
     while (attack_goes_on()) {
-        Request *request = attack_prepare(PAGE_BYTES);
+        Request *request = attack_prepare(bytes);
 
-        segment_published(&request->segment, bytes);
-        request->payload_bytes = bytes;
+        if (object_punch(attacker->requests_fd, request->slot * attacker->stride + PAGE_BYTES, bytes) < 0)
+            errx(EXIT_FAILURE, "punching");
         attack_send_and_wait(request);
-        segment_published(&request->segment, PAGE_BYTES);
         if (request->end != SLOT_DONE || request->response_bytes != bytes ||
             ((const char *)request->response.map)[bytes - 1] != '\0')
             errx(EXIT_FAILURE, "holes ended in state %d: %s", (int)request->end,

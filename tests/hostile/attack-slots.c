@@ -30,8 +30,8 @@ static uint64_t boundary(void) {
     return at + attack_random() % 3 - 1;
 }
 
-static bool is_answerable(uint64_t payload_bytes, uint64_t segment_bytes) {
-    return payload_bytes <= segment_bytes && segment_bytes <= attacker->stride &&
+static bool is_answerable(const Request *request, uint64_t payload_bytes, uint64_t segment_bytes) {
+    return payload_bytes <= segment_bytes && segment_bytes <= request->granted_bytes &&
            segment_bytes % PAGE_BYTES == 0;
 }
 
@@ -39,17 +39,15 @@ static bool is_answerable(uint64_t payload_bytes, uint64_t segment_bytes) {
 static void sizes(void) {
     attack_join();
     while (attack_goes_on()) {
-        Request *request = attack_prepare(PAGE_BYTES);
+        Request *request = attack_prepare(2 * MIB);
         uint64_t payload_bytes = boundary();
         uint64_t segment_bytes = attack_random() % 2 ? boundary() : round_to_pages(boundary());
-        bool fits = is_answerable(payload_bytes, segment_bytes);
+        bool fits = is_answerable(request, payload_bytes, segment_bytes);
 
-        if (fits && payload_bytes > 4 * MIB)
-            payload_bytes = 4 * MIB; /* else much time goes into zeros */
         request->payload_bytes = payload_bytes;
         segment_published(&request->segment, segment_bytes);
         attack_send_and_wait(request);
-        segment_published(&request->segment, PAGE_BYTES);
+        segment_published(&request->segment, 2 * MIB);
         if (fits ? request->end != SLOT_DONE || request->response_bytes != payload_bytes
                  : request->end != SLOT_FAILED || request->reason != REASON_BAD_REQUEST)
             errx(EXIT_FAILURE, "%llu bytes in %llu ended in state %d: %s", (unsigned long long)payload_bytes,
