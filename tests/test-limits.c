@@ -4,6 +4,7 @@
 
 #include "base/units.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +13,18 @@
 static int fds[FDS_MAX]; /* connections by hand */
 static unsigned n_fds;
 
+/* In the namespace of the tests, until one sets another. */
+static void set_queues_max(unsigned n) {
+    FILE *file = fopen("/proc/sys/fs/mqueue/queues_max", "we");
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_gt(fprintf(file, "%u", n), 0);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
 static void begin(void) {
+    if (unit_is_root())
+        set_queues_max(256);
     party_begin();
     party_settle();
     n_fds = 0;
@@ -207,6 +219,102 @@ START_TEST(user_who_does_not_receive_is_refused_until_it_does) {
 }
 END_TEST
 
+/* ---- what fits ---- */
+
+static uint64_t n_that_fit(LimitKind kind) {
+    HostFit fit;
+
+    host_fit(party.host, &fit);
+    return fit.n[kind];
+}
+
+START_TEST(as_many_clients_fit_as_are_let_in_then) {
+    uint64_t n = 0;
+
+    set_queues_max(11);
+    host_set_settings(party.host, &party.settings);
+    party_settle();
+    ck_assert_uint_eq(n_that_fit(LIMIT_QUEUES), 8); /* two are the host's own, one is the user's */
+    party.settings.max_clients = 100;
+    party.settings.user_share = 100;
+    for (;;) {
+        int fd = connect_as(UNIT_UID, PEER_CLIENT);
+        Packet packet;
+
+        AWAIT(wait_for_fd(fd, WAIT_READ, 0) > 0);
+        if (party.host->n_clients < ++n) {
+            check_refused(fd, "there are fs.mqueue.queues_max = 11", "raise it with sysctl");
+            break;
+        }
+        raw_expect(fd, PACKET_WELCOME, &packet, NULL);
+        ck_assert_uint_eq(n_that_fit(LIMIT_QUEUES), 8);
+    }
+    ck_assert_uint_eq(n - 1, 8);
+}
+END_TEST
+
+static int join_and_wait(void) {
+    const int channel = raw_connect(PEER_CLIENT);
+
+    return channel < 0 ? 1 : wait_for_fd(channel, 0, UINT64_MAX) < 0;
+}
+
+/* What a client takes is what it was said to take. The client is another process: its descriptors are its own. */
+START_TEST(client_takes_what_it_was_reckoned_to_take) {
+    uint64_t before[_LIMIT_N], n_files = unit_n_fds();
+    Limits limits;
+    Child child;
+
+    limits_read(&limits);
+    for (LimitKind kind = 0; kind < _LIMIT_N; kind++)
+        before[kind] = n_that_fit(kind);
+    ck_assert_uint_eq(before[LIMIT_FILES], (limits.n_files - limits.n_files_open - 8) / 7);
+    child = child_start(UNIT_UID, join_and_wait);
+    AWAIT(party.host->n_clients == 1);
+    ck_assert_uint_eq(unit_n_fds() - n_files, 7 + 2 + 1); /* the pidfd and pipe of the child, the request queue */
+    ck_assert_uint_eq(n_that_fit(LIMIT_QUEUE_BYTES), before[LIMIT_QUEUE_BYTES]);
+    ck_assert_uint_eq(n_that_fit(LIMIT_QUEUES), before[LIMIT_QUEUES]);
+    ck_assert_uint_ge(n_that_fit(LIMIT_FILES) + 1, before[LIMIT_FILES]);
+    ck_assert_int_eq(kill(child.pid, SIGKILL), 0);
+    ck_assert_int_eq(child_end(&child), -SIGKILL);
+    AWAIT(party.host->n_clients == 0);
+}
+END_TEST
+
+START_TEST(start_tells_whether_max_clients_can_be_reached) {
+    ck_assert_uint_eq(party_n_events(EVENT_CAPACITY), 1);
+    ck_assert(party_event(EVENT_CAPACITY)->ok);
+    ck_assert_ptr_nonnull(strstr(party_event(EVENT_CAPACITY)->text, "`max_clients` = 8"));
+    ck_assert_ptr_nonnull(strstr(party_event(EVENT_CAPACITY)->text, "RLIMIT_MSGQUEUE "));
+    ck_assert_ptr_nonnull(strstr(party_event(EVENT_CAPACITY)->text, "RLIMIT_NOFILE "));
+    ck_assert_ptr_nonnull(strstr(party_event(EVENT_CAPACITY)->text, "fs.mqueue.queues_max "));
+    party_settle();
+    ck_assert_uint_eq(party_n_events(EVENT_CAPACITY), 1);
+}
+END_TEST
+
+START_TEST(reload_warns_of_a_max_clients_that_cannot_be_reached) {
+    party.settings.max_clients = 65535;
+    host_set_settings(party.host, &party.settings);
+    AWAIT(party_n_events(EVENT_CAPACITY) == 2);
+    ck_assert(!party_event(EVENT_CAPACITY)->ok);
+    ck_assert_ptr_nonnull(strstr(party_event(EVENT_CAPACITY)->text, "not `max_clients` = 65535"));
+    ck_assert_ptr_nonnull(strstr(party_event(EVENT_CAPACITY)->text, "; raise "));
+}
+END_TEST
+
+START_TEST(queue_depth_that_the_system_does_not_allow_is_found) {
+    char text[256] = "";
+
+    ck_assert_int_eq(host_check_settings(party.host, &party.settings, text, sizeof(text)), 0);
+    ck_assert_str_eq(text, "");
+    party.settings.queue_depth = 65537;
+    ck_assert_int_gt(host_check_settings(party.host, &party.settings, text, sizeof(text)), 0);
+    ck_assert_ptr_nonnull(strstr(text, "fs.mqueue.msg_max"));
+    party.settings.queue_depth = 4;
+}
+END_TEST
+
 /* ---- connections ---- */
 
 START_TEST(oldest_half_open_connection_gives_way_to_a_newer_one_of_the_same_user) {
@@ -297,7 +405,12 @@ Suite *unit_suite(void) {
     tcase_add_test(all, root_and_the_own_user_have_all);
     tcase_add_test(all, probe_is_never_refused);
     tcase_add_test(all, client_that_was_refused_before_its_hello_knows_why);
+    tcase_add_test(all, start_tells_whether_max_clients_can_be_reached);
+    tcase_add_test(all, reload_warns_of_a_max_clients_that_cannot_be_reached);
+    tcase_add_test(all, queue_depth_that_the_system_does_not_allow_is_found);
     if (unit_is_root()) {
+        tcase_add_test(all, as_many_clients_fit_as_are_let_in_then);
+        tcase_add_test(all, client_takes_what_it_was_reckoned_to_take);
         tcase_add_test(all, user_has_its_share_of_the_clients_and_others_have_theirs);
         tcase_add_test(all, root_is_bound_by_max_clients_alone);
         tcase_add_test(all, hoarder_of_queues_is_refused_until_it_lets_go);

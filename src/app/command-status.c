@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/units.h"
+#include "os/limits.h"
 #include "os/wait.h"
 #include "wire/hello.h"
 
@@ -162,6 +163,36 @@ CELL_NUMBER(host_queues, PacketStatusHost, row->n_queues)
 CELL_NUMBER(host_queues_limit, PacketStatusHost, row->n_queues_limit)
 CELL_NUMBER(host_queue_depth, PacketStatusHost, row->queue_depth)
 CELL_NUMBER(host_files, PacketStatusHost, row->n_files)
+static uint64_t fit(const PacketStatusHost *row, LimitKind kind) {
+    const uint64_t fits[_LIMIT_N] = {
+        [LIMIT_QUEUE_BYTES] = row->fit_queue_bytes,
+        [LIMIT_QUEUES] = row->fit_queues,
+        [LIMIT_FILES] = row->fit_files,
+    };
+
+    return fits[kind];
+}
+
+/* The limit that allows fewest clients. */
+static LimitKind least_fit(const PacketStatusHost *row) {
+    LimitKind least = 0;
+
+    for (LimitKind kind = 0; kind < _LIMIT_N; kind++)
+        if (fit(row, kind) < fit(row, least))
+            least = kind;
+    return least;
+}
+
+CELL_NUMBER(host_refused, PacketStatusHost, row->n_refused)
+CELL_NUMBER(host_misbehaved, PacketStatusHost, row->n_misbehaved)
+CELL_NUMBER(host_limits_reached, PacketStatusHost, row->n_limits)
+CELL_NUMBER(host_untold, PacketStatusHost, row->n_untold)
+CELL_NUMBER(host_user_share, PacketStatusHost, row->user_share)
+CELL_NUMBER(host_fit, PacketStatusHost, fit(row, least_fit(row)))
+CELL_TEXT(host_fit_limit, PacketStatusHost, limit_name(least_fit(row)))
+CELL_NUMBER(host_fit_queue_bytes, PacketStatusHost, row->fit_queue_bytes)
+CELL_NUMBER(host_fit_queues, PacketStatusHost, row->fit_queues)
+CELL_NUMBER(host_fit_files, PacketStatusHost, row->fit_files)
 CELL_NUMBER(host_files_limit, PacketStatusHost, row->n_files_limit)
 
 static const OutputColumn host_columns[] = {
@@ -191,6 +222,16 @@ static const OutputColumn host_columns[] = {
     {NULL, "queue_depth", OUTPUT_NUMBER, host_queue_depth},
     {NULL, "files", OUTPUT_NUMBER, host_files},
     {NULL, "files_limit", OUTPUT_NUMBER, host_files_limit},
+    {NULL, "clients_fit", OUTPUT_NUMBER, host_fit},
+    {NULL, "clients_fit_limit", OUTPUT_TEXT, host_fit_limit},
+    {NULL, "clients_fit_queue_bytes", OUTPUT_NUMBER, host_fit_queue_bytes},
+    {NULL, "clients_fit_queues", OUTPUT_NUMBER, host_fit_queues},
+    {NULL, "clients_fit_files", OUTPUT_NUMBER, host_fit_files},
+    {NULL, "user_share_percent", OUTPUT_NUMBER, host_user_share},
+    {NULL, "refused", OUTPUT_NUMBER, host_refused},
+    {NULL, "misbehaved", OUTPUT_NUMBER, host_misbehaved},
+    {NULL, "limits_reached", OUTPUT_NUMBER, host_limits_reached},
+    {NULL, "log_untold", OUTPUT_NUMBER, host_untold},
 };
 
 CELL_NUMBER(client_id_cell, PacketStatusClient, row->id)
@@ -263,6 +304,19 @@ static void show_limit(const char *what, uint64_t used, uint64_t limit, bool byt
         printf(" of %" PRIu64 " (%u %%)\n", limit, limit ? (unsigned)(used * 100 / limit) : 100);
 }
 
+static void show_fit(const PacketStatusHost *host) {
+    LimitKind least = least_fit(host);
+    uint64_t n = fit(host, least);
+
+    if (n == UINT64_MAX)
+        printf("  %-22s any number\n", "clients that fit");
+    else
+        printf("  %-22s %" PRIu64 ", by %s\n", "clients that fit", n, limit_name(least));
+    if (n < host->max_clients)
+        printf("Warning: `max_clients` = %u cannot be reached, for %s allows %" PRIu64 ": %s, or lower `max_clients`.\n",
+               host->max_clients, limit_name(least), n, limit_cure(least));
+}
+
 static void show_host(const PacketStatusHost *host) {
     char sizes[2][UNITS_TEXT_MAX], times[2][UNITS_TEXT_MAX];
 
@@ -271,14 +325,17 @@ static void show_host(const PacketStatusHost *host) {
     if (host->healthy == 1)
         printf(" (probe %s)", duration_format(host->probe_ns, times[1]));
     printf("\nExchanges: %" PRIu64 " done, %" PRIu64 " failed, %" PRIu64 " cancelled or expired, %" PRIu64 " in flight, %" PRIu64
-           " redelivered\nPayloads: %s in, %s out\n\nLimits\n",
+           " redelivered\nPayloads: %s in, %s out\n",
            host->n_done, host->n_failed, host->n_cancelled, host->in_flight, host->n_redelivered,
            size_format(host->request_payload_bytes, sizes[0]), size_format(host->response_payload_bytes, sizes[1]));
+    printf("Peers: %" PRIu64 " refused, %" PRIu64 " disconnected for what they did; limits reached %" PRIu64 " times; %" PRIu64
+           " events of these kept out of the log\n\nLimits\n", host->n_refused, host->n_misbehaved, host->n_limits, host->n_untold);
     show_limit("memory", host->memory_bytes, host->memory_limit, true);
     show_limit("max_clients", host->n_clients, host->max_clients, false);
     show_limit("RLIMIT_MSGQUEUE", host->queue_bytes, host->queue_bytes_limit, true);
     show_limit("fs.mqueue.queues_max", host->n_queues, host->n_queues_limit, false);
     show_limit("RLIMIT_NOFILE", host->n_files, host->n_files_limit, false);
+    show_fit(host);
 }
 
 static int show(const Status *status, bool json) {

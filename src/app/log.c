@@ -185,6 +185,7 @@ static void say_health(const Event *event, char *at, char *end) {
 static void say_text(const Event *event, char *at, char *end) {
     static const char *const intros[_EVENT_N] = {
         [EVENT_LIMIT] = "limit reached: ",
+        [EVENT_CAPACITY] = "",
         [EVENT_HOST_MISSING] = "waiting for the host: ",
         [EVENT_HOST_REFUSED] = "the host refuses this worker: ",
         [EVENT_PLAIN_PEER] = "plain wire: ",
@@ -253,6 +254,7 @@ static const struct {
     [EVENT_EXCHANGE_REDELIVERED] = {LOG_WARNING, MESSAGE_ID_EXCHANGE_REDELIVERED, say_redelivered},
     [EVENT_HEALTH] = {LOG_WARNING, MESSAGE_ID_HEALTH_CHANGED, say_health},
     [EVENT_LIMIT] = {LOG_ERR, MESSAGE_ID_LIMIT_REACHED, say_text},
+    [EVENT_CAPACITY] = {LOG_WARNING, MESSAGE_ID_CAPACITY, say_text},
     [EVENT_HOST_MISSING] = {LOG_INFO, NULL, say_text},
     [EVENT_HOST_ATTACHED] = {LOG_INFO, MESSAGE_ID_HOST_ATTACHED, say_host},
     [EVENT_HOST_LOST] = {LOG_WARNING, MESSAGE_ID_HOST_LOST, say_host},
@@ -267,6 +269,8 @@ static const struct {
 
 static int level_of(const Event *event) {
     if (event->kind == EVENT_HEALTH && event->ok)
+        return LOG_INFO;
+    if (event->kind == EVENT_CAPACITY && event->ok)
         return LOG_INFO;
     if (event->kind == EVENT_WORKER_DIED && event->ok)
         return LOG_INFO;

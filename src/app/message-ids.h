@@ -18,6 +18,7 @@
 #define MESSAGE_ID_HOST_ATTACHED        "a0362d259b9545dd97e8ed1389f6f859" /* worker */
 #define MESSAGE_ID_HOST_LOST            "04720b5fe35549dd803739510519c590" /* worker */
 #define MESSAGE_ID_LIMIT_REACHED        "38e29313d8c446dd83897497d56b54a4" /* either */
+#define MESSAGE_ID_CAPACITY             "2a17e767d52a44eda602f9b5fe3a08b7" /* host: at start and reload */
 #define MESSAGE_ID_CLIENT_REFUSED       "860097271c614479ba3cd6133fc01b2e" /* host */
 #define MESSAGE_ID_PEER_MISBEHAVED      "cd2a6b0b2fb54ab78b90042c93181160" /* either */
 #define MESSAGE_ID_CONFIG_INVALID       "38aff1aac98f48da841204a6af2e15e4" /* either */

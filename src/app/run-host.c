@@ -59,6 +59,16 @@ static int on_stop(void *data) {
     return 0;
 }
 
+/* What the file does not say is whether the system allows it. */
+static bool suits(HostRun *state, const HostSettings *settings) {
+    char text[256];
+
+    if (host_check_settings(state->host, settings, text, sizeof(text)) == 0)
+        return true;
+    log_line(LOG_ERR, MESSAGE_ID_CONFIG_INVALID, "`queue_depth` = %u cannot be had: %s", settings->queue_depth, text);
+    return false;
+}
+
 /* What queues and clients are made with stays with them as long as they live. */
 static void tell_what_lasts(const HostSettings *old, const HostSettings *new) {
     if (old->max_payload != new->max_payload)
@@ -75,7 +85,9 @@ static int on_reload(void *data) {
     Config *old = NULL;
 
     loop_notify("RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now_ns() / NS_PER_US);
-    if (run_reload(state->run, &old)) {
+    if (run_reload(state->run, &old) && !suits(state, state->run->instance.host))
+        run_revert(state->run, &old);
+    else if (old) {
         tell_what_lasts(before, state->run->instance.host);
         host_set_settings(state->host, state->run->instance.host);
     }
@@ -108,14 +120,17 @@ static int open_socket(HostRun *state) {
     return r;
 }
 
+/* Return: 0, an exit status, or negative errno. */
 static int start(HostRun *state) {
     int r = host_new(&state->host, state->run->name, state->run->instance.host);
 
+    if (r == 0 && !suits(state, state->run->instance.host))
+        return EXIT_CONFIG;
     if (r == 0)
         r = open_socket(state);
     if (r == 0)
         r = loop_watch(state->loop, host_get_fd(state->host));
-    if (r < 0)
+    if (r != 0)
         return r;
     loop_notify("READY=1");
     tell_status(state, true);
@@ -142,5 +157,5 @@ int run_host(Run *run) {
         log_line(LOG_INFO, NULL, "stopped");
     host_free(state.host);
     loop_free(state.loop);
-    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    return r < 0 ? EXIT_FAILURE : r;
 }

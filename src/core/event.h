@@ -31,6 +31,7 @@ typedef enum EventKind {
     EVENT_EXCHANGE_REDELIVERED,/* client, slot, generation, worker (the dead one), attempt */
     EVENT_HEALTH,              /* ok: whether it is well; duration_ns of the probe; text */
     EVENT_LIMIT,               /* a limit was reached; text names it and the cure */
+    EVENT_CAPACITY,            /* ok: `max_clients` can be reached; text: how many clients fit */
     /* worker */
     EVENT_HOST_MISSING,        /* waits for its host; text: path */
     EVENT_HOST_ATTACHED,       /* worker: own number */

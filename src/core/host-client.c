@@ -168,12 +168,14 @@ static int welcome(Peer *peer, const HostClient *client) {
 
 /* Why a client cannot be let in, in words; and in the log, since the cure is the administrator's. */
 static void refuse_for_limit(Peer *peer, int r) {
-    char text[200];
+    char text[REFUSED_TEXT_BYTES - 6];
 
     if (r > 0)
         queue_limit_text((QueueLimit)r, text, sizeof(text));
     else if (r == -EMFILE || r == -ENFILE)
         snprintf(text, sizeof(text), "no descriptor is left for another client: raise LimitNOFILE= of the unit");
+    else if (r == -ETOOMANYREFS)
+        snprintf(text, sizeof(text), "too many descriptors are under way to clients that do not receive them: raise LimitNOFILE= of the unit");
     else
         snprintf(text, sizeof(text), "%s", strerror(-r));
     peer_refuse_for_system(peer, text);

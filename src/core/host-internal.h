@@ -167,6 +167,7 @@ struct Host {
     uint32_t n_clients;   /* that are there */
     uint32_t n_workers;   /* that are there and not leaving */
     bool repeat_due;      /* at the next tick */
+    bool fit_is_told;     /* how many clients fit, since the start or the last change of the settings */
     uint64_t memory_bytes;
     uint64_t block_bytes; /* what the file system of shared memory gives it in */
     uint64_t trim_ns;     /* when to look for idle memory again */
@@ -212,6 +213,15 @@ int host_pay_uid(Host *host, HostUid *uid);
 /* host-limits.c: whether a peer may have more; if not, it is refused, and gone */
 bool host_admits_peer(Peer *peer);
 bool host_admits_client(Peer *peer);
+
+/* How many clients fit into the system's limits in all, as they are at this moment; UINT64_MAX for any number. */
+typedef struct HostFit {
+    uint64_t n[_LIMIT_N];
+    LimitKind least; /* the one that allows fewest */
+} HostFit;
+
+void host_fit(const Host *host, HostFit *ret_fit);
+void host_tell_fit(Host *host);
 
 /* What one user can have of @whole. */
 uint64_t host_share(const Host *host, const HostAccount *account, uint64_t whole);

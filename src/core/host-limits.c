@@ -15,6 +15,91 @@
 #define FILES_PER_CLIENT 7 /* its socket and pidfd, reply queue, two pages, two objects */
 #define FILES_IN_PASSING 8 /* opened for a moment, to be sent */
 
+/* ---- all users ---- */
+
+/* What is taken, or will be, by others than the clients that are there. At least one user will come. */
+typedef struct Taken {
+    uint64_t queues;
+    uint64_t bytes;
+} Taken;
+
+static Taken taken_by_others(const Host *host) {
+    uint64_t reply = queue_cost(REPLY_QUEUE_DEPTH, sizeof(Message));
+    uint64_t request = queue_cost(host->settings->queue_depth, sizeof(Message));
+    Taken taken = {0};
+
+    for (size_t i = 0; i < host->accounts.n; i++) {
+        const HostAccount *account = table_at(&host->accounts, i);
+
+        taken.queues += account->n_queues;
+        taken.bytes += account->queue_bytes;
+    }
+    taken.queues -= host->n_clients;
+    taken.bytes -= host->n_clients * reply;
+    if (host->uids.n < 2) {
+        taken.queues += 1;
+        taken.bytes += request;
+    }
+    return taken;
+}
+
+static uint64_t room_for(uint64_t limit, uint64_t taken, uint64_t each) {
+    return limit == UINT64_MAX ? UINT64_MAX : limit > taken ? (limit - taken) / each : 0;
+}
+
+void host_fit(const Host *host, HostFit *ret_fit) {
+    const Taken taken = taken_by_others(host);
+    HostFit fit = {0};
+    Limits limits;
+
+    limits_read(&limits);
+    fit.n[LIMIT_QUEUE_BYTES] = room_for(limits.queue_bytes, taken.bytes, queue_cost(REPLY_QUEUE_DEPTH, sizeof(Message)));
+    fit.n[LIMIT_QUEUES] = room_for(limits.n_queues, taken.queues, 1);
+    fit.n[LIMIT_FILES] = room_for(limits.n_files, limits.n_files_open + FILES_IN_PASSING, FILES_PER_CLIENT);
+    if (fit.n[LIMIT_FILES] != UINT64_MAX)
+        fit.n[LIMIT_FILES] += host->n_clients;
+    for (LimitKind kind = 0; kind < _LIMIT_N; kind++)
+        if (fit.n[kind] < fit.n[fit.least])
+            fit.least = kind;
+    *ret_fit = fit;
+}
+
+static int put_fit(char *text, size_t bytes, const HostFit *fit, LimitKind kind) {
+    if (fit->n[kind] == UINT64_MAX)
+        return snprintf(text, bytes, ", %s any number", limit_name(kind));
+    return snprintf(text, bytes, ", %s %" PRIu64, limit_name(kind), fit->n[kind]);
+}
+
+void host_tell_fit(Host *host) {
+    uint32_t max = host->settings->max_clients;
+    Event *event = event_push(&host->events, EVENT_CAPACITY);
+    HostFit fit;
+    int at = 0;
+
+    host->fit_is_told = true;
+    host_fit(host, &fit);
+    event->ok = fit.n[fit.least] >= max;
+    if (!event->ok) {
+        snprintf(event->text, sizeof(event->text), "only %" PRIu64 " clients fit, not `max_clients` = %u: %s allows no more; %s, or lower `max_clients`",
+                 fit.n[fit.least], max, limit_name(fit.least), limit_cure(fit.least));
+        return;
+    }
+    at = snprintf(event->text, sizeof(event->text), "room for `max_clients` = %u clients", max);
+    for (LimitKind kind = 0; kind < _LIMIT_N; kind++)
+        at += put_fit(event->text + at, sizeof(event->text) - (size_t)at, &fit, kind);
+}
+
+int host_check_settings(const Host *host, const HostSettings *settings, char *text, size_t bytes) {
+    int fd, r = host_make_queue(host, settings->queue_depth, &fd);
+
+    if (r == 0)
+        fd_close(fd);
+    if (r != QUEUE_LIMIT_DEPTH)
+        return 0; /* another limit may allow more in a moment */
+    queue_limit_text(QUEUE_LIMIT_DEPTH, text, bytes);
+    return r;
+}
+
 /* ---- one user ---- */
 
 static bool is_limited(const Host *host, const HostAccount *account) {

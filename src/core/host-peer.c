@@ -139,7 +139,10 @@ void peer_refuse(Peer *peer, Reason code, const char *text, ...) {
 }
 
 void peer_refuse_for_system(Peer *peer, const char *text) {
-    refuse(peer, REASON_LIMIT, text, EVENT_LIMIT);
+    char buffer[REFUSED_TEXT_BYTES];
+
+    snprintf(buffer, sizeof(buffer), "busy: %s", text);
+    refuse(peer, REASON_LIMIT, buffer, EVENT_LIMIT);
 }
 
 int peer_say(Peer *peer, const Packet *packet, const int *fds, size_t n_fds) {

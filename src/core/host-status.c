@@ -54,21 +54,23 @@ static uint64_t count_all_in_flight(const Host *host) {
 }
 
 static void fill_limits(const Host *host, PacketStatusHost *row) {
+    HostFit fit;
     Limits limits;
 
     limits_read(&limits);
-    row->n_queues = host->clients.n + host->uids.n;
+    host_fit(host, &fit);
+    row->fit_queue_bytes = fit.n[LIMIT_QUEUE_BYTES];
+    row->fit_queues = fit.n[LIMIT_QUEUES];
+    row->fit_files = fit.n[LIMIT_FILES];
     row->n_queues_limit = limits.n_queues;
-    row->queue_bytes = host->clients.n * queue_cost(REPLY_QUEUE_DEPTH, sizeof(Message));
     row->queue_bytes_limit = limits.queue_bytes;
     row->n_files = limits.n_files_open;
     row->n_files_limit = limits.n_files;
-    for (size_t i = 0; i < host->uids.n; i++) {
-        const HostUid *uid = table_at(&host->uids, i);
-        uint32_t depth = 0;
+    for (size_t i = 0; i < host->accounts.n; i++) {
+        const HostAccount *account = table_at(&host->accounts, i);
 
-        if (queue_depth(uid->queue, NULL, &depth, NULL) == 0)
-            row->queue_bytes += queue_cost(depth, sizeof(Message));
+        row->n_queues += account->n_queues;
+        row->queue_bytes += account->queue_bytes;
     }
 }
 
@@ -87,6 +89,11 @@ static void fill_host(const Host *host, PacketStatusHost *row) {
     row->n_failed = counts.n_failed;
     row->n_cancelled = counts.n_cancelled;
     row->n_redelivered = host->n_redelivered;
+    row->n_refused = host->n_refused;
+    row->n_misbehaved = host->n_misbehaved;
+    row->n_limits = host->n_limits;
+    row->n_untold = host->events.n_held + host->events.n_dropped;
+    row->user_share = host->settings->user_share;
     row->request_payload_bytes = counts.request_bytes;
     row->response_payload_bytes = counts.response_bytes;
     row->in_flight = count_all_in_flight(host);

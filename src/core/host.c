@@ -124,6 +124,7 @@ int host_get_fd(const Host *host) {
 void host_set_settings(Host *host, const HostSettings *settings) {
     host->settings = settings;
     host->tick_ns = host->probe.next_ns = host->trim_ns = 0;
+    host->fit_is_told = false;
 }
 
 static void reap_strangers(Host *host, uint64_t now_ns) {
@@ -153,6 +154,8 @@ static int tick(Host *host, uint64_t now_ns) {
 
     host->tick_ns = now_ns + (interval && interval < TICK_NS ? interval : TICK_NS);
     limits_read(&host->limits);
+    if (!host->fit_is_told)
+        host_tell_fit(host);
     reap_strangers(host, now_ns);
     audit_clients(host);
     host_reap_uids(host, now_ns);

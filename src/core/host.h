@@ -48,6 +48,12 @@ int host_get_fd(const Host *host);
 /** host_wait() - wait until there is something to do, or @until_ns (CLOCK_MONOTONIC; 0 for not at all), and do it. Return: 0 or negative errno. */
 int host_wait(Host *host, uint64_t until_ns);
 
+/**
+ * host_check_settings() - whether the system allows a host with these: `queue_depth` may be too much for it
+ * Return: 0; or a positive code, with what to do in @text.
+ */
+int host_check_settings(const Host *host, const HostSettings *settings, char *text, size_t bytes);
+
 /** host_set_settings() - from now on use these (borrowed). What a client or queue was made with stays with it. */
 void host_set_settings(Host *host, const HostSettings *settings);
 

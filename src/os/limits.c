@@ -8,6 +8,23 @@
 
 #define QUEUE_MESSAGE_OVERHEAD 96 /* bytes that the kernel adds to each message's room; measured, see tests/test-kernel.c */
 
+static const struct {
+    const char *name;
+    const char *cure;
+} kinds[_LIMIT_N] = {
+    [LIMIT_QUEUE_BYTES] = {"RLIMIT_MSGQUEUE", "raise LimitMSGQUEUE= of the unit or `ulimit -q`"},
+    [LIMIT_QUEUES] = {"fs.mqueue.queues_max", "raise it with sysctl"},
+    [LIMIT_FILES] = {"RLIMIT_NOFILE", "raise LimitNOFILE= of the unit or `ulimit -n`"},
+};
+
+const char *limit_name(LimitKind kind) {
+    return kinds[kind].name;
+}
+
+const char *limit_cure(LimitKind kind) {
+    return kinds[kind].cure;
+}
+
 static uint64_t limit_of(__rlimit_resource_t resource) {
     struct rlimit limit;
 

@@ -13,6 +13,17 @@ typedef struct Limits {
     uint64_t n_files_open;
 } Limits;
 
+typedef enum LimitKind {
+    LIMIT_QUEUE_BYTES,
+    LIMIT_QUEUES,
+    LIMIT_FILES,
+    _LIMIT_N,
+} LimitKind;
+
+/** limit_name() - as its documentation calls it; limit_cure() - what an administrator does about it. */
+const char *limit_name(LimitKind kind);
+const char *limit_cure(LimitKind kind);
+
 /** limits_read() - ask the kernel now; what cannot be read is UINT64_MAX (a limit) or 0 (what is open). */
 void limits_read(Limits *ret_limits);
 

@@ -206,6 +206,15 @@ typedef struct PacketStatusHost {
     uint32_t healthy;               /* 0 not known yet, 1 well, 2 ill */
     uint32_t slots_per_client;
     uint32_t queue_depth;           /* messages that a request queue holds */
+    uint64_t n_refused;             /* peers */
+    uint64_t n_misbehaved;          /* peers that were disconnected for it */
+    uint64_t n_limits;              /* times that a limit of the system was reached */
+    uint64_t n_untold;              /* events that are not in the log: too many of a kind and user, or at once */
+    uint64_t fit_queue_bytes;       /* clients that fit in all, as each limit is now; UINT64_MAX for any number */
+    uint64_t fit_queues;
+    uint64_t fit_files;
+    uint32_t user_share;            /* percent of the limits */
+    uint32_t reserved;
 } PacketStatusHost;
 
 typedef struct PacketStatusClient {

@@ -222,10 +222,36 @@ lowest_free_descriptor() {
     echo "$fd"
 }
 
-too_deep_a_queue_is_named() {
+too_deep_a_queue_keeps_the_host_from_starting() {
     configure 'queue_depth = 65536;'
-    start_host
-    refuses 6 'fs\.mqueue\.msg_max' call
+    fails 78 "$SHMIPC" run host -c "$config" 2>"$world/err"
+    says "$world/err" '`queue_depth` = 65536 cannot be had: .*fs\.mqueue\.msg_max'
+    [ ! -e "$SHMIPC_SOCKET" ]
+}
+
+too_deep_a_queue_is_not_reloaded() {
+    start_pair
+    configure 'queue_depth = 65536; max_clients = 3;'
+    kill -HUP "${pids[host]}"
+    wait_for says "$world/host.log" 'the reload is taken back'
+    says "$world/host.log" '`queue_depth` = 65536 cannot be had: .*fs\.mqueue\.msg_max'
+    host_has max_clients 256
+    echoes as before
+}
+
+# Queues of the namespace, of which the host has made two and one user will have one.
+clients_that_fit_are_told() {
+    echo 20 >/proc/sys/fs/mqueue/queues_max
+    start_pair 'max_clients = 18;'
+    says "$world/host.log" 'warning: only 17 clients fit, not `max_clients` = 18: fs.mqueue.queues_max allows no more; raise it with sysctl'
+    host_has clients_fit 17
+    host_has clients_fit_limit '"fs.mqueue.queues_max"'
+    "$SHMIPC" status >"$world/status"
+    says "$world/status" 'clients that fit +17, by fs.mqueue.queues_max$'
+    says "$world/status" '^Warning: `max_clients` = 18 cannot be reached, .*raise it with sysctl'
+    echo 21 >/proc/sys/fs/mqueue/queues_max
+    host_has clients_fit 18
+    fails 1 grep Warning <("$SHMIPC" status)
 }
 
 scenario 'a file over the memory budget is refused before it is read' file_over_the_budget_is_refused_unread
@@ -248,6 +274,8 @@ scenario_if has_uids 'too few bytes for queues are named' limit_is_named --msgqu
 scenario_if has_uids 'too few descriptors are named' limit_is_named --nofile=100:100 LimitNOFILE
 scenario 'a host without a descriptor turns away, and says so' host_without_descriptors_turns_away 0
 scenario 'so does one that has only one' host_without_descriptors_turns_away 1
-scenario 'too deep a queue is named' too_deep_a_queue_is_named
+scenario 'too deep a queue keeps the host from starting' too_deep_a_queue_keeps_the_host_from_starting
+scenario 'too deep a queue is not reloaded' too_deep_a_queue_is_not_reloaded
+scenario_if has_namespaces 'how many clients fit is told' clients_that_fit_are_told
 
 finish
