@@ -2,21 +2,29 @@
 #include "app/loop.h"
 
 #include "base/error.h"
+#include "base/units.h"
+#include "os/datagram.h"
+#include "os/descriptor.h"
+#include "os/wait.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
+
+#define MANAGER_WAIT_NS NS_PER_SEC
 
 struct Loop {
     const LoopCalls *calls;
     void *data;
     sd_event *event;
     sd_event_source *watched;
-    uint64_t watchdog_us; /* 0: none, or fed by sd-event itself */
+    uint64_t watchdog_us; /* 0: none */
     bool stopping;
 };
 
@@ -51,7 +59,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 static int on_watchdog(sd_event_source *source, uint64_t now_us, void *data) {
     Loop *loop = data;
 
-    if (loop->calls->alive(loop->data))
+    if (!loop->calls->alive || loop->calls->alive(loop->data))
         loop_notify("WATCHDOG=1");
     (void)sd_event_source_set_time(source, now_us + loop->watchdog_us / 2);
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -78,15 +86,13 @@ static int add_signals(Loop *loop) {
     return r < 0 ? error_origin(r) : 0;
 }
 
+/* Not sd_event_set_watchdog(), which waits for the service manager to take it. */
 static int add_watchdog(Loop *loop) {
     uint64_t now_us;
     int r = sd_watchdog_enabled(0, &loop->watchdog_us);
 
-    if (r <= 0 || !loop->calls->alive) {
-        loop->watchdog_us = 0;
-        r = sd_event_set_watchdog(loop->event, r > 0);
-        return r < 0 ? error_origin(r) : 0;
-    }
+    if (r <= 0)
+        return 0;
     r = sd_event_now(loop->event, CLOCK_MONOTONIC, &now_us);
     if (r >= 0)
         r = sd_event_add_time(loop->event, NULL, CLOCK_MONOTONIC, now_us + loop->watchdog_us / 2, 0, on_watchdog, loop);
@@ -151,12 +157,35 @@ int loop_listen_fd(void) {
     return SD_LISTEN_FDS_START;
 }
 
+/* What comes again by itself, or is only for people, is not waited for. */
+static bool is_essential(const char *state) {
+    return strncmp(state, "STATUS=", strlen("STATUS=")) != 0 && strcmp(state, "WATCHDOG=1") != 0;
+}
+
+/* Not sd_notify(), which waits for as long as the service manager takes nothing: it would stop us with it. */
+static void notify(const char *state, const char *path) {
+    const struct iovec part = {(void *)state, strlen(state)};
+    uint64_t until_ns = clock_now_ns() + MANAGER_WAIT_NS;
+    _cleanup_close_ int fd = -1;
+    int r = datagram_open(&fd);
+
+    if (r == 0)
+        r = datagram_send(fd, path, &part, 1);
+    while (r == -EAGAIN && is_essential(state) && clock_now_ns() < until_ns) {
+        (void)datagram_await_room(fd, path, until_ns);
+        r = datagram_send(fd, path, &part, 1);
+    }
+}
+
 void loop_notify(const char *state, ...) {
+    const char *path = getenv("NOTIFY_SOCKET");
     char text[256];
     va_list arguments;
 
+    if (!path || (*path != '/' && *path != '@'))
+        return;
     va_start(arguments, state);
     vsnprintf(text, sizeof(text), state, arguments);
     va_end(arguments);
-    (void)sd_notify(0, text);
+    notify(text, path);
 }

@@ -2,6 +2,7 @@
 #include "app/command.h"
 
 #include "base/cleanup.h"
+#include "os/descriptor.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,8 @@ static int show_help(void) {
 }
 
 int main(int argc, char **argv) {
+    if (descriptor_guard_standard() < 0)
+        return EXIT_FAILURE;
     if (argc < 2) {
         fputs("shmipc: say what to do: run, call, status or check. Try `shmipc --help`.\n", stderr);
         return EXIT_USAGE;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int descriptor_reopen(int fd, int flags, int *ret_fd) {
     char path[sizeof("/proc/self/fd/-2147483648")];
@@ -27,4 +28,15 @@ bool descriptor_same(int a, int b) {
 
     return fstat(a, &left) == 0 && fstat(b, &right) == 0 && left.st_dev == right.st_dev &&
            left.st_ino == right.st_ino;
+}
+
+int descriptor_guard_standard(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        /* The lowest that is free is what open() gives. */
+        if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return error_errno();
+    }
+    return 0;
 }

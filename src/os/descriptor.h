@@ -15,3 +15,11 @@ int descriptor_reopen(int fd, int flags, int *ret_fd);
 
 /** descriptor_same() - whether both lead to one object, as fstat says. */
 bool descriptor_same(int a, int b);
+
+/**
+ * descriptor_guard_standard() - take 0, 1 and 2 where this process was started without them
+ *
+ * Otherwise memory or a socket would get their numbers, and a line that is written to standard error would be
+ * written there. Reading and writing them goes on to fail. Return: 0 or negative errno.
+ */
+int descriptor_guard_standard(void);
