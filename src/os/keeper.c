@@ -41,15 +41,13 @@ static void signals_reset(void) {
         (void)sigaction(number, &action, NULL);
 }
 
-static void report(int fd, KeeperReport report) {
-    /* So short that a pipe takes it whole. Where nobody reads any more, SIGTERM is on its way. */
-    ssize_t bytes = write(fd, &report, sizeof(report));
-
-    (void)bytes;
+/* Return: whether it was told. It is so short that a pipe takes it whole, unless nobody reads any more. */
+static bool report(int fd, KeeperReport report) {
+    return write(fd, &report, sizeof(report)) == sizeof(report);
 }
 
 static _Noreturn void give_up(int fd, int error) {
-    report(fd, (KeeperReport){.error = error});
+    (void)report(fd, (KeeperReport){.error = error});
     _exit(EXIT_FAILURE);
 }
 
@@ -59,7 +57,8 @@ static _Noreturn void give_up(int fd, int error) {
 static _Noreturn void command_run(const KeeperOrder *order, pid_t keeper, volatile int *error) {
     sigset_t none;
 
-    report(REPORT_FD, (KeeperReport){.pid = getpid()});
+    if (!report(REPORT_FD, (KeeperReport){.pid = getpid()}))
+        _exit(EXIT_FAILURE);
     (void)sigemptyset(&none);
     if (setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
         sigprocmask(SIG_SETMASK, &none, NULL) == 0 && getppid() == keeper)
@@ -192,10 +191,11 @@ _Noreturn void keeper_run(const KeeperOrder *order) {
         give_up(REPORT_FD, command);
     /* Its pipes are its own: while we hold an end too, nobody sees it close. */
     (void)close_range(0, REPORT_FD - 1, 0);
-    report(REPORT_FD, (KeeperReport){.pid = command});
-    command_watch(command);
+    /* Whoever has not heard of it would wait for ever: it ends at once. */
+    if (report(REPORT_FD, (KeeperReport){.pid = command}))
+        command_watch(command);
     status = command_end(command);
     descendants_end();
-    report(REPORT_FD, (KeeperReport){.pid = command, .status = status});
+    (void)report(REPORT_FD, (KeeperReport){.pid = command, .status = status});
     _exit(EXIT_SUCCESS);
 }
