@@ -8,7 +8,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static Page make(size_t bytes) {
     Page page = PAGE_NULL;
@@ -52,6 +55,21 @@ START_TEST(create_of_nothing_or_too_much_fails) {
     ck_assert_int_lt(page_init_create(&page, "shmipc-test", SIZE_MAX), 0);
     ck_assert_int_eq(page.fd, -1);
     ck_assert_uint_eq(unit_n_fds(), before);
+}
+END_TEST
+
+static int map_more_than_may_be_locked(void *data) {
+    const struct rlimit limit = {1 << 20, 1 << 20};
+    Page page = PAGE_NULL;
+
+    /* The library's mlockall() does nothing under a sanitizer. */
+    if (setrlimit(RLIMIT_MEMLOCK, &limit) < 0 || syscall(SYS_mlockall, MCL_FUTURE) < 0)
+        return 1;
+    return page_init_create(&page, "shmipc-test", 8 << 20) == -ENOMEM ? 0 : 2; /* where the kernel says EAGAIN */
+}
+
+START_TEST(memory_that_may_not_be_locked_is_no_memory) {
+    ck_assert_int_eq(unit_as_uid(UNIT_UID, map_more_than_may_be_locked, NULL), 0);
 }
 END_TEST
 
@@ -204,8 +222,10 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, connect_refuses_what_could_fault);
     tcase_add_test(tests, connect_takes_what_another_peer_has_sealed);
     tcase_add_test(tests, deinit_twice_is_no_harm);
-    if (unit_is_root())
+    if (unit_is_root()) {
         tcase_add_test(tests, other_users_cannot_reopen_what_they_hold);
+        tcase_add_test(tests, memory_that_may_not_be_locked_is_no_memory);
+    }
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -24,6 +24,10 @@ int error_errno_at(const char *file, int line, const char *function) {
     return error_origin_at(errno > 0 ? -errno : -EIO, file, line, function);
 }
 
+int error_memory_at(const char *file, int line, const char *function) {
+    return errno == EAGAIN ? error_origin_at(-ENOMEM, file, line, function) : error_errno_at(file, line, function);
+}
+
 const char *error_where(void) {
     static _Thread_local char text[256];
 

@@ -17,8 +17,16 @@
 /** error_errno() - the current errno as an error that starts here. Return: a negative errno, never 0. */
 #define error_errno() error_errno_at(__FILE__, __LINE__, __func__)
 
+/**
+ * error_memory() - error_errno() of mmap() or mremap(), whose EAGAIN (too much memory is locked) is -ENOMEM here
+ *
+ * Everywhere else -EAGAIN means that there is nothing to do just now.
+ */
+#define error_memory() error_memory_at(__FILE__, __LINE__, __func__)
+
 int error_origin_at(int r, const char *file, int line, const char *function);
 int error_errno_at(const char *file, int line, const char *function);
+int error_memory_at(const char *file, int line, const char *function);
 
 /**
  * error_where() - where the latest error of this thread started

@@ -40,7 +40,7 @@ static int map(int fd, uint64_t bytes, bool writable, void **ret) {
     void *address = mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
 
     if (address == MAP_FAILED)
-        return error_errno();
+        return error_memory();
     *ret = address;
     return 0;
 }
@@ -106,7 +106,7 @@ int canary_new(const volatile char **ret_canary) {
     char *map = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (map == MAP_FAILED)
-        return error_errno();
+        return error_memory();
     if (madvise(map, PAGE_BYTES, MADV_WIPEONFORK) < 0) {
         int r = error_errno();
 

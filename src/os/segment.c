@@ -92,7 +92,7 @@ static int map_anew(Segment *segment) {
     void *map = mmap(NULL, segment->bytes, protection, MAP_SHARED, segment->fd, (off_t)segment->offset);
 
     if (map == MAP_FAILED)
-        return error_errno();
+        return error_memory();
     /* Payloads stay out of core dumps. A refusal only makes the dump bigger. */
     (void)madvise(map, segment->bytes, MADV_DONTDUMP);
     segment->map = map;
@@ -105,7 +105,7 @@ static int map_resized(Segment *segment) {
     void *map = mremap(segment->map, segment->map_bytes, segment->bytes, MREMAP_MAYMOVE);
 
     if (map == MAP_FAILED)
-        return error_errno();
+        return error_memory();
     segment->map = map;
     segment->map_bytes = segment->bytes;
     return 0;
