@@ -38,6 +38,7 @@ typedef struct Status {
     size_t n_clients;
     PacketStatusWorker *workers;
     size_t n_workers;
+    bool refused; /* and the host's words for it were shown */
 } Status;
 
 static void status_deinit(Status *status) {
@@ -70,6 +71,7 @@ static int take(Status *status, const Packet *packet) {
         return 1;
     case PACKET_REFUSED:
         fprintf(stderr, "shmipc status: refused by the host: %s\n", packet->refused.text);
+        status->refused = true;
         return error_origin(-EACCES);
     default:
         return error_origin(-EBADMSG);
@@ -359,12 +361,13 @@ static int show(const Status *status, bool json) {
     return r;
 }
 
-static int explain(int r, const char *host, const char *path) {
+/* In words, unless the host's own were shown. Return: an exit status. */
+static int explain(int r, const Status *status, const char *host, const char *path) {
     if (r == -ENOENT || r == -ECONNREFUSED || r == -EPIPE)
         fprintf(stderr, "shmipc status: there is no host `%s` at %s; start it, as in `systemctl start shmipc@%s`\n", host, path, host);
     else if (r == -ETIMEDOUT)
         fprintf(stderr, "shmipc status: the host `%s` at %s does not answer\n", host, path);
-    else if (r != -EACCES || !*error_where())
+    else if (!status->refused)
         fprintf(stderr, "shmipc status: %s: %s\n", path, strerror(-r));
     return r == -EACCES ? EXIT_NOT_ALLOWED : r == -ENOENT || r == -ECONNREFUSED || r == -EPIPE ? EXIT_NO_HOST : EXIT_FAILURE;
 }
@@ -382,9 +385,13 @@ static int status(const char *host, bool json) {
     if (r == 0)
         r = receive(fd, clock_now_ns() + ANSWER_NS, &status);
     if (r < 0)
-        return explain(r, host, path);
+        return explain(r, &status, host, path);
     r = show(&status, json);
-    return r < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (r == 0 && fflush(stdout) != 0)
+        r = error_errno();
+    if (r < 0)
+        fprintf(stderr, "shmipc status: writing the tables: %s\n", strerror(-r));
+    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int command_status(int argc, char **argv) {

@@ -168,13 +168,17 @@ static int setting_take(Config *config, Group *group, const Setting *setting, co
 static int setting_take_default(Config *config, Group *group, const Setting *setting, const Place *place) {
     _cleanup_(config_destroy) Tree tree;
     _cleanup_free_ char *text = NULL;
+    const Node *node;
 
     config_init(&tree);
     if (asprintf(&text, "%s = %s;", setting->name, setting->fallback) < 0)
         return error_origin(-ENOMEM);
     if (!config_read_string(&tree, text))
         return error_origin(-EINVAL);
-    return setting_take(config, group, setting, config_lookup(&tree, setting->name), place, true);
+    node = config_lookup(&tree, setting->name);
+    if (!node) /* it has read nothing, for want of memory */
+        return error_origin(-ENOMEM);
+    return setting_take(config, group, setting, node, place, true);
 }
 
 static unsigned choices_places(const Choice *choices) {
