@@ -36,7 +36,12 @@ void loop_exit(Loop *loop);
 /** loop_listen_fd() - the socket that the service manager passed. Return: a descriptor, -1 if there is none, or another negative errno. */
 int loop_listen_fd(void);
 
-/** loop_notify() - tell the service manager, in the words of sd_notify(3); printf. Does nothing without one. Any thread. */
+/**
+ * loop_notify() - tell the service manager, in the words of sd_notify(3); printf
+ *
+ * Does nothing without one. Waits for one that takes nothing for a second, for STATUS= and WATCHDOG=1 not at all.
+ * Any thread.
+ */
 void loop_notify(const char *state, ...) __attribute__((format(printf, 1, 2)));
 
 DEFINE_CLEANUP(Loop, loop_free)
