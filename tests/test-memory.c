@@ -387,6 +387,181 @@ START_TEST(other_users_have_half_of_it_each) {
 }
 END_TEST
 
+/* ---- private copies ---- */
+
+/* Echo, of what could be had at one address. */
+static int copy_and_echo(Handler *handler, Exchange *exchange) {
+    void *copy = NULL;
+    int r = exchange->request ? 0 : exchange_copy_request(exchange, &copy);
+
+    if (r > 0)
+        exchange_fail(exchange, (Reason)r, 0, "no copy");
+    if (r == 0)
+        r = handler_echo.handle(handler, exchange);
+    if (copy && memcmp(copy, exchange->response->map, exchange->request_bytes) != 0)
+        exchange_fail(exchange, REASON_HANDLER_FAILED, 0, "another copy");
+    free(copy);
+    return r > 0 ? 0 : r;
+}
+
+static const HandlerKind copier_kind = {.name = "copier", .handle = copy_and_echo};
+static Handler copier = {.kind = &copier_kind};
+
+static uint64_t private_bytes(void) {
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < party.host->workers.n; i++)
+        n += ((HostWorker *)table_at(&party.host->workers, i))->private_bytes;
+    return n;
+}
+
+static uint64_t reserved_by_all(void) {
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < party.host->clients.n; i++) {
+        const HostClient *client = table_at(&party.host->clients, i);
+
+        n += client->reserved_bytes[0] + client->reserved_bytes[1];
+    }
+    return n;
+}
+
+static void ping(void) {
+    HostWorker *worker = table_at(&party.host->workers, 0);
+
+    host_ping_workers(party.host, clock_now_ns());
+    ck_assert_uint_gt(worker->pinged_ns, 0);
+    AWAIT(worker->pinged_ns == 0);
+}
+
+START_TEST(copy_of_a_request_counts_and_is_kept_for_the_next) {
+    Client *client;
+    PartyWorker *worker;
+
+    party.settings.trusted = (Principals){0};
+    client = party_add_client();
+    worker = party_add_worker(&copier);
+    party_echo(client, 3 * MIB);
+    ck_assert_uint_eq(private_bytes(), 3 * MIB);
+    ck_assert_uint_eq(party.host->memory_bytes, reserved_by_all() + 3 * MIB);
+    party_echo(client, 2 * MIB);
+    ck_assert_uint_eq(private_bytes(), 3 * MIB);
+    party_stop_worker(worker);
+    AWAIT(party.host->workers.n == 0);
+    ck_assert_uint_eq(party.host->memory_bytes, reserved_by_all());
+}
+END_TEST
+
+START_TEST(copies_that_are_not_needed_any_more_are_given_back) {
+    Client *client;
+    PartyWorker *worker;
+
+    party.settings.trusted = (Principals){0};
+    client = party_add_client();
+    worker = party_add_worker(&copier);
+    party_echo(client, 3 * MIB);
+    ping(); /* they were needed since the last */
+    ck_assert_uint_eq(private_bytes(), 3 * MIB);
+    party_echo(client, MIB);
+    ping();
+    AWAIT(private_bytes() == MIB);
+    ping();
+    AWAIT(private_bytes() == 0);
+    party_echo(client, MIB);
+    ck_assert_uint_eq(private_bytes(), MIB);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(copy_over_the_budget_fails_its_exchange_and_no_other) {
+    Client *client;
+    PartyWorker *worker;
+    Request *request;
+
+    party.settings.trusted = (Principals){0};
+    party.settings.memory = 8 * MIB;
+    client = party_add_client();
+    worker = party_add_worker(&copier);
+    party_echo(client, MIB);
+    request = party_send(client, 5 * MIB);
+    AWAIT(request->state == REQUEST_ENDED);
+    ck_assert_int_eq(request->end, SLOT_FAILED);
+    ck_assert_int_eq(request->reason, REASON_MEMORY_BUDGET);
+    request_release(request);
+    party_echo(client, MIB);
+    ck_assert_uint_eq(private_bytes(), MIB);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(request_that_is_handled_in_place_asks_for_no_copy) {
+    Client *client = party_add_client();
+    PartyWorker *worker = party_add_worker(&copier);
+
+    party_echo(client, MIB);
+    ck_assert_uint_eq(private_bytes(), 0);
+    party_stop_worker(worker);
+}
+END_TEST
+
+static void say_private(int fd, uint64_t client, uint32_t slot, uint64_t bytes) {
+    Packet packet;
+
+    packet_init(&packet, PACKET_RESERVE, 1);
+    packet.reserve.client = client;
+    packet.reserve.slot = slot;
+    packet.reserve.bytes = bytes;
+    packet.reserve.direction = DIRECTION_PRIVATE;
+    raw_say(fd, &packet);
+}
+
+START_TEST(worker_says_how_much_it_wants_in_all) {
+    int fd = raw_connect(PEER_WORKER);
+    Packet packet;
+
+    raw_expect(fd, PACKET_WELCOME, &packet, NULL);
+    raw_expect(fd, PACKET_QUEUE, &packet, NULL);
+    say_private(fd, 0, 0, MIB);
+    raw_expect(fd, PACKET_RESERVED, &packet, NULL);
+    ck_assert_uint_eq(packet.reserved.bytes, MIB);
+    say_private(fd, 0, 0, UINT64_MAX - 4095);
+    raw_expect(fd, PACKET_RESERVED, &packet, NULL);
+    ck_assert_uint_eq(packet.reserved.code, REASON_MEMORY_BUDGET);
+    ck_assert_uint_eq(packet.reserved.bytes, MIB);
+    say_private(fd, 0, 0, 4096);
+    raw_expect(fd, PACKET_RESERVED, &packet, NULL);
+    ck_assert_uint_eq(packet.reserved.code, 0);
+    ck_assert_uint_eq(private_bytes(), 4096);
+    close(fd);
+}
+END_TEST
+
+START_TEST(private_copies_are_no_clients_and_whole_pages) {
+    const uint64_t wrong[][3] = {{1, 0, 4096}, {0, 1, 4096}, {0, 0, 4095}};
+    Packet packet;
+
+    for (size_t i = 0; i < ELEMENTS(wrong); i++) {
+        int fd = raw_connect(PEER_WORKER);
+
+        raw_expect(fd, PACKET_WELCOME, &packet, NULL);
+        say_private(fd, wrong[i][0], (uint32_t)wrong[i][1], wrong[i][2]);
+        raw_expect_end(fd);
+        close(fd);
+    }
+}
+END_TEST
+
+START_TEST(client_has_no_private_copies) {
+    int fd = raw_connect(PEER_CLIENT);
+    Packet packet;
+
+    raw_expect(fd, PACKET_WELCOME, &packet, NULL);
+    say_private(fd, 0, 0, 4096);
+    raw_expect_end(fd);
+    close(fd);
+}
+END_TEST
+
 /* ---- what peers say of their memory ---- */
 
 static void send_with_segment(Request *request, uint64_t bytes) {
@@ -509,7 +684,7 @@ static TCase *add_case(Suite *suite, const char *name) {
 Suite *unit_suite(void) {
     Suite *suite = suite_create("memory");
     TCase *back = add_case(suite, "given-back"), *held = add_case(suite, "held"), *refused = add_case(suite, "refused"),
-          *peers = add_case(suite, "peers"), *races = add_case(suite, "races");
+          *copies = add_case(suite, "copies"), *peers = add_case(suite, "peers"), *races = add_case(suite, "races");
 
     tcase_add_test(back, idle_memory_goes_back_to_the_system);
     tcase_add_test(back, what_was_used_since_the_last_look_is_kept);
@@ -531,6 +706,13 @@ Suite *unit_suite(void) {
     tcase_add_test(refused, hosts_own_user_has_all_of_it);
     if (unit_is_root())
         tcase_add_test(refused, other_users_have_half_of_it_each);
+    tcase_add_test(copies, copy_of_a_request_counts_and_is_kept_for_the_next);
+    tcase_add_test(copies, copies_that_are_not_needed_any_more_are_given_back);
+    tcase_add_test(copies, copy_over_the_budget_fails_its_exchange_and_no_other);
+    tcase_add_test(copies, request_that_is_handled_in_place_asks_for_no_copy);
+    tcase_add_test(copies, worker_says_how_much_it_wants_in_all);
+    tcase_add_test(copies, private_copies_are_no_clients_and_whole_pages);
+    tcase_add_test(copies, client_has_no_private_copies);
     tcase_add_test(peers, segment_that_was_not_reserved_is_not_believed);
     tcase_add_test(peers, payloads_of_any_size_up_to_the_limit_pass);
     tcase_add_test(races, no_exchange_loses_its_bytes_while_memory_is_given_back);

@@ -2,6 +2,7 @@
 #include "core/exchange.h"
 
 #include "base/cleanup.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -22,6 +23,21 @@ int exchange_read_request(const Exchange *exchange, uint64_t at, void *data, siz
         return REASON_REQUEST_CHANGED;
     r = segment_read(&window, at, data, bytes);
     return r == -ENODATA ? REASON_REQUEST_CHANGED : r;
+}
+
+int exchange_copy_request(Exchange *exchange, void **ret_copy) {
+    _cleanup_free_ void *copy = NULL;
+    int r = exchange->copy ? exchange->copy(exchange, exchange->request_bytes) : 0;
+
+    if (r != 0)
+        return r;
+    copy = malloc(exchange->request_bytes);
+    if (!copy)
+        return error_origin(-ENOMEM);
+    r = exchange_read_request(exchange, 0, copy, exchange->request_bytes);
+    if (r == 0)
+        *ret_copy = TAKE(copy);
+    return r;
 }
 
 /* What to grow to: at least @bytes, at most the limit, in steps that double up to a point. */

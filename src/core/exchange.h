@@ -25,6 +25,9 @@ typedef struct Exchange Exchange;
 /* How a wire lets the response grow. Return: 0, a positive Reason, or a negative errno. */
 typedef int (*ExchangeGrow)(Exchange *exchange, uint64_t segment_bytes);
 
+/* How a wire counts private memory: @bytes for this exchange. Return: 0, a positive Reason, or a negative errno. */
+typedef int (*ExchangeCopy)(Exchange *exchange, uint64_t bytes);
+
 /* Whether the client still wants the answer. May talk to the host; called from the handler's thread. */
 typedef bool (*ExchangeCancelled)(Exchange *exchange);
 
@@ -57,6 +60,7 @@ struct Exchange {
 
     /* the wire's */
     ExchangeGrow grow;
+    ExchangeCopy copy;    /* NULL: nobody counts */
     ExchangeCancelled cancelled;
     int cancel_fd;        /* readable when exchange_cancelled() is worth asking; -1 for none */
     void *wire;
@@ -64,6 +68,15 @@ struct Exchange {
 
 /** exchange_read_request() - copy @bytes from @at of the request. Return: 0, REASON_REQUEST_CHANGED, or negative errno. */
 int exchange_read_request(const Exchange *exchange, uint64_t at, void *data, size_t bytes);
+
+/**
+ * exchange_copy_request() - copy all of the request into memory of our own, which counts in the host's `memory`
+ * @ret_copy:   the caller's, to be freed; it counts until the exchange ends
+ *
+ * One copy of each exchange.
+ * Return: 0; REASON_MEMORY_BUDGET, REASON_REQUEST_CHANGED or REASON_HOST_LOST; -ENOMEM or another negative errno.
+ */
+int exchange_copy_request(Exchange *exchange, void **ret_copy);
 
 /**
  * exchange_reserve() - make room for a response of @bytes in all and map it

@@ -110,6 +110,7 @@ struct HostWorker {
     bool unnoted;         /* one was seen in the last look */
     uint64_t busy_client;
     uint32_t busy_slot;
+    uint64_t private_bytes; /* reserved for its copies of requests */
     Table met;            /* HostClient, by id */
     Table queues;         /* HostUid number, as a pointer, by uid: which queues it was told of */
     Table told_gone;      /* HostClient, by id: GONE was sent, DROPPED not heard */
@@ -268,6 +269,9 @@ int client_sync(HostClient *client, uint32_t n_workers);
 
 /* host-memory.c: reserve memory. Fills the answer. */
 void host_reserve(Host *host, HostClient *client, const PacketReserve *wish, PacketReserved *answer);
+
+/* Likewise, for the private copies of a worker: it shall have @wish->bytes in all. */
+void host_reserve_private(Host *host, HostWorker *worker, const PacketReserve *wish, PacketReserved *answer);
 
 /* A window (@side 0: of the request, 1: of the response) holds nothing any more. */
 void host_unreserve(Host *host, HostClient *client, uint32_t slot, unsigned side);

@@ -79,6 +79,17 @@ void host_unreserve(Host *host, HostClient *client, uint32_t slot, unsigned side
     client->reserved[side][slot] = 0;
 }
 
+void host_reserve_private(Host *host, HostWorker *worker, const PacketReserve *wish, PacketReserved *answer) {
+    uint64_t bytes = wish->bytes;
+
+    answer->direction = wish->direction;
+    if (bytes <= worker->private_bytes || may_grow(host, NULL, bytes - worker->private_bytes, answer)) {
+        host->memory_bytes = host->memory_bytes - worker->private_bytes + bytes;
+        worker->private_bytes = bytes;
+    }
+    answer->bytes = worker->private_bytes;
+}
+
 void host_reserve(Host *host, HostClient *client, const PacketReserve *wish, PacketReserved *answer) {
     unsigned side = wish->direction == DIRECTION_RESPONSE;
     const uint64_t *reserved = &client->reserved[side][wish->slot];

@@ -287,6 +287,18 @@ static int hear_hello(Peer *peer, const PacketHello *hello) {
     return 0;
 }
 
+static void hear_reserve_private(Peer *peer, const PacketReserve *wish) {
+    Packet packet;
+
+    packet_init(&packet, PACKET_RESERVED, wish->header.serial);
+    if (wish->client || wish->slot || wish->bytes % PAGE_BYTES) {
+        peer_misbehaved(peer, "a RESERVE for what is not its own");
+        return;
+    }
+    host_reserve_private(peer->host, peer->worker, wish, &packet.reserved);
+    peer_answer(peer, &packet, NULL, 0);
+}
+
 static void hear_reserve(Peer *peer, const PacketReserve *wish) {
     bool is_worker = peer->role == PEER_WORKER;
     HostClient *client = is_worker ? table_find(&peer->worker->met, wish->client) : peer->client;
@@ -307,7 +319,10 @@ static int hear(Peer *peer, const Packet *packet) {
     case PACKET_HELLO:
         return hear_hello(peer, &packet->hello);
     case PACKET_RESERVE:
-        hear_reserve(peer, &packet->reserve);
+        if (peer->role == PEER_WORKER && packet->reserve.direction == DIRECTION_PRIVATE)
+            hear_reserve_private(peer, &packet->reserve);
+        else
+            hear_reserve(peer, &packet->reserve);
         return 0;
     case PACKET_LOOK:
         client_hear_look(peer->host, peer->client, &packet->slot);

@@ -43,6 +43,7 @@ static void count_workers(Host *host) {
 
 void host_worker_free(Host *host, HostWorker *worker) {
     table_remove(&host->workers, worker->number);
+    host->memory_bytes -= worker->private_bytes;
     wait_remove(&worker->pidfd_source);
     fd_close(worker->pidfd);
     for (size_t i = worker->met.n; i > 0; i--) {

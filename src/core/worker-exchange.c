@@ -33,6 +33,18 @@ static int grow(Exchange *exchange, uint64_t segment_bytes) {
     return r < 0 ? r : (int)answer.reserved.code;
 }
 
+static int copy(Exchange *exchange, uint64_t bytes) {
+    Job *job = exchange->wire;
+    int r;
+
+    if (job->client->orphan)
+        return REASON_HOST_LOST;
+    r = worker_copy_reserve(job->worker, bytes);
+    if (r == 0)
+        job->copy_bytes = bytes;
+    return r;
+}
+
 static bool cancelled(Exchange *exchange) {
     Job *job = exchange->wire;
 
@@ -103,6 +115,7 @@ static void describe(Job *job) {
         .response = &slot_of(job)->response,
         .max_response = job->worker->max_payload < job->client->stride ? job->worker->max_payload : job->client->stride,
         .grow = grow,
+        .copy = copy,
         .cancelled = cancelled,
         .cancel_fd = job->worker->channel,
         .wire = job,
@@ -220,6 +233,7 @@ static void tell_end(Job *job, SlotState end) {
 
 static int finish(Job *job, SlotState end) {
     publish(job, end);
+    worker_copy_release(job->worker, job->copy_bytes);
     if (!job->client->probe) {
         job->worker->n_exchanges++;
         tell_end(job, end);

@@ -18,6 +18,7 @@ typedef struct Job {
     WorkerClient *client;
     SlotClaim claim;
     uint64_t claimed_ns;
+    uint64_t copy_bytes; /* of its private copy */
 } Job;
 
 /* A slot as this worker sees it. It has at most one claim on it. */
@@ -54,6 +55,13 @@ typedef struct WorkerQueue {
     WaitSource source;
 } WorkerQueue;
 
+/* Memory for copies of requests, of all jobs together; whole pages. See worker-copies.c */
+typedef struct WorkerCopies {
+    uint64_t reserved_bytes; /* by the host */
+    uint64_t used_bytes;
+    uint64_t peak_bytes;     /* that were used since the last PING */
+} WorkerCopies;
+
 struct Worker {
     const WorkerSettings *settings;
     Handler *handler;       /* borrowed; NULL: claims are handed out by worker_pop() */
@@ -78,6 +86,7 @@ struct Worker {
     int channel;
     uint64_t serial;
 
+    WorkerCopies copies;
     Table queues;        /* WorkerQueue, by uid */
     Table clients;       /* WorkerClient, by id */
     Job *ready;          /* claimed, for worker_pop() */
@@ -107,6 +116,16 @@ int worker_client_unpin(Worker *worker, WorkerClient *client);
 
 /* The host is lost, and with it everything that it gave. Clients with jobs stay until these have ended. */
 void worker_drop_all_clients(Worker *worker);
+
+/* worker-copies.c: room for @bytes more of private copies. Return: 0, a Reason, or negative errno. */
+int worker_copy_reserve(Worker *worker, uint64_t bytes);
+void worker_copy_release(Worker *worker, uint64_t bytes);
+
+/* At a PING: give back what was not needed lately. Return: 0 or negative errno. */
+int worker_copies_trim(Worker *worker);
+
+/* Tell a new host what is used. Return: 0 or negative errno. */
+int worker_copies_tell(Worker *worker);
 
 /* worker-exchange.c: take at most one message from the queue and see it through. Return: 0 or negative errno. */
 int worker_take_message(Worker *worker, WorkerQueue *queue);

@@ -66,6 +66,7 @@ static void disconnect(Worker *worker) {
     drop_all_queues(worker);
     worker_drop_all_clients(worker);
     worker->lost = worker->owes_holds = false;
+    worker->copies.reserved_bytes = 0; /* what is still used another host hears of with the next copy */
     worker->number = 0;
 }
 
@@ -177,9 +178,11 @@ static void hear_refusal(Worker *worker, const PacketRefused *refused) {
 
 static int answer_ping(Worker *worker) {
     Packet packet;
+    int r;
 
     packet_init(&packet, PACKET_PONG, 0);
-    return worker_say(worker, &packet);
+    r = worker_say(worker, &packet);
+    return r < 0 ? r : worker_copies_trim(worker);
 }
 
 /* Tell a new host whose memory is held here, as far as it listens: there may be more clients than fit into its socket. */
@@ -197,6 +200,8 @@ static int say_holds(Worker *worker) {
             worker->held = packet.id.client;
             worker->owes_holds = packet.id.client != 0;
         }
+        if (r == 0 && !worker->owes_holds)
+            r = worker_copies_tell(worker);
     }
     if (r == -EPIPE) {
         worker->lost = true;

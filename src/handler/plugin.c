@@ -283,20 +283,22 @@ static int copy_request(Job *job) {
     Exchange *exchange = job->exchange;
     int r;
 
-    job->copy = malloc(exchange->request_bytes);
-    if (!job->copy) {
-        job->failed = true;
+    r = exchange_copy_request(exchange, &job->copy);
+    job->failed = r != 0;
+    if (r == -ENOMEM)
         exchange_fail(exchange, REASON_HANDLER_NOT_STARTED, 0,
                       "there is no memory for a copy of the request: raise MemoryMax= of the worker's unit, "
                       "or add the caller to `trusted` of the host");
-        return 0;
-    }
-    r = exchange_read_request(exchange, 0, job->copy, exchange->request_bytes);
-    if (r > 0) {
-        job->failed = true;
-        exchange_fail(exchange, (Reason)r, 0, "the request is no longer all there: its owner has shrunk it");
-    }
-    return r < 0 ? r : 0;
+    else if (r == REASON_MEMORY_BUDGET)
+        exchange_fail(exchange, REASON_MEMORY_BUDGET, 0,
+                      "there is no room for a copy of the request: raise `memory` of the host, or add the caller "
+                      "to its `trusted`");
+    else if (r == REASON_REQUEST_CHANGED)
+        exchange_fail(exchange, REASON_REQUEST_CHANGED, 0,
+                      "the request is no longer all there: its owner has shrunk it");
+    else if (r > 0)
+        exchange_fail(exchange, (Reason)r, 0, "%s", reason_name((Reason)r));
+    return r == -ENOMEM || r > 0 ? 0 : r;
 }
 
 static uint64_t response_limit(const HandlerSettings *settings, const Exchange *exchange) {

@@ -19,6 +19,7 @@ struct shmipc_job {
     shmipc_worker *worker;
     Exchange *exchange;
     void *copy;       /* of the request of a client that is not trusted */
+    Reason refused;   /* why there is none */
     uint64_t reserved_bytes;
     shmipc_job *next; /* of the worker's; or a spare one */
 };
@@ -201,11 +202,13 @@ PUBLIC int shmipc_job_data(shmipc_job *job, const void **ret_data, uint64_t *ret
     if (is_stranger(job->worker))
         return -ECHILD;
     if (!exchange->request && exchange->request_bytes && !job->copy) {
-        job->copy = malloc(exchange->request_bytes);
-        r = job->copy ? exchange_read_request(exchange, 0, job->copy, exchange->request_bytes) : -ENOMEM;
+        r = exchange_copy_request(exchange, &job->copy);
+        job->refused = r > 0 ? (Reason)r : REASON_NONE;
     }
+    if (r == REASON_REQUEST_CHANGED)
+        return fail(job->worker, -ESTALE, NULL);
     if (r != 0)
-        return fail(job->worker, r == REASON_REQUEST_CHANGED ? -ESTALE : r, NULL);
+        return fail(job->worker, r > 0 ? lib_error_of((Reason)r) : r, r > 0 ? reason_name((Reason)r) : NULL);
     *ret_data = exchange->request_bytes == 0 ? NULL : exchange->request ? exchange->request : job->copy;
     *ret_bytes = exchange->request_bytes;
     return 0;
@@ -270,7 +273,7 @@ PUBLIC int shmipc_job_reply(shmipc_job *job, uint64_t bytes) {
 PUBLIC int shmipc_job_fail(shmipc_job *job, int code, const char *text) {
     if (is_stranger(job->worker))
         return -ECHILD;
-    exchange_fail(job->exchange, REASON_HANDLER_FAILED, code, "%s", text ? text : "");
+    exchange_fail(job->exchange, job->refused ? job->refused : REASON_HANDLER_FAILED, code, "%s", text ? text : "");
     return job_end(job);
 }
 

@@ -210,7 +210,9 @@ int shmipc_receive_many(shmipc_worker *worker, int64_t timeout_ns, int64_t withi
  * shmipc_job_data() - the request's payload, read-only, valid until the job is ended
  *
  * In place for a client that the host trusts; otherwise a copy of the worker's own is made at the first call, since its owner could rewrite it meanwhile.
- * Errors: -ENOMEM; -ESTALE if the client took the memory away.
+ * Such copies count in `memory` of the host.
+ * Errors: -ENOMEM, also for want of that; -ESTALE if the client took the memory away; -ECONNRESET. The job is to be ended all the same: shmipc_job_fail()
+ * then says so to the client.
  */
 int shmipc_job_data(shmipc_job *job, const void **ret_data, uint64_t *ret_bytes);
 

@@ -65,6 +65,7 @@ enum { CLIENT_REPLY_QUEUE, CLIENT_SUBMIT, CLIENT_STATE, CLIENT_REQUESTS, CLIENT_
 
 #define DIRECTION_REQUEST  1u
 #define DIRECTION_RESPONSE 2u
+#define DIRECTION_PRIVATE  3u /* a worker's copies of requests; client and slot are 0 */
 
 typedef struct PacketHeader {
     uint32_t type;
