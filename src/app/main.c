@@ -34,8 +34,10 @@ static int show_help(void) {
 }
 
 int main(int argc, char **argv) {
-    if (descriptor_guard_standard() < 0)
+    if (descriptor_guard_standard() < 0) {
+        perror("shmipc: /dev/null in the place of a standard descriptor");
         return EXIT_FAILURE;
+    }
     if (argc < 2) {
         fputs("shmipc: say what to do: run, call, status or check. Try `shmipc --help`.\n", stderr);
         return EXIT_USAGE;

@@ -82,9 +82,6 @@ class Party:
                 raise Wrong(f"{self.name} does not come so far; it said: {self.said()[-300:]}")
             time.sleep(0.005)
 
-    def await_word(self, word):
-        self.await_that(lambda: self.says(word))
-
     def stop(self):
         """Ask it to stop, and see how it ends."""
         if not self.ended():
@@ -141,7 +138,12 @@ class World:
 
     def start_host(self, is_faulty=False):
         self.host = self.start("host", [SHMIPC, "run", "host", "-c", self.config], is_faulty)
-        self.host.await_word("ready: takes clients")
+        self.host.await_that(self.host_listens)
+
+    def host_listens(self):
+        """As the kernel says: the line in the log may be what failed."""
+        listeners = pathlib.Path("/proc/net/unix").read_text(errors="replace").splitlines()
+        return any(line.split()[3] == "00010000" and line.endswith(str(self.socket)) for line in listeners)
 
     def start_worker(self, is_faulty=False):
         argv = [TOOLS / "lib-life", "worker"] if self.party == "worker" else [SHMIPC, "run", "worker", "-c", self.config]
@@ -150,7 +152,7 @@ class World:
         self.keep_up_host()
 
     def worker_is_attached(self):
-        return self.worker.says("attached") or self.host.ended()
+        return self.worker.says("attached") or self.host.ended() or self.fault[0] in ("write", "pwritev64v2")
 
     def keep_up(self):
         """As a service manager would: who has ended by itself is started again, and has no further failure."""
