@@ -44,8 +44,10 @@ static const char help[] =
     "  -h, --help              this text\n"
     "\n"
     "Exit status: 0 done, 1 the handler failed (its exit status and the end of its\n"
-    "standard error are shown), 2 usage, 3 no such host or not running, 4 not\n"
-    "allowed, 5 timed out, 6 payload too large or no memory, 7 the worker was lost.\n";
+    "standard error are shown), 2 usage, 3 no such host, not running, or of another\n"
+    "version, 4 not allowed, 5 timed out, 6 payload too large or no memory, 7 the\n"
+    "worker was lost, 8 busy: a limit of the host is reached, 9 failed on this side:\n"
+    "the input cannot be read, the output not written.\n";
 
 typedef struct Call {
     const char *host;
@@ -76,7 +78,33 @@ static int fail(int status, const char *text, ...) {
 }
 
 static int fail_errno(int r, const char *what) {
-    return fail(EXIT_HANDLER, "%s: %s (%s)", what, strerror(-r), error_where());
+    return fail(EXIT_LOCAL, "%s: %s (%s)", what, strerror(-r), error_where());
+}
+
+static int status_of(Reason reason) {
+    switch ((int)reason) {
+    case REASON_TIMED_OUT:
+        return EXIT_TIMED_OUT;
+    case REASON_WORKER_LOST:
+    case REASON_STOPPED:
+        return EXIT_WORKER_LOST;
+    case REASON_HOST_LOST:
+        return EXIT_NO_HOST;
+    case REASON_MEMORY_BUDGET:
+    case REASON_MEMORY_FULL:
+    case REASON_PAYLOAD_TOO_LARGE:
+    case REASON_RESPONSE_TOO_LARGE:
+        return EXIT_NO_MEMORY;
+    case REASON_LIMIT:
+        return EXIT_BUSY;
+    case REASON_VERSION:
+        return EXIT_NO_HOST;
+    case REASON_NOT_ALLOWED:
+    case REASON_REFUSED:
+        return EXIT_NOT_ALLOWED;
+    default:
+        return EXIT_HANDLER;
+    }
 }
 
 /* --- waiting --- */
@@ -122,7 +150,7 @@ static int say_refused(const Call *call) {
     const char *text;
     Reason reason = client_refusal(call->client, &text);
 
-    return fail(reason == REASON_LIMIT ? EXIT_NO_MEMORY : EXIT_NOT_ALLOWED, "refused by the host: %s", text);
+    return fail(status_of(reason), "refused by the host: %s", text);
 }
 
 static int say_host_lost(const Call *call) {
@@ -170,7 +198,7 @@ static int connect_to_host(Call *call) {
     if (r == -EACCES)
         return fail(EXIT_NOT_ALLOWED, "%s: permission denied", call->path);
     if (r == -EAGAIN)
-        return fail(EXIT_NO_HOST, "the host `%s` at %s is too busy to be connected to; try again", call->host, call->path);
+        return fail(EXIT_BUSY, "the host `%s` at %s is too busy to be connected to; try again", call->host, call->path);
     if (r < 0)
         return fail(EXIT_NO_HOST, "%s: %s", call->path, strerror(-r));
     r = client_new(&call->client, fd, "shmipc call");
@@ -237,7 +265,7 @@ static int read_one_more(Call *call, char *ret_byte, bool *ret_more) {
         n = read(call->input_fd, ret_byte, 1);
     while (n < 0 && errno == EINTR);
     if (n < 0)
-        return fail(EXIT_HANDLER, "reading %s: %s", call->input ? call->input : "standard input", strerror(errno));
+        return fail(EXIT_LOCAL, "reading %s: %s", call->input ? call->input : "standard input", strerror(errno));
     *ret_more = n > 0;
     return 0;
 }
@@ -254,7 +282,7 @@ static int read_segment(Call *call, bool *ret_end) {
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return fail(EXIT_HANDLER, "reading %s: %s", call->input ? call->input : "standard input", strerror(errno));
+            return fail(EXIT_LOCAL, "reading %s: %s", call->input ? call->input : "standard input", strerror(errno));
         if (n == 0) {
             *ret_end = true;
             return 0;
@@ -333,7 +361,7 @@ static int open_output(const Call *call, int *ret_fd) {
     if (!call->output)
         return 0;
     *ret_fd = open(call->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    return *ret_fd < 0 ? fail(EXIT_HANDLER, "%s: %s", call->output, strerror(errno)) : 0;
+    return *ret_fd < 0 ? fail(EXIT_LOCAL, "%s: %s", call->output, strerror(errno)) : 0;
 }
 
 static int write_response(Call *call) {
@@ -349,10 +377,10 @@ static int write_response(Call *call) {
         if (n >= 0)
             at += (uint64_t)n;
         else if (errno != EINTR)
-            r = fail(EXIT_HANDLER, "writing %s: %s", call->output ? call->output : "standard output", strerror(errno));
+            r = fail(EXIT_LOCAL, "writing %s: %s", call->output ? call->output : "standard output", strerror(errno));
     }
     if (call->output && fd >= 0 && close(fd) < 0 && r == 0)
-        r = fail(EXIT_HANDLER, "writing %s: %s", call->output, strerror(errno));
+        r = fail(EXIT_LOCAL, "writing %s: %s", call->output, strerror(errno));
     return r;
 }
 
@@ -367,28 +395,6 @@ static void show_text(const Request *request) {
     fwrite(text, 1, bytes, stderr);
     if (text[bytes - 1] != '\n')
         fputc('\n', stderr);
-}
-
-static int status_of(Reason reason) {
-    switch ((int)reason) {
-    case REASON_TIMED_OUT:
-        return EXIT_TIMED_OUT;
-    case REASON_WORKER_LOST:
-    case REASON_STOPPED:
-        return EXIT_WORKER_LOST;
-    case REASON_HOST_LOST:
-        return EXIT_NO_HOST;
-    case REASON_MEMORY_BUDGET:
-    case REASON_MEMORY_FULL:
-    case REASON_PAYLOAD_TOO_LARGE:
-    case REASON_RESPONSE_TOO_LARGE:
-        return EXIT_NO_MEMORY;
-    case REASON_NOT_ALLOWED:
-    case REASON_REFUSED:
-        return EXIT_NOT_ALLOWED;
-    default:
-        return EXIT_HANDLER;
-    }
 }
 
 static int say_failed(const Call *call) {
@@ -430,7 +436,7 @@ static int open_input(Call *call) {
     if (!call->input || !strcmp(call->input, "-"))
         return 0;
     call->input_fd = open(call->input, O_RDONLY | O_CLOEXEC);
-    return call->input_fd < 0 ? fail(EXIT_HANDLER, "%s: %s", call->input, strerror(errno)) : 0;
+    return call->input_fd < 0 ? fail(EXIT_LOCAL, "%s: %s", call->input, strerror(errno)) : 0;
 }
 
 static int parse(int argc, char **argv, Call *call) {

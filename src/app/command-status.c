@@ -10,6 +10,7 @@
 #include "os/limits.h"
 #include "os/wait.h"
 #include "wire/hello.h"
+#include "wire/reason.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -29,7 +30,7 @@ static const char help[] =
     "  -h, --help        this text\n"
     "\n"
     "Exit status: 0 shown, 1 failed, 2 usage, 3 no such host or not running, 4 not\n"
-    "allowed.\n";
+    "allowed, 8 busy: a limit of the host is reached.\n";
 
 /* Everything that the host said. */
 typedef struct Status {
@@ -72,7 +73,7 @@ static int take(Status *status, const Packet *packet) {
     case PACKET_REFUSED:
         fprintf(stderr, "shmipc status: refused by the host: %s\n", packet->refused.text);
         status->refused = true;
-        return error_origin(-EACCES);
+        return error_origin(packet->refused.code == REASON_LIMIT ? -EBUSY : -EACCES);
     default:
         return error_origin(-EBADMSG);
     }
@@ -369,6 +370,8 @@ static int explain(int r, const Status *status, const char *host, const char *pa
         fprintf(stderr, "shmipc status: the host `%s` at %s does not answer\n", host, path);
     else if (!status->refused)
         fprintf(stderr, "shmipc status: %s: %s\n", path, strerror(-r));
+    if (r == -EBUSY || r == -EAGAIN)
+        return EXIT_BUSY;
     return r == -EACCES ? EXIT_NOT_ALLOWED : r == -ENOENT || r == -ECONNREFUSED || r == -EPIPE ? EXIT_NO_HOST : EXIT_FAILURE;
 }
 

@@ -4,15 +4,17 @@
  */
 #pragma once
 
-/* Exit statuses; those of `shmipc call` are 1 to 7. */
+/* Exit statuses; those of `shmipc call` are 1 to 9. */
 enum {
     EXIT_HANDLER = 1,      /* the handler failed; of other commands: the command did */
     EXIT_USAGE = 2,
-    EXIT_NO_HOST = 3,
+    EXIT_NO_HOST = 3,      /* or it speaks another version */
     EXIT_NOT_ALLOWED = 4,
     EXIT_TIMED_OUT = 5,
     EXIT_NO_MEMORY = 6,    /* or the payload is too large */
     EXIT_WORKER_LOST = 7,
+    EXIT_BUSY = 8,         /* a limit of the host is reached: later there may be room */
+    EXIT_LOCAL = 9,        /* on this side: its input, its output, its memory */
     EXIT_CONFIG = 78,      /* EX_CONFIG of sysexits.h: starting again will not help */
 };
 

@@ -87,6 +87,32 @@ failed_call_leaves_its_output_file_alone() {
     [ ! -e "$world/new" ]
 }
 
+what_fails_on_this_side_is_9() {
+    start_pair
+    refuses 9 "$world/none: No such file" call "$world/none"
+    refuses 9 'reading /: Is a directory' call /
+    fails 9 call "$(payload 1)" >/dev/full 2>"$world/err"
+    says "$world/err" 'writing standard output: No space left'
+    refuses 9 "$world/none/out: No such file" call -o "$world/none/out" "$(payload 1)"
+    echoes all is well
+}
+
+# A host that speaks another version is none for this program.
+host_of_another_version_is_3() {
+    python3 -c 'import socket, struct, sys
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+listener.bind(sys.argv[1])
+listener.listen()
+peer = listener.accept()[0]
+peer.recv(512)
+peer.send(struct.pack("=IIQII232s", 3, 256, 0, 13, 0, b"speak version 2"))
+peer.recv(512)' "$SHMIPC_SOCKET" &
+    wait_for [ -S "$SHMIPC_SOCKET" ]
+    refuses 3 'refused by the host: speak version 2' call
+    wait
+    rm "$SHMIPC_SOCKET"
+}
+
 usage_is_2() {
     refuses 2 "Try .shmipc call --help" call --no-such-option
     refuses 2 '-t takes seconds' call -t soon
@@ -251,6 +277,8 @@ scenario 'exit 1: the handler cannot be started; the cure is shown' \
     handler_that_cannot_start_is_1_with_the_cure
 scenario 'a failed call neither makes nor changes OUT' failed_call_leaves_its_output_file_alone
 scenario 'exit 2: usage' usage_is_2
+scenario 'what fails on this side is 9' what_fails_on_this_side_is_9
+scenario 'a host of another version is none' host_of_another_version_is_3
 scenario 'exit 3: no host' no_host_is_3
 scenario 'exit 3: the host was killed' socket_of_a_killed_host_is_3
 scenario 'exit 5: no worker, and it says so' no_worker_is_5_and_says_so
