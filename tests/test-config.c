@@ -6,6 +6,7 @@
  */
 #include "app/config-settings.h"
 #include "base/units.h"
+#include "os/limits.h"
 #include "config-unit.h"
 #include "unit.h"
 
@@ -112,6 +113,7 @@ START_TEST(host_settings_reach_their_fields) {
     ck_assert_uint_eq(host->max_payload, 64 << 20);
     ck_assert_uint_eq(host->memory, 1 << 30);
     ck_assert_uint_eq(host->memory_idle_ns, 0);
+    ck_assert(!host->memory_is_auto);
     ck_assert_uint_eq(host->max_clients, 65535);
     ck_assert_uint_eq(host->requests_per_client, 1024);
     ck_assert_uint_eq(host->queue_depth, 1);
@@ -219,7 +221,7 @@ START_TEST(included_groups_are_instances) {
 }
 END_TEST
 
-/* Half of the machine's memory or of /dev/shm. */
+/* Half of the machine's memory, of /dev/shm or of the limit of a control group. */
 static uint64_t memory_expected(void) {
     uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     struct statvfs shm;
@@ -227,6 +229,8 @@ static uint64_t memory_expected(void) {
     ck_assert_int_eq(statvfs("/dev/shm", &shm), 0);
     if (shm.f_blocks && shm.f_blocks * shm.f_frsize < bytes)
         bytes = shm.f_blocks * shm.f_frsize;
+    if (limits_memory(0) < bytes)
+        bytes = limits_memory(0);
     return bytes / 2;
 }
 
@@ -239,6 +243,7 @@ START_TEST(host_defaults_are_these) {
     ck_assert_uint_eq(host->max_payload, UINT64_C(8) << 30);
     ck_assert_uint_eq(host->memory, memory_expected());
     ck_assert_uint_eq(host->memory_idle_ns, 60 * NS_PER_SEC);
+    ck_assert(host->memory_is_auto);
     ck_assert_uint_eq(host->max_clients, 256);
     ck_assert_uint_eq(host->requests_per_client, 16);
     ck_assert_uint_eq(host->queue_depth, 10);

@@ -7,9 +7,14 @@
 #include "party.h"
 
 #include "base/units.h"
+#include "os/limits.h"
 #include "os/segment.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void party_trim(void) {
     for (int i = 0; i < 2; i++) {
@@ -387,6 +392,108 @@ START_TEST(other_users_have_half_of_it_each) {
 }
 END_TEST
 
+START_TEST(automatic_budget_stays_below_what_a_worker_may_use) {
+    Client *client = party_add_client();
+    PartyWorker *worker = party_add_worker(NULL);
+    HostWorker *of_host = table_at(&party.host->workers, 0);
+    Request *request = take(client);
+
+    of_host->memory_limit = 8 * MIB;
+    ck_assert(!is_refused(request, 6 * MIB)); /* it was set to this by hand */
+    request_release(request);
+    party.settings.memory_is_auto = true;
+    party_trim();
+    request = take(client);
+    ck_assert(is_refused(request, 6 * MIB));
+    ck_assert_ptr_nonnull(strstr(request->text, "budget of 4M"));
+    party_stop_worker(worker);
+    AWAIT(party.host->workers.n == 0);
+    request_release(request);
+    ck_assert(!is_refused(take(client), 6 * MIB));
+}
+END_TEST
+
+/* ---- limits of control groups ---- */
+
+static char groups[64];
+
+static void write_text(const char *name, const char *text) {
+    FILE *file = fopen(name, "w");
+
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+static void make_group(const char *path, const char *file, const char *text) {
+    char name[256];
+
+    snprintf(name, sizeof(name), "%s/%s", groups, path);
+    for (char *slash = name + strlen(groups); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        (void)mkdir(name, 0700);
+        *slash = '/';
+    }
+    (void)mkdir(name, 0700);
+    snprintf(name, sizeof(name), "%s/%s/%s", groups, path, file);
+    write_text(name, text);
+}
+
+static uint64_t limit_for(const char *membership) {
+    char name[128];
+
+    snprintf(name, sizeof(name), "%s/membership", groups);
+    write_text(name, membership);
+    return limits_memory_in(name, groups);
+}
+
+static void groups_begin(void) {
+    strcpy(groups, "/tmp/shmipc-groups-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(groups));
+}
+
+static void groups_end(void) {
+    pid_t pid = fork();
+
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0)
+        _exit(execlp("rm", "rm", "-r", groups, NULL));
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+
+START_TEST(least_limit_on_the_way_up_counts) {
+    make_group("a/b/c", "memory.max", "max\n");
+    make_group("a/b", "memory.max", "3000\n");
+    make_group("a", "memory.max", "4000\n");
+    ck_assert_uint_eq(limit_for("0::/a/b/c\n"), 3000);
+    ck_assert_uint_eq(limit_for("0::/a\n"), 4000);
+    ck_assert_uint_eq(limit_for("0::/\n"), UINT64_MAX);
+}
+END_TEST
+
+START_TEST(first_version_of_control_groups_counts_too) {
+    make_group("memory/a", "memory.limit_in_bytes", "5000\n");
+    ck_assert_uint_eq(limit_for("9:name=systemd:/a\n4:memory:/a\n0::/\n"), 5000);
+    ck_assert_uint_eq(limit_for("9:name=systemd:/a\n"), UINT64_MAX);
+}
+END_TEST
+
+/* In a container the path may be one that only the outside knows: then the folder itself is the group. */
+START_TEST(limit_of_the_folder_itself_counts) {
+    make_group("memory", "memory.limit_in_bytes", "6000\n");
+    ck_assert_uint_eq(limit_for("4:memory:/docker/of/the/outside\n"), 6000);
+    make_group("unified/x", "memory.max", "2000\n");
+    ck_assert_uint_eq(limit_for("4:memory:/y\n0::/x\n"), 2000);
+}
+END_TEST
+
+START_TEST(odd_memberships_are_no_limits) {
+    ck_assert_uint_eq(limit_for(""), UINT64_MAX);
+    ck_assert_uint_eq(limit_for("\n::\n:\n0:\n0::\nmemory"), UINT64_MAX);
+    ck_assert_uint_eq(limits_memory_in("/nonexistent", groups), UINT64_MAX);
+}
+END_TEST
+
 /* ---- private copies ---- */
 
 /* Echo, of what could be had at one address. */
@@ -429,6 +536,7 @@ static uint64_t reserved_by_all(void) {
 static void ping(void) {
     HostWorker *worker = table_at(&party.host->workers, 0);
 
+    AWAIT(party_n_events(EVENT_HEALTH) > 0 && !party.host->probe.request); /* a busy one is not asked */
     host_ping_workers(party.host, clock_now_ns());
     ck_assert_uint_gt(worker->pinged_ns, 0);
     AWAIT(worker->pinged_ns == 0);
@@ -684,7 +792,7 @@ static TCase *add_case(Suite *suite, const char *name) {
 Suite *unit_suite(void) {
     Suite *suite = suite_create("memory");
     TCase *back = add_case(suite, "given-back"), *held = add_case(suite, "held"), *refused = add_case(suite, "refused"),
-          *copies = add_case(suite, "copies"), *peers = add_case(suite, "peers"), *races = add_case(suite, "races");
+          *limits = tcase_create("limits"), *copies = add_case(suite, "copies"), *peers = add_case(suite, "peers"), *races = add_case(suite, "races");
 
     tcase_add_test(back, idle_memory_goes_back_to_the_system);
     tcase_add_test(back, what_was_used_since_the_last_look_is_kept);
@@ -706,6 +814,13 @@ Suite *unit_suite(void) {
     tcase_add_test(refused, hosts_own_user_has_all_of_it);
     if (unit_is_root())
         tcase_add_test(refused, other_users_have_half_of_it_each);
+    tcase_add_test(refused, automatic_budget_stays_below_what_a_worker_may_use);
+    tcase_add_checked_fixture(limits, groups_begin, groups_end);
+    tcase_add_test(limits, least_limit_on_the_way_up_counts);
+    tcase_add_test(limits, first_version_of_control_groups_counts_too);
+    tcase_add_test(limits, limit_of_the_folder_itself_counts);
+    tcase_add_test(limits, odd_memberships_are_no_limits);
+    suite_add_tcase(suite, limits);
     tcase_add_test(copies, copy_of_a_request_counts_and_is_kept_for_the_next);
     tcase_add_test(copies, copies_that_are_not_needed_any_more_are_given_back);
     tcase_add_test(copies, copy_over_the_budget_fails_its_exchange_and_no_other);

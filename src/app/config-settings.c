@@ -77,7 +77,8 @@ const Setting settings[] = {
         .word = "auto",
         .help = "The budget for all payloads that are in shared memory at one time, and for the copies that workers "
                 "make of the requests of those who are not trusted. \"auto\" is half of the machine's memory, of the "
-                "size of /dev/shm or of the limit of the host's control group, whichever is least.",
+                "size of /dev/shm or of what the control groups of the host and of its workers allow (MemoryMax= of a "
+                "unit), whichever is least.",
     },
     {
         .name = "memory_idle",

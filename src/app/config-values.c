@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "os/limits.h"
 
 #include <grp.h>
 #include <pwd.h>
@@ -381,18 +382,24 @@ int value_store(const Setting *setting, const Value *value, Group *group, Faults
     return kinds[setting->kind].store(&store);
 }
 
-/* Half of what there is, in whole bytes; a tmpfs that says no size has none of its own. */
+/*
+ * Half of what there is, in whole bytes; a tmpfs that says no size has none of its own. The limits of workers, who
+ * fill the responses, are known to the host when they come.
+ */
 static uint64_t memory_auto(void) {
     uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     struct statvfs shm;
 
     if (statvfs("/dev/shm", &shm) == 0 && shm.f_blocks > 0 && shm.f_blocks * shm.f_frsize < bytes)
         bytes = shm.f_blocks * shm.f_frsize;
+    if (limits_memory(0) < bytes)
+        bytes = limits_memory(0);
     return bytes / 2;
 }
 
 void group_resolve(Group *group) {
-    if (group->host.memory == 0)
+    group->host.memory_is_auto = group->host.memory == 0;
+    if (group->host.memory_is_auto)
         group->host.memory = memory_auto();
 }
 

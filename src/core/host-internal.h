@@ -110,6 +110,7 @@ struct HostWorker {
     bool unnoted;         /* one was seen in the last look */
     uint64_t busy_client;
     uint32_t busy_slot;
+    uint64_t memory_limit;  /* of its control group; 0: not known */
     uint64_t private_bytes; /* reserved for its copies of requests */
     Table met;            /* HostClient, by id */
     Table queues;         /* HostUid number, as a pointer, by uid: which queues it was told of */
@@ -275,6 +276,9 @@ void host_reserve_private(Host *host, HostWorker *worker, const PacketReserve *w
 
 /* A window (@side 0: of the request, 1: of the response) holds nothing any more. */
 void host_unreserve(Host *host, HostClient *client, uint32_t slot, unsigned side);
+
+/* `memory`, as it is now. */
+uint64_t host_memory(const Host *host);
 
 /* From one window to the next. */
 uint64_t host_stride(const Host *host);

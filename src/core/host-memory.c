@@ -23,6 +23,19 @@ uint64_t host_stride(const Host *host) {
     return round_to_blocks(host, host->settings->max_payload);
 }
 
+/* Workers fill the responses and make the copies: that counts in their control groups, past whose limits the kernel kills. */
+uint64_t host_memory(const Host *host) {
+    uint64_t least = host->settings->memory;
+
+    for (size_t i = 0; host->settings->memory_is_auto && i < host->workers.n; i++) {
+        const HostWorker *worker = table_at(&host->workers, i);
+
+        if (worker->memory_limit && worker->memory_limit / 2 < least)
+            least = worker->memory_limit / 2;
+    }
+    return least;
+}
+
 static bool fits(uint64_t used, uint64_t limit, uint64_t bytes) {
     return used <= limit && bytes <= limit - used;
 }
@@ -54,12 +67,12 @@ static void refuse(const Host *host, uint64_t bytes, uint64_t used, uint64_t lim
 /* Whether @client, or with NULL anybody, may have so much more; otherwise the answer says why not. */
 static bool may_grow(Host *host, const HostClient *client, uint64_t bytes, PacketReserved *answer) {
     HostAccount *account = client && !client->probe ? client->account : NULL;
-    uint64_t share = account ? host_share(host, account, host->settings->memory) : 0;
+    uint64_t share = account ? host_share(host, account, host_memory(host)) : 0;
 
-    if (account && share < host->settings->memory && !has_room(host, &account->memory_bytes, share, bytes, account))
+    if (account && share < host_memory(host) && !has_room(host, &account->memory_bytes, share, bytes, account))
         refuse(host, bytes, account->memory_bytes, share, true, answer);
-    else if (!has_room(host, &host->memory_bytes, host->settings->memory, bytes, NULL))
-        refuse(host, bytes, host->memory_bytes, host->settings->memory, false, answer);
+    else if (!has_room(host, &host->memory_bytes, host_memory(host), bytes, NULL))
+        refuse(host, bytes, host->memory_bytes, host_memory(host), false, answer);
     return answer->code == 0;
 }
 

@@ -83,7 +83,7 @@ static void fill_host(const Host *host, PacketStatusHost *row) {
     row->pid = (uint64_t)getpid();
     row->uptime_ns = clock_now_ns() - host->since_ns;
     row->memory_bytes = host->memory_bytes;
-    row->memory_limit = host->settings->memory;
+    row->memory_limit = host_memory(host);
     row->max_payload = host->settings->max_payload;
     row->n_done = counts.n_done;
     row->n_failed = counts.n_failed;

@@ -8,6 +8,7 @@
 #include "core/host-internal.h"
 
 #include "base/error.h"
+#include "os/limits.h"
 #include "os/process.h"
 #include "os/queue.h"
 
@@ -85,6 +86,7 @@ static int make_worker(Peer *peer, const PacketHello *hello) {
     worker->in_reach = worker->pid != getpid() && process_may_kill(worker->pidfd);
     worker->since_ns = clock_now_ns();
     worker->timeout_ns = hello->timeout_ns;
+    worker->memory_limit = limits_memory(worker->pid);
     text_copy(worker->name, sizeof(worker->name), peer->name);
     peer->worker = worker;
     peer_becomes(peer, PEER_WORKER);

@@ -26,6 +26,7 @@ typedef struct Principals {
 typedef struct HostSettings {
     uint64_t max_payload;          /* bytes of one request or response */
     uint64_t memory;               /* bytes of all segments and private copies together */
+    bool memory_is_auto;           /* and less where a worker's control group has less */
     uint64_t memory_idle_ns;       /* after which it is given back; 0: never */
     uint32_t max_clients;          /* clients at a time */
     uint32_t requests_per_client;  /* slots of each client */

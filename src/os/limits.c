@@ -3,7 +3,9 @@
 
 #include <dirent.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #define QUEUE_MESSAGE_OVERHEAD 96 /* bytes that the kernel adds to each message's room; measured, see tests/test-kernel.c */
@@ -64,6 +66,72 @@ void limits_read(Limits *ret_limits) {
         .n_files = limit_of(RLIMIT_NOFILE),
         .n_files_open = count_entries("/proc/self/fd"),
     };
+}
+
+/* ---- control groups ---- */
+
+/* What @file says in the group @path and in those that it lies in: each of them counts. Cuts @path. */
+static uint64_t least_in(const char *folder, const char *controller, char *path, const char *file) {
+    uint64_t least = UINT64_MAX;
+
+    for (;;) {
+        char name[PATH_MAX];
+        char *slash = strrchr(path, '/');
+        uint64_t limit = UINT64_MAX;
+
+        if ((size_t)snprintf(name, sizeof(name), "%s%s%s/%s", folder, controller, path, file) < sizeof(name))
+            limit = number_in(name);
+        least = limit < least ? limit : least;
+        if (!slash)
+            return least;
+        *slash = '\0';
+    }
+}
+
+/* A line of /proc/PID/cgroup: number, controllers, path. The second version of control groups has no controllers there. */
+static uint64_t limit_of_line(const char *folder, char *line) {
+    char *controllers = strchr(line, ':');
+    char *path = controllers ? strchr(controllers + 1, ':') : NULL;
+    char in_place[PATH_MAX];
+    uint64_t unified, mixed;
+
+    if (!path)
+        return UINT64_MAX;
+    *path++ = '\0';
+    path[strcspn(path, "\n")] = '\0';
+    if (strcmp(controllers + 1, "memory") == 0)
+        return least_in(folder, "/memory", path, "memory.limit_in_bytes");
+    if (controllers[1])
+        return UINT64_MAX;
+    snprintf(in_place, sizeof(in_place), "%s", path);
+    unified = least_in(folder, "", in_place, "memory.max");
+    mixed = least_in(folder, "/unified", path, "memory.max");
+    return unified < mixed ? unified : mixed;
+}
+
+uint64_t limits_memory_in(const char *membership, const char *folder) {
+    FILE *file = fopen(membership, "re");
+    uint64_t least = UINT64_MAX;
+    char line[PATH_MAX];
+
+    if (!file)
+        return UINT64_MAX;
+    while (fgets(line, sizeof(line), file)) {
+        uint64_t limit = limit_of_line(folder, line);
+
+        least = limit < least ? limit : least;
+    }
+    fclose(file);
+    return least;
+}
+
+uint64_t limits_memory(pid_t pid) {
+    char name[64];
+
+    if (pid == 0)
+        return limits_memory_in("/proc/self/cgroup", "/sys/fs/cgroup");
+    snprintf(name, sizeof(name), "/proc/%d/cgroup", (int)pid);
+    return limits_memory_in(name, "/sys/fs/cgroup");
 }
 
 uint64_t queue_cost(uint32_t depth, uint32_t message_bytes) {

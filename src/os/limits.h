@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/types.h>
 
 typedef struct Limits {
     uint64_t queue_bytes; /* RLIMIT_MSGQUEUE: for all queues of this user */
@@ -26,6 +27,15 @@ const char *limit_cure(LimitKind kind);
 
 /** limits_read() - ask the kernel now; what cannot be read is UINT64_MAX (a limit) or 0 (what is open). */
 void limits_read(Limits *ret_limits);
+
+/**
+ * limits_memory() - the least memory limit of the control groups that process @pid (0: this one) is in: past it the
+ * kernel kills. Return: bytes; UINT64_MAX where there is none that can be read.
+ */
+uint64_t limits_memory(pid_t pid);
+
+/** limits_memory_in() - likewise, from a file like /proc/self/cgroup and a folder like /sys/fs/cgroup. */
+uint64_t limits_memory_in(const char *membership, const char *folder);
 
 /** queue_cost() - what one queue is charged with against RLIMIT_MSGQUEUE, in bytes. */
 uint64_t queue_cost(uint32_t depth, uint32_t message_bytes);
