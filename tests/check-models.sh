@@ -277,4 +277,9 @@ for ((n = 1; n <= n_all; n++)); do
     cat "$work/$n.tap"
     ! grep -q '^not ok' "$work/$n.tap" || failed=1
 done
+# A line for docs/reliability.py.
+[ -z "${RELIABILITY_RESULTS-}" ] ||
+    printf 'models\tbounds=%s hold=%s rejected=%s failed=%s\n' "${MODEL_DEPTH:-short}" \
+        "$(cat "$work"/*.tap | grep -c '^ok.* holds$')" "$(cat "$work"/*.tap | grep -c '^ok.* is rejected')" \
+        "$(cat "$work"/*.tap | grep -c '^not ok')" >>"$RELIABILITY_RESULTS"
 exit "$failed"

@@ -93,7 +93,7 @@ CANNOT_FAIL = {
         sigpending sigprocmask sigtimedwait sigwaitinfo sysconf timerfd_settime dlclose dlerror dlsym closedir
         inotify_rm_watch""",
     "it fails when malloc or a system call in this list does, beneath it": """
-        asprintf vasprintf __isoc99_fscanf fclose fflush fopen fprintf fputc fputs fwrite printf putc puts vfprintf
+        asprintf vasprintf __isoc99_fscanf fclose fflush fopen fprintf fputc fputs fwrite perror printf putc puts vfprintf
         readdir64 getgrnam getpwnam dlopen fputs_unlocked putchar open_memstream""",
     "it makes a process that has to share the caller's stack: no library can stand between": """
         vfork""",

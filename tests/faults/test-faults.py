@@ -365,7 +365,9 @@ def undefined(program):
 def unlisted(programs):
     listed = set(ERRORS) | {name for names in CANNOT_FAIL.values() for name in names.split()}
     found = set().union(*map(undefined, programs))
-    return sorted(name for name in found - listed if not name.startswith(LIBRARIES + ("__asan", "__ubsan", "__tsan")))
+    missing = sorted(found - listed)
+    return [f"{name}: list it in errors.py and, if it can fail, in calls.h" for name in missing
+            if not name.startswith(LIBRARIES + ("__asan", "__ubsan", "__tsan"))]
 
 
 def check_calls():
@@ -373,7 +375,7 @@ def check_calls():
     stubs = set(re.findall(r"^RETURNS\(\w+, (\w+)\)", calls, re.MULTILINE))
     results = [
         ("all that is called may fail here, or cannot", unlisted([SHMIPC, os.environ["SHMIPC_LIBRARY"]])),
-        ("what is not in the list is found", [] if "unsetenv" in unlisted([SHIM]) else ["not found"]),
+        ("what is not in the list is found", [] if any("unsetenv:" in fault for fault in unlisted([SHIM])) else ["not found"]),
         ("each that may fail has a stub, and errors", sorted(stubs ^ set(ERRORS))),
         ("each error has a number", [name for names in ERRORS.values() for name in names.split()
                                      if not hasattr(errno, name)]),
