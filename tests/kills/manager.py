@@ -301,11 +301,24 @@ class Manager:
 
     # --- commands ---
 
-    def start(self, unit):
+    def launch(self, unit):
+        """Start it without waiting: for those who do not say when they are ready."""
         unit.wanted, unit.final = True, False
         if unit.pid is None:
             self._spawn(unit)
+
+    def start(self, unit):
+        self.launch(unit)
         return self.ready(unit)
+
+    def is_running(self, unit):
+        """Whether it runs, or will at once: one that has just been killed is waited for."""
+        return self.until(lambda: unit.pid is not None or not unit.start_at) and unit.pid is not None
+
+    def end(self, unit):
+        """Tell it to stop, and keep its store. Return: whether it did so well."""
+        unit.final = False
+        return self._end(unit, signal.SIGTERM) and unit.last_exit in (0, None)
 
     def ready(self, unit):
         def settled():
@@ -335,8 +348,7 @@ class Manager:
         return good and unit.last_exit in (0, None)
 
     def restart(self, unit):
-        unit.final = False
-        good = self._end(unit, signal.SIGTERM) and unit.last_exit in (0, None)
+        good = self.end(unit)
         return self.start(unit) and good
 
     def kill(self, unit):

@@ -4,20 +4,21 @@
  *
  * Usage: step [-b] [-n POINTS] [-o OPERATION [-k STEP]] [QUEUES]
  *
- * Each operation is walked through once, instruction by instruction, to see how long it is and where its system
- * calls and atomic instructions are. Then, at as many points as there is time for, a world is made anew, the
- * victim is killed there, and:
+ * Each operation is walked through once, instruction by instruction, to see how long it is and where its
+ * system calls and atomic instructions are. Then, at as many points as there is time for, a world is made
+ * anew, the victim is killed there, and:
  *
  * - the others go on: a worker that comes now serves them, a client that comes now is served;
  * - each exchange of a client that lives ends once, as it may: answered with the right bytes, or, when its
- *   host was killed, with that one clear error; a handler has begun it once for each worker that died, at most;
+ *   host was killed, with that one clear error; a handler has begun it once, and once more for each worker
+ *   that died, at most;
  * - the host forgets whoever was killed, and stops well;
  * - then no memory, queue, file or descriptor is left, and after all of an operation's points the kernel
  *   gives as many bytes of queues as before.
  *
  * Half of the points are right before and right after system calls and atomic instructions, where something
- * becomes visible to others; the rest are anywhere, inside the C library too. A repeated string instruction is
- * one point.
+ * becomes visible to others; the rest are anywhere, inside the C library too. A repeated string instruction
+ * is one point.
  *
  *   -b  nobody else uses this user's bytes of queues: they are counted
  *   -n  points in all, shared by the operations; 0 for every instruction of each
@@ -84,8 +85,8 @@ static uint64_t count_objects(void) {
 
     if (statvfs("/dev/shm", &memory) < 0)
         err(EXIT_FAILURE, "/dev/shm");
-    return (memory.f_blocks - memory.f_bfree) + (memory.f_files - memory.f_ffree) + n_entries("/proc/self/fd") +
-           (queues_folder ? n_entries(queues_folder) : 0);
+    return (memory.f_blocks - memory.f_bfree) + (memory.f_files - memory.f_ffree) +
+           n_entries("/proc/self/fd") + (queues_folder ? n_entries(queues_folder) : 0);
 }
 
 /* How many bytes of queues the kernel still gives to this user. */
@@ -240,8 +241,8 @@ static void kill_at(Tally *tally, const Operation *operation, uint32_t at) {
         r = step_kill(step_victim(&world, operation), operation->function, &trail, at, &address);
     }
     if (r != 0)
-        errx(EXIT_FAILURE, "%s: the victim %s; %s", operation->name, r == STEP_DIED ? "ended by itself" : "hangs",
-             world.ledger->fault);
+        errx(EXIT_FAILURE, "%s: the victim %s; %s", operation->name,
+             r == STEP_DIED ? "ended by itself" : "hangs", world.ledger->fault);
     tally->result->n_points++;
     what = see_what_becomes(tally, &world, operation, &count);
     if (what)
@@ -317,7 +318,8 @@ static bool try_operation(Result *result, const Operation *operation, size_t num
             kill_at(&tally, operation, at);
     if (!comes_back(free_queue_bytes, bytes_before))
         fault(&tally, &result->n_left, "bytes of queues are left", trail.n, 0);
-    printf("%sok %zu - %s: killed at %" PRIu64 " points of %u instructions, %u system calls, %u atomic ones\n",
+    printf("%sok %zu - %s: killed at %" PRIu64 " points of %u instructions, with %u system calls and %u "
+           "atomic ones\n",
            tally.n_faults ? "not " : "", number, operation->name, result->n_points - n_before, trail.n,
            n_of_kind(STEP_SYSTEM_CALL), n_of_kind(STEP_ATOMIC));
     fflush(stdout);

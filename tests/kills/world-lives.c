@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parties of a world do; the functions that can be stepped through are not static, and not inlined. */
+/* What the parties of a world do; functions that can be stepped through are not static, and not inlined. */
 #include "world-lives.h"
 
 #include "base/units.h"

@@ -2,8 +2,8 @@
 /*
  * A small world of parties that can be killed: a host, workers and clients, each a process of its own
  *
- * They run the core of the real programs and do what they are told over a pipe. What they do is written into a
- * ledger that all of them share and that survives every one of them: how often a handler has begun an
+ * They run the core of the real programs and do what they are told over a pipe. What they do is written into
+ * a ledger that all of them share and that survives every one of them: how often a handler has begun an
  * exchange, how often its client was told an end, and which. Whoever watches takes no part, so nobody's death
  * can hold it up.
  */
