@@ -65,7 +65,7 @@ crowded_host_names_the_limit() {
     configure_echo
     crowd_out
     systemctl restart shmipc@host shmipc@worker
-    fails 6 shmipc call -t 30 </dev/null 2>/tmp/err
+    fails 8 shmipc call -t 30 </dev/null 2>/tmp/err
     grep -F fs.mqueue.queues_max /tmp/err
     within 10 logged host MESSAGE_ID="$LIMIT_REACHED"
 }
@@ -80,6 +80,44 @@ private_host_is_not_crowded_out() {
 private_host_has_raised_limits() {
     [ "$(nsenter --ipc -t "$(main_pid host)" cat /proc/sys/fs/mqueue/msg_max)" = 1024 ]
     [ "$(nsenter --ipc -t "$(main_pid host)" cat /proc/sys/fs/mqueue/queues_max)" = 4096 ]
+}
+
+# Nothing is left of the machine's shared memory.
+fill_shared_memory() {
+    mount -o remount,size=64K /dev/shm
+    ! cat /dev/zero >/dev/shm/full
+    ! (echo more >/dev/shm/more)
+}
+
+crowded_call_names_the_file_system() {
+    configure <<EOF
+host: { role = "host"; memory = "1G"; };
+worker: { role = "worker"; };
+EOF
+    systemctl restart shmipc@host shmipc@worker
+    fails 6 shmipc call -t 30 </etc/passwd 2>/tmp/err
+    cat /tmp/err
+    grep -F "shared memory" /tmp/err
+}
+
+own_memory_is_out_of_reach_of_that() {
+    drop_in host own-shm.conf
+    systemctl restart shmipc@host shmipc@worker
+    call_echoes own
+    head -c 8M /dev/urandom >/tmp/random
+    shmipc call -t 30 </tmp/random | cmp - /tmp/random
+    runuser -u alice -- shmipc call -t 30 </tmp/random | cmp - /tmp/random
+}
+
+own_memory_is_seen_by_nobody() {
+    [ "$(ls /dev/shm)" = $'full\nmore' ]
+    [ -z "$(nsenter --mount -t "$(main_pid host)" ls /dev/shm)" ]
+    [ "$(nsenter --mount -t "$(main_pid host)" df --output=size -B1G /dev/shm | tail -n 1)" -eq 4 ]
+}
+
+empty_shared_memory() {
+    rm /dev/shm/full /dev/shm/more
+    mount -o remount,size=50% /dev/shm
 }
 
 stops() {
@@ -121,6 +159,11 @@ check 'open-handler.conf: a handler reaches the network' open_handler_reaches_th
 check 'a host that is crowded out names the limit' crowded_host_names_the_limit
 check 'private-ipc.conf: a host is out of reach of that' private_host_is_not_crowded_out
 check 'private-ipc.conf: limits are raised' private_host_has_raised_limits
+check 'the shared memory of the machine is full' fill_shared_memory
+check 'a call to a host that has no other says so' crowded_call_names_the_file_system
+check 'own-shm.conf: a host is out of reach of that, for whoever calls' own_memory_is_out_of_reach_of_that
+check 'own-shm.conf: its memory is seen by nobody' own_memory_is_seen_by_nobody
+check 'there is shared memory again' empty_shared_memory
 check 'stops' stops
 check 'plain-wire.conf: a worker runs as its peers do' plain_worker_starts_as_its_peers_user
 check 'plain-wire.conf: peers are answered again and again' plain_peer_is_answered_again_and_again
