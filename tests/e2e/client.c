@@ -10,7 +10,7 @@
  *
  *   -n  how many exchanges it wants in flight; where the host has fewer slots, as many as it can have
  *   -a  give up every other exchange as soon as it is sent, and take what slots come back
- *   -w  when all is done say "done", and stay connected until standard input ends
+ *   -w  when all is done say "done", and stay connected until standard input ends; begin again for each line of it
  */
 #include "base/cleanup.h"
 #include "base/units.h"
@@ -144,6 +144,7 @@ static void tour_judge(const Tour *tour, const Request *request) {
 static void tour_make(Tour *tour) {
     Request *request;
 
+    tour->n_begun = tour->n_over = tour->n_given_up = 0;
     while (tour->n_over < tour->n) {
         while (tour->n_begun < tour->n && tour->n_open < tour->n_wanted_open && tour_begin_one(tour))
             ;
@@ -161,6 +162,7 @@ static void tour_make(Tour *tour) {
 int main(int argc, char **argv) {
     Tour tour = {.n_wanted_open = 1};
     bool stays = false;
+    char line[16];
     int option;
 
     while ((option = getopt(argc, argv, "n:aw")) >= 0) {
@@ -176,11 +178,11 @@ int main(int argc, char **argv) {
     tour.sizes = argv + optind;
     tour.n = (size_t)(argc - optind);
     tour_connect(&tour);
-    tour_make(&tour);
-    printf("done: %zu exchanges, %zu of them given up\n", tour.n, tour.n_given_up);
-    fflush(stdout);
-    while (stays && getchar() != EOF)
-        ;
+    do {
+        tour_make(&tour);
+        printf("done: %zu exchanges, %zu of them given up\n", tour.n, tour.n_given_up);
+        fflush(stdout);
+    } while (stays && fgets(line, sizeof(line), stdin));
     client_free(tour.client);
     return EXIT_SUCCESS;
 }
