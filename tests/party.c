@@ -3,6 +3,7 @@
 
 #include "base/units.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,8 +23,72 @@ static void ring(int fd) {
 
 /* ---- the host ---- */
 
+static int keeper_store(void *data, const char *name, const int *fds, size_t n_fds) {
+    unsigned at = 0;
+
+    for (size_t i = 0; i < n_fds; i++) {
+        while (at < PARTY_KEPT && party.kept[at].fd > 0)
+            at++;
+        ck_assert_uint_lt(at, PARTY_KEPT);
+        snprintf(party.kept[at].name, sizeof(party.kept[at].name), "%s", name);
+        party.kept[at].fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+        ck_assert_int_ge(party.kept[at].fd, 3);
+    }
+    return 0;
+}
+
+static void keeper_drop(void *data, const char *name) {
+    for (unsigned i = 0; i < PARTY_KEPT; i++)
+        if (party.kept[i].fd > 0 && !strcmp(party.kept[i].name, name))
+            party.kept[i].fd = fd_close(party.kept[i].fd);
+}
+
+const HostKeeper party_keeper = {.store = keeper_store, .drop = keeper_drop};
+
+void party_keep(void) {
+    party.keeps = true;
+    party_stop_host();
+    party_start_host();
+}
+
+void party_leave_host(void) {
+    host_leave(party.host);
+    party_stop_host();
+}
+
+void party_restart_host(void) {
+    party_leave_host();
+    party_start_host();
+}
+
+unsigned party_n_kept(const char *name) {
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < PARTY_KEPT; i++)
+        n += party.kept[i].fd > 0 && (!name || !strcmp(party.kept[i].name, name));
+    return n;
+}
+
+/* In any order, as from systemd: here the one that was kept last comes first. */
+static void give_back(void) {
+    HostKept list[PARTY_KEPT];
+    char names[PARTY_KEPT][32];
+    size_t n = 0;
+
+    for (unsigned i = PARTY_KEPT; i > 0; i--) {
+        if (party.kept[i - 1].fd <= 0)
+            continue;
+        strcpy(names[n], party.kept[i - 1].name);
+        list[n] = (HostKept){.name = names[n], .fd = fcntl(party.kept[i - 1].fd, F_DUPFD_CLOEXEC, 3)};
+        n++;
+    }
+    ck_assert_int_eq(host_keep(party.host, &party_keeper, list, n), 0);
+}
+
 void party_start_host(void) {
     ck_assert_int_eq(host_new(&party.host, "test", &party.settings), 0);
+    if (party.keeps)
+        give_back();
     ck_assert_int_eq(host_listen(party.host, party.path), 0);
 }
 
@@ -61,6 +126,9 @@ void party_end(void) {
     for (size_t i = 0; i < PARTY_CLIENTS; i++)
         client_free(party.clients[i]);
     party_stop_host();
+    for (size_t i = 0; i < PARTY_KEPT; i++)
+        if (party.kept[i].fd > 0)
+            fd_close(party.kept[i].fd);
     fd_close(party.bell_fd);
     ck_assert_int_eq(rmdir(party.folder), 0);
     ck_assert_uint_eq(unit_n_fds(), party.n_fds);

@@ -20,6 +20,7 @@
 
 #define PARTY_CLIENTS 8
 #define PARTY_EVENTS  512
+#define PARTY_KEPT    128
 #define MIB           (UINT64_C(1) << 20)
 
 typedef struct Party {
@@ -32,6 +33,11 @@ typedef struct Party {
     Event events[PARTY_EVENTS]; /* what the host has told */
     unsigned n_events;
     size_t n_fds; /* before all this */
+    bool keeps;   /* hosts that start from now on have a keeper */
+    struct {
+        char name[32];
+        int fd; /* -1: none */
+    } kept[PARTY_KEPT];
 } Party;
 
 extern Party party;
@@ -43,6 +49,16 @@ void party_end(void);
 /* Another host of the same name, as after a restart. */
 void party_start_host(void);
 void party_stop_host(void);
+
+/*
+ * What a service manager does: hosts from now on have it keep what matters. A host that is restarted finds it; so
+ * does party_start_host(), after party_leave_host(), which is what a kill leaves.
+ */
+extern const HostKeeper party_keeper;
+void party_keep(void);
+void party_restart_host(void);
+void party_leave_host(void);
+unsigned party_n_kept(const char *name); /* NULL: in all */
 
 /* Let the host and the clients do what there is to do; wait until there is, or until @fd is readable. */
 void party_turn(int fd);

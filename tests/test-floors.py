@@ -42,6 +42,8 @@ OWNERS = {
     "libsmartcols/libsmartcols.h": {"app/output.c"},
     "systemd/sd-event.h": {"app/loop.c"},
     "systemd/sd-daemon.h": {"app/loop.c"},
+    "systemd/sd-bus.h": {"app/job.c"},
+    "systemd/sd-login.h": {"app/job.c"},
 }
 # There is a file of ours for each of these purposes, which does it in another way.
 UNUSED = {"systemd/sd-journal.h", "spawn.h", "semaphore.h", "sys/shm.h", "sys/msg.h", "sys/sem.h"}

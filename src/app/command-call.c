@@ -160,11 +160,16 @@ static int say_host_lost(const Call *call) {
     return fail(EXIT_NO_HOST, "the host `%s` went away; is it running? See `systemctl status shmipc@%s`", call->host, call->host);
 }
 
+/* The host has hung up before it has answered: nothing is lost, and it may have been restarted just then. */
+static bool was_never_let_in(const Call *call) {
+    return client_state(call->client) == CLIENT_LOST && client_id(call->client) == 0;
+}
+
 /* Whatever ends every call, whoever waits for what. Return: 0 to go on, or an exit status. */
 static int look_at_client(const Call *call) {
     if (client_state(call->client) == CLIENT_REFUSED)
         return say_refused(call);
-    if (client_state(call->client) == CLIENT_LOST && (!call->request || call->request->state != REQUEST_ENDED))
+    if (client_state(call->client) == CLIENT_LOST && !was_never_let_in(call) && (!call->request || call->request->state != REQUEST_ENDED))
         return say_host_lost(call);
     return 0;
 }
@@ -187,7 +192,7 @@ static int wait_once(Call *call, uint64_t grace_ns) {
 
 /* --- the request --- */
 
-static int connect_to_host(Call *call) {
+static int connect_once(Call *call) {
     int fd, r = endpoint_find(call->host, call->path);
 
     if (r < 0)
@@ -204,12 +209,22 @@ static int connect_to_host(Call *call) {
     r = client_new(&call->client, fd, "shmipc call");
     if (r < 0)
         return fail_errno(r, "connecting");
-    while (client_state(call->client) == CLIENT_CONNECTING) {
+    while (r == 0 && client_state(call->client) == CLIENT_CONNECTING)
         r = wait_once(call, 0);
-        if (r != 0)
-            return r;
-    }
-    return look_at_client(call);
+    return r;
+}
+
+static int connect_to_host(Call *call) {
+    unsigned n_tried = 0;
+    int r;
+
+    do {
+        call->client = client_free(call->client);
+        r = connect_once(call);
+    } while (r == 0 && was_never_let_in(call) && ++n_tried < CLIENT_TRIES);
+    if (r != 0)
+        return r;
+    return was_never_let_in(call) ? say_host_lost(call) : look_at_client(call);
 }
 
 static int say_no_memory(const Call *call) {

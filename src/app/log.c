@@ -255,6 +255,7 @@ static const struct {
     [EVENT_HEALTH] = {LOG_WARNING, MESSAGE_ID_HEALTH_CHANGED, say_health},
     [EVENT_LIMIT] = {LOG_ERR, MESSAGE_ID_LIMIT_REACHED, say_text},
     [EVENT_CAPACITY] = {LOG_WARNING, MESSAGE_ID_CAPACITY, say_text},
+    [EVENT_TAKEN_UP] = {LOG_WARNING, MESSAGE_ID_TAKEN_UP, say_text},
     [EVENT_HOST_MISSING] = {LOG_INFO, NULL, say_text},
     [EVENT_HOST_ATTACHED] = {LOG_INFO, MESSAGE_ID_HOST_ATTACHED, say_host},
     [EVENT_HOST_LOST] = {LOG_WARNING, MESSAGE_ID_HOST_LOST, say_host},
@@ -273,6 +274,8 @@ static int level_of(const Event *event) {
     if (event->kind == EVENT_CAPACITY && event->ok)
         return LOG_INFO;
     if (event->kind == EVENT_WORKER_DIED && event->ok)
+        return LOG_INFO;
+    if (event->kind == EVENT_TAKEN_UP && event->ok)
         return LOG_INFO;
     if (event->kind == EVENT_EXCHANGE_DONE && !event->ok)
         return LOG_INFO; /* slow */

@@ -145,16 +145,56 @@ void loop_exit(Loop *loop) {
     sd_event_exit(loop->event, 0);
 }
 
-int loop_listen_fd(void) {
-    int n = sd_listen_fds(1);
+void loop_free_fds(LoopFd *fds, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        free(fds[i].name);
+    free(fds);
+}
+
+int loop_take_fds(LoopFd **ret_fds, size_t *ret_n) {
+    char **names = NULL;
+    LoopFd *fds;
+    int n = sd_listen_fds_with_names(1, &names);
 
     if (n < 0)
-        return error_origin(n == -1 ? -EPERM : n);
-    if (n == 0)
-        return -1;
-    if (n > 1 || sd_is_socket(SD_LISTEN_FDS_START, AF_UNIX, SOCK_SEQPACKET, 1) <= 0)
-        return error_origin(-EBADF);
-    return SD_LISTEN_FDS_START;
+        return error_origin(n);
+    fds = calloc((size_t)n + 1, sizeof(*fds));
+    for (int i = 0; i < n; i++) {
+        if (fds)
+            fds[i] = (LoopFd){.name = names[i], .fd = SD_LISTEN_FDS_START + i};
+        else
+            free(names[i]);
+    }
+    free(names);
+    if (!fds)
+        return error_origin(-ENOMEM);
+    *ret_fds = fds;
+    *ret_n = (size_t)n;
+    return 0;
+}
+
+bool loop_is_listener(int fd) {
+    return sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) > 0;
+}
+
+bool loop_is_kept(void) {
+    const char *path = secure_getenv("NOTIFY_SOCKET");
+
+    return path && *path;
+}
+
+/* FDPOLL=0: a socket that has hung up says that a peer has gone while nobody looked. */
+int loop_keep(const char *name, const int *fds, size_t n_fds) {
+    char text[64];
+    int r;
+
+    snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
+    r = sd_pid_notify_with_fds(0, 0, text, fds, (unsigned)n_fds);
+    return r < 0 ? error_origin(r) : 0;
+}
+
+void loop_drop(const char *name) {
+    loop_notify("FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
 
 /* What comes again by itself, or is only for people, is not waited for. */

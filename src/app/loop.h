@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct Loop Loop;
@@ -33,8 +34,25 @@ int loop_watch(Loop *loop, int fd);
 int loop_run(Loop *loop);
 void loop_exit(Loop *loop);
 
-/** loop_listen_fd() - the socket that the service manager passed. Return: a descriptor, -1 if there is none, or another negative errno. */
-int loop_listen_fd(void);
+/* A descriptor that the service manager passed: of a socket unit, or one that was kept. */
+typedef struct LoopFd {
+    char *name; /* owned */
+    int fd;     /* not owned */
+} LoopFd;
+
+/** loop_take_fds() - what was passed, once; @ret_fds is freed with loop_free_fds(). Return: 0 or negative errno. */
+int loop_take_fds(LoopFd **ret_fds, size_t *ret_n);
+void loop_free_fds(LoopFd *fds, size_t n);
+
+/** loop_is_listener() - whether it is a SOCK_SEQPACKET socket of a socket unit's. */
+bool loop_is_listener(int fd);
+
+/** loop_is_kept() - whether there is a service manager that could keep descriptors. */
+bool loop_is_kept(void);
+
+/** loop_keep() - have these kept under this name until loop_drop(), and passed to the next process. Return: 0 or negative errno. */
+int loop_keep(const char *name, const int *fds, size_t n_fds);
+void loop_drop(const char *name);
 
 /**
  * loop_notify() - tell the service manager, in the words of sd_notify(3); printf

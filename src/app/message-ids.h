@@ -9,6 +9,7 @@
 #pragma once
 
 #define MESSAGE_ID_HOST_READY           "d87d391b61b742f18b065117753c17f0" /* host: takes peers */
+#define MESSAGE_ID_TAKEN_UP             "1416975105ae4670a13864eebd13e83f" /* host: after another one */
 #define MESSAGE_ID_WORKER_ATTACHED      "b04bb9f9b6864fd587c3e7eb3f128cc7" /* host */
 #define MESSAGE_ID_WORKER_DIED          "9d9458d55d07479a8c88739146ad83a7" /* host: without leaving */
 #define MESSAGE_ID_WORKER_KILLED        "79848065867840e2ae6bbbee4a98b399" /* host: by itself */

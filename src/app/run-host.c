@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The host as a daemon: its state machine in the loop, its events in the log. */
 #include "app/command.h"
+#include "app/job.h"
 #include "core/endpoint.h"
 #include "app/log.h"
 #include "app/loop.h"
@@ -54,8 +55,13 @@ static int on_ready(void *data) {
     return r;
 }
 
+/* A restart leaves the path as it is: who connects meanwhile waits for the next host. */
 static int on_stop(void *data) {
-    loop_exit(((HostRun *)data)->loop);
+    HostRun *state = data;
+
+    if (loop_is_kept() && job_is_restart())
+        host_leave(state->host);
+    loop_exit(state->loop);
     return 0;
 }
 
@@ -72,11 +78,11 @@ static bool suits(HostRun *state, const HostSettings *settings) {
 /* What queues and clients are made with stays with them as long as they live. */
 static void tell_what_lasts(const HostSettings *old, const HostSettings *new) {
     if (old->max_payload != new->max_payload)
-        log_line(LOG_INFO, NULL, "`max_payload` counts for clients that attach from now on; restart the host for all");
+        log_line(LOG_INFO, NULL, "`max_payload` counts for clients that attach from now on");
     if (old->requests_per_client != new->requests_per_client)
-        log_line(LOG_INFO, NULL, "`requests_per_client` counts for clients that attach from now on; restart the host for all");
+        log_line(LOG_INFO, NULL, "`requests_per_client` counts for clients that attach from now on");
     if (old->queue_depth != new->queue_depth)
-        log_line(LOG_INFO, NULL, "`queue_depth` counts for users who have no queue yet; restart the host for all");
+        log_line(LOG_INFO, NULL, "`queue_depth` counts for users who have no queue yet");
 }
 
 static int on_reload(void *data) {
@@ -96,18 +102,34 @@ static int on_reload(void *data) {
     return host_wait(state->host, 0);
 }
 
-static int open_socket(HostRun *state) {
-    char path[CHANNEL_PATH_MAX];
-    int fd = loop_listen_fd();
-    int r;
+/* --- what the service manager passes --- */
 
-    if (fd >= 0)
-        return host_adopt(state->host, fd);
-    if (fd < -1) {
-        log_line(LOG_ERR, NULL, "the service manager did not pass one SOCK_SEQPACKET socket: see ListenSequentialPacket= of the socket unit");
-        return fd;
-    }
-    r = endpoint_of_host(state->run->name, path);
+static int keep_fds(void *data, const char *name, const int *fds, size_t n_fds) {
+    return loop_keep(name, fds, n_fds);
+}
+
+static void drop_fds(void *data, const char *name) {
+    loop_drop(name);
+}
+
+/* Everything but a socket unit's socket was kept for us. Return: 0 or negative errno. */
+static int take_up(HostRun *state, const LoopFd *fds, size_t n) {
+    static const HostKeeper keeper = {.store = keep_fds, .drop = drop_fds};
+    _cleanup_free_ HostKept *kept = calloc(n + 1, sizeof(*kept));
+    size_t n_kept = 0;
+
+    if (!kept)
+        return error_origin(-ENOMEM);
+    for (size_t i = 0; i < n; i++)
+        if (host_keeps_name(fds[i].name))
+            kept[n_kept++] = (HostKept){.name = fds[i].name, .fd = fds[i].fd};
+    return host_keep(state->host, &keeper, kept, n_kept);
+}
+
+static int listen_at_path(HostRun *state) {
+    char path[CHANNEL_PATH_MAX];
+    int r = endpoint_of_host(state->run->name, path);
+
     if (r == 0)
         r = host_listen(state->host, path);
     if (r == -EADDRINUSE)
@@ -120,6 +142,38 @@ static int open_socket(HostRun *state) {
     return r;
 }
 
+static int open_socket(HostRun *state, const LoopFd *fds, size_t n) {
+    size_t n_sockets = 0;
+    int fd = -1;
+
+    for (size_t i = 0; i < n; i++)
+        if (!host_keeps_name(fds[i].name)) {
+            n_sockets++;
+            fd = fds[i].fd;
+        }
+    if (n_sockets == 0)
+        return listen_at_path(state);
+    if (n_sockets == 1 && loop_is_listener(fd))
+        return host_adopt(state->host, fd);
+    log_line(LOG_ERR, NULL, "the service manager did not pass one SOCK_SEQPACKET socket: see ListenSequentialPacket= of the socket unit");
+    return error_origin(-EBADF);
+}
+
+static int open_all(HostRun *state) {
+    LoopFd *fds;
+    size_t n;
+    int r = loop_take_fds(&fds, &n);
+
+    if (r < 0)
+        return r;
+    if (loop_is_kept())
+        r = take_up(state, fds, n);
+    if (r == 0)
+        r = open_socket(state, fds, n);
+    loop_free_fds(fds, n);
+    return r;
+}
+
 /* Return: 0, an exit status, or negative errno. */
 static int start(HostRun *state) {
     int r = host_new(&state->host, state->run->name, state->run->instance.host);
@@ -127,13 +181,14 @@ static int start(HostRun *state) {
     if (r == 0 && !suits(state, state->run->instance.host))
         return EXIT_CONFIG;
     if (r == 0)
-        r = open_socket(state);
+        r = open_all(state);
     if (r == 0)
         r = loop_watch(state->loop, host_get_fd(state->host));
     if (r != 0)
         return r;
     loop_notify("READY=1");
     tell_status(state, true);
+    log_events(state);
     log_line(LOG_INFO, MESSAGE_ID_HOST_READY, "ready: takes clients and workers");
     return 0;
 }

@@ -75,6 +75,9 @@ typedef struct Request {
     char text[128];         /* the host's words when memory was refused */
 } Request;
 
+/* How often to connect to a host that hangs up before it has answered: one that was restarted in between has only lost the question. */
+#define CLIENT_TRIES 4
+
 /* Positive results. */
 enum {
     CLIENT_NO_SLOT = 1,  /* every slot is in use */

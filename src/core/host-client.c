@@ -38,6 +38,7 @@ static void close_account(Host *host, HostClient *client) {
 }
 
 void host_client_free(Host *host, HostClient *client) {
+    host_drop_client(host, client);
     if (table_find(&host->clients, client->id) == client)
         table_remove(&host->clients, client->id);
     if (client->uid && --client->uid->n_clients == 0)
@@ -90,40 +91,56 @@ static int make_objects(Host *host, HostClient *client) {
     return host_make_object(host, client->n_slots * client->stride, &client->responses_fd);
 }
 
-/* Return: 0, a QueueLimit, or negative errno. */
-static int make_client(Peer *peer, HostClient **ret) {
-    Host *host = peer->host;
+/* A client without its objects, which host_client_free() takes back. Return: 0 or -ENOMEM. */
+static int new_client(Peer *peer, uint64_t id, uint32_t n_slots, uint64_t stride, HostClient **ret) {
     HostClient *client = calloc(1, sizeof(*client));
-    int r;
 
     if (!client)
         return error_origin(-ENOMEM);
     client->submit = client->states = (Page)PAGE_NULL;
     client->reply_queue = client->requests_fd = client->responses_fd = -1;
-    client->id = host->next_id++;
+    client->id = id;
     client->pid = peer->who.pid;
-    client->trusted = peer_is_trusted(peer);
     client->probe = peer->is_probe;
     client->since_ns = peer->since_ns;
-    client->n_slots = host->settings->requests_per_client;
-    client->stride = host_stride(host);
+    client->n_slots = n_slots;
+    client->stride = stride;
     open_account(client, peer->account);
     text_copy(client->name, sizeof(client->name), peer->name);
     for (int i = 0; i < 2; i++)
         client->reserved[i] = calloc(client->n_slots, sizeof(uint64_t));
     client->owed = calloc(client->n_slots, sizeof(bool));
     client->idle = calloc(client->n_slots, sizeof(*client->idle));
-    r = client->reserved[0] && client->reserved[1] && client->owed && client->idle ? make_objects(host, client) : error_origin(-ENOMEM);
+    *ret = client;
+    return client->reserved[0] && client->reserved[1] && client->owed && client->idle ? 0 : error_origin(-ENOMEM);
+}
+
+/* Its objects are there: from now on it is one of the host's. Return: 0 or -ENOMEM. */
+static int enter_client(Host *host, HostClient *client, HostUid *uid) {
+    client->uid = uid;
+    uid->n_clients++;
+    return table_insert(&host->clients, client->id, client);
+}
+
+/* Return: 0, a QueueLimit, or negative errno. */
+static int make_client(Peer *peer, HostClient **ret) {
+    Host *host = peer->host;
+    HostClient *client = NULL;
+    HostUid *uid;
+    int r = new_client(peer, host->next_id++, host->settings->requests_per_client, host_stride(host), &client);
+
     if (r == 0)
-        r = host_get_uid(host, peer->who.uid, &client->uid);
-    if (r == 0) {
-        client->uid->n_clients++;
-        r = table_insert(&host->clients, client->id, client);
-    }
+        r = make_objects(host, client);
+    if (r == 0)
+        r = host_get_uid(host, peer->who.uid, &uid);
+    if (r == 0)
+        r = enter_client(host, client, uid);
     if (r != 0) {
-        host_client_free(host, client);
+        if (client)
+            host_client_free(host, client);
         return r;
     }
+    client->trusted = peer_is_trusted(peer);
     *ret = client;
     return 0;
 }
@@ -195,6 +212,8 @@ void client_attach(Peer *peer) {
         return;
     }
     client->told_workers = host->n_workers;
+    client->peer = peer;
+    host_store_client(host, client);
     r = welcome(peer, client);
     if (r < 0) {
         host_client_free(host, client);
@@ -206,11 +225,112 @@ void client_attach(Peer *peer) {
     peer->client = client;
     client->charge->n_flying = WELCOME_N_FDS;
     client->account->n_flying += WELCOME_N_FDS;
-    client->peer = peer;
     if (!client->probe) {
         host->n_clients++;
         tell(host, client, EVENT_CLIENT_ATTACHED);
     }
+}
+
+/* --- after another host --- */
+
+/* Return: 0 or negative errno, -EBADMSG for what cannot have been a client's. */
+static int connect_pages(HostClient *client, int *fds) {
+    size_t bytes = slots_page_bytes(client->n_slots);
+    int r = page_init_connect(&client->submit, TAKE_FD(fds[KEPT_SUBMIT]), bytes, true);
+
+    if (r == 0)
+        r = page_init_connect(&client->states, TAKE_FD(fds[KEPT_STATE]), bytes, true);
+    if (r < 0)
+        return r;
+    if (!submit_page_is_valid(client->submit.map, client->n_slots) || !state_page_is_valid(client->states.map, client->n_slots))
+        return error_origin(-EBADMSG);
+    return 0;
+}
+
+static bool has_size(int fd, uint64_t bytes) {
+    uint64_t is;
+
+    return object_size(fd, &is) == 0 && is == bytes;
+}
+
+static int connect_objects(Host *host, HostClient *client, int *fds) {
+    uint64_t bytes = client->n_slots * client->stride;
+    uint32_t message_bytes = 0;
+    int r = connect_pages(client, fds);
+
+    if (r < 0)
+        return r;
+    if (queue_depth(fds[KEPT_REPLY_QUEUE], NULL, NULL, &message_bytes) < 0 || message_bytes != sizeof(Message) ||
+        !has_size(fds[KEPT_REQUESTS], bytes) || !has_size(fds[KEPT_RESPONSES], bytes))
+        return error_origin(-EBADMSG);
+    client->reply_queue = TAKE_FD(fds[KEPT_REPLY_QUEUE]);
+    client->requests_fd = TAKE_FD(fds[KEPT_REQUESTS]);
+    client->responses_fd = TAKE_FD(fds[KEPT_RESPONSES]);
+    return host_charge(host, client->account, client->reply_queue, &client->charge);
+}
+
+/* Workers may have written anything there. */
+static uint64_t plausible(const HostClient *client, uint64_t bytes) {
+    return bytes <= client->stride && bytes % PAGE_BYTES == 0 ? bytes : client->stride;
+}
+
+/* What was reserved counts again; the budget may be exceeded until some of it is given back. */
+static void count_reserved(Host *host, HostClient *client) {
+    for (uint32_t slot = 0; slot < client->n_slots; slot++) {
+        host_count_reserved(host, client, slot, 0, plausible(client, state_reserved(client->states.map, slot)));
+        host_count_reserved(host, client, slot, 1, plausible(client, state_reserved_response(client->states.map, slot)));
+    }
+}
+
+static bool record_fits(const Host *host, const IndexClient *record) {
+    return record->n_slots > 0 && record->n_slots <= SLOTS_MAX && record->stride > 0 && record->stride % PAGE_BYTES == 0 &&
+           record->stride <= (uint64_t)INT64_MAX / record->n_slots && !table_find(&host->clients, record->key);
+}
+
+static int take_up(Peer *peer, const IndexClient *record, int *fds, HostClient **ret) {
+    Host *host = peer->host;
+    HostUid *uid = table_find(&host->uids, peer->who.uid);
+    int r;
+
+    if (!uid)
+        return error_origin(-EBADMSG);
+    r = new_client(peer, record->key, record->n_slots, record->stride, ret);
+    if (r == 0)
+        r = connect_objects(host, *ret, fds);
+    return r == 0 ? enter_client(host, *ret, uid) : r;
+}
+
+int client_take_up(Host *host, const IndexClient *record, uint32_t number, int *fds) {
+    HostClient *client = NULL;
+    Peer *peer;
+    int r;
+
+    if (!record_fits(host, record) || !channel_is_connection(fds[KEPT_SOCKET]))
+        return error_origin(-EBADMSG);
+    r = host_add_peer(host, TAKE_FD(fds[KEPT_SOCKET]), false, &peer);
+    if (r < 0)
+        return r;
+    text_copy(peer->name, sizeof(peer->name), record->name);
+    r = take_up(peer, record, fds, &client);
+    if (r < 0) {
+        if (client)
+            host_client_free(host, client);
+        peer_free(peer);
+        return r;
+    }
+    client->since_ns = record->since_ns;
+    client->trusted = record->trusted;
+    client->untold = true;
+    client->kept = number + 1;
+    count_reserved(host, client);
+    client_end_holds(host, client);
+    client->peer = peer;
+    peer->client = client;
+    peer_becomes(peer, PEER_CLIENT);
+    peer->owes_again = true;
+    host->n_clients++;
+    host_never_again(host, client->id);
+    return 0;
 }
 
 void host_notify(HostClient *client, uint32_t slot, uint32_t generation) {
@@ -259,19 +379,31 @@ static bool has_claims(const HostClient *client) {
     return false;
 }
 
-void host_forget_client(Host *host, HostClient *client) {
+/* The next host must neither miss what it has done nor count it twice. */
+static void count_past(Host *host, const HostClient *client) {
     SlotCounts counts;
+    IndexPast past;
 
-    if (client->peer || client->n_met > 0 || has_claims(client))
-        return;
     state_counts(client->states.map, &counts);
-    if (!client->probe) {
-        host->past.n_done += counts.n_done;
-        host->past.n_failed += counts.n_failed;
-        host->past.n_cancelled += counts.n_cancelled;
-        host->past.request_bytes += counts.request_bytes;
-        host->past.response_bytes += counts.response_bytes;
+    if (host->store.index.map) {
+        index_add_past(host->store.index.map, client->id, &counts);
+        index_past(host->store.index.map, &past);
+        host->past = past.counts;
+        return;
     }
+    host->past.n_done += counts.n_done;
+    host->past.n_failed += counts.n_failed;
+    host->past.n_cancelled += counts.n_cancelled;
+    host->past.request_bytes += counts.request_bytes;
+    host->past.response_bytes += counts.response_bytes;
+}
+
+/* As long as not all workers have said what they hold, any of them may hold it. A host that ends forgets nobody. */
+void host_forget_client(Host *host, HostClient *client) {
+    if (host->store.closing || client->peer || client->n_met > 0 || host->n_counting > 0 || has_claims(client))
+        return;
+    if (!client->probe)
+        count_past(host, client);
     host_client_free(host, client);
 }
 
@@ -300,15 +432,17 @@ int client_sync(HostClient *client, uint32_t n_workers) {
     Packet packet;
     int r;
 
-    if (!client->peer || (client->told_workers > 0) == (n_workers > 0))
+    if (!client->peer || (!client->untold && (client->told_workers > 0) == (n_workers > 0)))
         return 0;
     packet_init(&packet, PACKET_WORKERS, 0);
     packet.number.number = n_workers;
     r = peer_say(client->peer, &packet, NULL, 0);
     if (r == -EAGAIN)
         return wait_modify(&client->peer->source, WAIT_READ | WAIT_WRITE);
-    if (r == 0)
+    if (r == 0) {
         client->told_workers = n_workers;
+        client->untold = false;
+    }
     return 0; /* one that has hung up is seen by its own event */
 }
 

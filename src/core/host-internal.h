@@ -7,6 +7,7 @@
 #include "base/table.h"
 #include "core/client.h"
 #include "core/host-account.h"
+#include "core/host-store.h"
 #include "core/host.h"
 #include "os/channel.h"
 #include "os/limits.h"
@@ -17,9 +18,6 @@
 #include "wire/slots.h"
 
 enum { SOURCE_LISTENER, SOURCE_PEER, SOURCE_PIDFD, SOURCE_UID, SOURCE_PROBE, SOURCE_WATCH };
-
-typedef struct HostClient HostClient;
-typedef struct HostWorker HostWorker;
 
 #define NOBODY ((uid_t)-1)
 
@@ -41,10 +39,11 @@ typedef struct Peer {
     uint32_t status_part;
     uint64_t status_after;
     uint64_t status_serial;
+    bool owes_again; /* it is still to be told AGAIN, before anything else */
 } Peer;
 
 /* A uid that has clients, and its request queue. Stays for a while after its last client. */
-typedef struct HostUid {
+struct HostUid {
     uid_t uid;
     uint64_t number; /* tells this queue from an earlier one of the same uid */
     int queue;
@@ -53,7 +52,8 @@ typedef struct HostUid {
     uint32_t n_clients;
     uint32_t n_owed; /* announcements */
     uint64_t idle_since_ns;
-} HostUid;
+    uint32_t kept; /* one more than its record's number in the index; 0: none */
+};
 
 /* Since when a slot has been seen idle; see host-trim.c */
 typedef struct HostIdle {
@@ -74,6 +74,7 @@ struct HostClient {
     uint32_t n_slots;
     uint64_t stride;
     uint32_t told_workers;
+    bool untold;     /* a host before this one told it */
     uint32_t n_met;  /* workers that hold its descriptors */
 
     Page submit;
@@ -86,6 +87,7 @@ struct HostClient {
     uint64_t reserved_bytes[2]; /* their sums */
     bool *owed;                 /* for each slot: an announcement */
     HostIdle *idle;             /* for each slot */
+    uint32_t kept;              /* as in HostUid */
 };
 
 struct HostWorker {
@@ -100,6 +102,7 @@ struct HostWorker {
     uint64_t timeout_ns;
     bool leaving;         /* takes nothing more, by its own word */
     bool counting;        /* it was told AGAIN, and has not said all that it holds: nothing that it asks is heard */
+    bool older;           /* than this host: it may hold clients that this one has never known */
     bool suspect;         /* to be seen dead before its claims are touched */
     bool in_reach;        /* this host may kill it */
     bool again;           /* what it had claimed may go to another worker */
@@ -115,6 +118,7 @@ struct HostWorker {
     Table met;            /* HostClient, by id */
     Table queues;         /* HostUid number, as a pointer, by uid: which queues it was told of */
     Table told_gone;      /* HostClient, by id: GONE was sent, DROPPED not heard */
+    uint32_t kept;        /* as in HostUid */
 };
 
 typedef struct HostProbe {
@@ -168,6 +172,7 @@ struct Host {
     WaitSource watch_source;
     uint32_t n_clients;   /* that are there */
     uint32_t n_workers;   /* that are there and not leaving */
+    uint32_t n_counting;  /* that have not said yet what they hold */
     bool repeat_due;      /* at the next tick */
     bool fit_is_told;     /* how many clients fit, since the start or the last change of the settings */
     uint64_t memory_bytes;
@@ -180,6 +185,7 @@ struct Host {
     uint64_t n_limits;     /* times that a limit of the system was reached */
     SlotCounts past;      /* what clients that are gone had done */
     HostProbe probe;
+    HostStore store;
     EventQueue events;
 };
 
@@ -187,6 +193,7 @@ struct Host {
 int host_accept(Host *host);
 int host_add_peer(Host *host, int fd, bool is_probe, Peer **ret);
 int peer_dispatch(Peer *peer, uint32_t events);
+int peer_say_again(Peer *peer); /* if it is owed; see owes_again */
 void peer_free(Peer *peer);
 bool peer_is_trusted(const Peer *peer);
 void peer_becomes(Peer *peer, PeerRole role); /* no stranger any more */
@@ -205,6 +212,7 @@ void peer_refuse(Peer *peer, Reason code, const char *text, ...) __attribute__((
 
 /* host-uid.c */
 int host_get_uid(Host *host, uid_t uid, HostUid **ret); /* 0, a QueueLimit, or negative errno */
+int uid_take_up(Host *host, const IndexUid *record, uint32_t number, int *fds);
 void uid_free(Host *host, HostUid *uid);
 void host_reap_uids(Host *host, uint64_t now_ns);
 
@@ -252,8 +260,13 @@ int host_measure(Host *host);
 /* What a kill between creation and unlink may have left: one object or queue, under one name for each kind. */
 int host_sweep(const Host *host);
 
-/* host-client.c */
+/*
+ * host-client.c; as uid_take_up() and worker_take_up(), client_take_up() takes over the descriptors that it sets to -1.
+ * Return: 0; or negative errno, and there is nothing of it.
+ */
 void client_attach(Peer *peer);
+int client_take_up(Host *host, const IndexClient *record, uint32_t number, int *fds);
+void host_never_again(Host *host, uint64_t id); /* give out this number (host-takeup.c) */
 void host_forget_client(Host *host, HostClient *client); /* if it is gone and nobody holds it */
 void host_client_gone(Host *host, HostClient *client);
 void host_client_free(Host *host, HostClient *client);
@@ -276,6 +289,7 @@ void host_reserve_private(Host *host, HostWorker *worker, const PacketReserve *w
 
 /* A window (@side 0: of the request, 1: of the response) holds nothing any more. */
 void host_unreserve(Host *host, HostClient *client, uint32_t slot, unsigned side);
+void host_count_reserved(Host *host, HostClient *client, uint32_t slot, unsigned side, uint64_t bytes); /* @side: 1 for responses */
 
 /* `memory`, as it is now. */
 uint64_t host_memory(const Host *host);
@@ -303,6 +317,8 @@ void host_worker_hung_up(Host *host, HostWorker *worker);
 void host_worker_kill(Host *host, HostWorker *worker, const char *why);
 void host_worker_dead(Host *host, HostWorker *worker);
 void host_worker_free(Host *host, HostWorker *worker);
+int worker_take_up(Host *host, const IndexWorker *record, uint32_t number, int *fds);
+void host_count_workers(Host *host);
 
 /* Tell a worker of queues and of clients that have gone, as far as it listens. */
 void worker_sync(HostWorker *worker, Host *host);

@@ -76,11 +76,14 @@ static bool may_grow(Host *host, const HostClient *client, uint64_t bytes, Packe
     return answer->code == 0;
 }
 
-static void add(Host *host, HostClient *client, uint32_t slot, unsigned side, uint64_t bytes) {
+/* The next host counts anew; it is told of requests where the client is, too. */
+void host_count_reserved(Host *host, HostClient *client, uint32_t slot, unsigned side, uint64_t bytes) {
     host->memory_bytes += bytes;
     client->account->memory_bytes += bytes;
     client->reserved_bytes[side] += bytes;
     client->reserved[side][slot] += bytes;
+    if (side == 1)
+        state_reserve_response(client->states.map, slot, client->reserved[side][slot]);
 }
 
 void host_unreserve(Host *host, HostClient *client, uint32_t slot, unsigned side) {
@@ -90,6 +93,8 @@ void host_unreserve(Host *host, HostClient *client, uint32_t slot, unsigned side
     client->account->memory_bytes -= bytes;
     client->reserved_bytes[side] -= bytes;
     client->reserved[side][slot] = 0;
+    if (side == 1)
+        state_reserve_response(client->states.map, slot, 0);
 }
 
 void host_reserve_private(Host *host, HostWorker *worker, const PacketReserve *wish, PacketReserved *answer) {
@@ -116,7 +121,7 @@ void host_reserve(Host *host, HostClient *client, const PacketReserve *wish, Pac
         answer->code = side ? REASON_RESPONSE_TOO_LARGE : REASON_PAYLOAD_TOO_LARGE;
         text_copy(answer->text, sizeof(answer->text), "larger than the host's `max_payload`");
     } else if (more && may_grow(host, client, more, answer)) {
-        add(host, client, wish->slot, side, more);
+        host_count_reserved(host, client, wish->slot, side, more);
     }
     if (side == 0)
         state_reserve(client->states.map, wish->slot, *reserved);

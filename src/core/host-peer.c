@@ -85,6 +85,8 @@ void peer_free(Peer *peer) {
     table_remove(&host->peers, peer->number);
     wait_remove(&peer->source);
     channel_peer_deinit(&peer->who);
+    if (host->store.keeper && !host->store.closing)
+        channel_hang_up(peer->fd); /* the service manager has it, too, and takes its time */
     fd_close(peer->fd);
     free(peer);
 }
@@ -156,6 +158,21 @@ void peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds)
         peer_misbehaved(peer, "it asks, but does not read the answers");
     else if (r < 0)
         peer_hung_up(peer);
+}
+
+int peer_say_again(Peer *peer) {
+    Packet packet;
+    int r;
+
+    if (!peer->owes_again)
+        return 0;
+    packet_init(&packet, PACKET_AGAIN, 0);
+    packet.again.max_payload = peer->host->settings->max_payload;
+    r = peer_say(peer, &packet, NULL, 0);
+    if (r == -EAGAIN)
+        return wait_modify(&peer->source, WAIT_READ | WAIT_WRITE);
+    peer->owes_again = false;
+    return 0; /* one that has hung up is seen by its own event */
 }
 
 static const char no_descriptor[] = "no descriptor is left; raise LimitNOFILE= of the unit";
@@ -299,12 +316,23 @@ static void hear_reserve_private(Peer *peer, const PacketReserve *wish) {
     peer_answer(peer, &packet, NULL, 0);
 }
 
+/* Of a client that went with the host before, as its probe did: GONE is on its way to the worker. */
+static bool is_of_the_past(const Peer *peer, const PacketReserve *wish) {
+    return peer->worker && peer->worker->older && !table_find(&peer->host->clients, wish->client);
+}
+
 static void hear_reserve(Peer *peer, const PacketReserve *wish) {
     bool is_worker = peer->role == PEER_WORKER;
     HostClient *client = is_worker ? table_find(&peer->worker->met, wish->client) : peer->client;
     Packet packet;
 
     packet_init(&packet, PACKET_RESERVED, wish->header.serial);
+    if (is_of_the_past(peer, wish)) {
+        packet.reserved.client = wish->client;
+        packet.reserved.code = REASON_NOT_FOUND;
+        peer_answer(peer, &packet, NULL, 0);
+        return;
+    }
     if (!client || client->id != wish->client || wish->slot >= client->n_slots || wish->bytes % PAGE_BYTES ||
         wish->direction != (is_worker ? DIRECTION_RESPONSE : DIRECTION_REQUEST)) {
         peer_misbehaved(peer, "a RESERVE for what is not its own");
@@ -314,7 +342,14 @@ static void hear_reserve(Peer *peer, const PacketReserve *wish) {
     peer_answer(peer, &packet, NULL, 0);
 }
 
+/* What a worker asks before it has said what it holds it asks again after that. */
+static bool comes_again(const Peer *peer, uint32_t type) {
+    return peer->worker && peer->worker->counting && (type == PACKET_RESERVE || type == PACKET_MEET);
+}
+
 static int hear(Peer *peer, const Packet *packet) {
+    if (comes_again(peer, packet->header.type))
+        return 0;
     switch (packet->header.type) {
     case PACKET_HELLO:
         return hear_hello(peer, &packet->hello);
@@ -383,7 +418,9 @@ static int listen_to(Peer *peer) {
 static int go_on(Peer *peer) {
     int r = wait_modify(&peer->source, WAIT_READ);
 
-    if (r < 0)
+    if (r == 0)
+        r = peer_say_again(peer);
+    if (r < 0 || peer->owes_again)
         return r;
     if (peer->role == PEER_STATUS)
         return status_continue(peer);

@@ -21,6 +21,24 @@ static int make_queue(Host *host, HostUid *uid) {
     return r == 0 ? host_charge(host, account, uid->queue, &uid->charge) : r;
 }
 
+static HostUid *uid_new(uid_t uid, uint64_t number) {
+    HostUid *new = calloc(1, sizeof(*new));
+
+    if (!new)
+        return NULL;
+    new->uid = uid;
+    new->number = number;
+    new->queue = -1;
+    return new;
+}
+
+/* The queue is there: from now on it is one of the host's. Return: 0 or negative errno. */
+static int uid_enter(Host *host, HostUid *uid) {
+    int r = wait_add(host->wait, &uid->source, uid->queue, 0, SOURCE_UID, uid);
+
+    return r == 0 ? table_insert(&host->uids, uid->uid, uid) : r;
+}
+
 int host_get_uid(Host *host, uid_t uid, HostUid **ret) {
     HostUid *found = table_find(&host->uids, uid);
     int r;
@@ -29,27 +47,56 @@ int host_get_uid(Host *host, uid_t uid, HostUid **ret) {
         *ret = found;
         return 0;
     }
-    found = calloc(1, sizeof(*found));
+    found = uid_new(uid, host->next_id++);
     if (!found)
         return error_origin(-ENOMEM);
-    found->uid = uid;
-    found->number = host->next_id++;
-    found->queue = -1;
     r = make_queue(host, found);
     if (r == 0)
-        r = wait_add(host->wait, &found->source, found->queue, 0, SOURCE_UID, found);
-    if (r == 0)
-        r = table_insert(&host->uids, uid, found);
+        r = uid_enter(host, found);
     if (r != 0) {
         uid_free(host, found);
         return r;
     }
+    host_store_uid(host, found);
     host_sync_workers(host);
     *ret = found;
     return 0;
 }
 
+static bool is_queue_of_messages(int fd) {
+    uint32_t message_bytes;
+
+    return queue_depth(fd, NULL, NULL, &message_bytes) == 0 && message_bytes == sizeof(Message);
+}
+
+int uid_take_up(Host *host, const IndexUid *record, uint32_t number, int *fds) {
+    HostAccount *account;
+    HostUid *uid;
+    int r;
+
+    if (!is_queue_of_messages(fds[UID_QUEUE]) || record->uid > UINT32_MAX || table_find(&host->uids, record->uid))
+        return error_origin(-EBADMSG);
+    uid = uid_new((uid_t)record->uid, record->key);
+    if (!uid)
+        return error_origin(-ENOMEM);
+    uid->queue = TAKE_FD(fds[UID_QUEUE]);
+    uid->idle_since_ns = clock_now_ns();
+    r = host_get_account(host, uid->uid, &account);
+    if (r == 0)
+        r = host_charge(host, account, uid->queue, &uid->charge);
+    if (r == 0)
+        r = uid_enter(host, uid);
+    if (r < 0) {
+        uid_free(host, uid);
+        return r;
+    }
+    uid->kept = number + 1;
+    host_never_again(host, record->key);
+    return 0;
+}
+
 void uid_free(Host *host, HostUid *uid) {
+    host_drop_uid(host, uid);
     if (table_find(&host->uids, uid->uid) == uid)
         table_remove(&host->uids, uid->uid);
     wait_remove(&uid->source);

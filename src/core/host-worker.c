@@ -30,7 +30,7 @@ static Event *tell(Host *host, const HostWorker *worker, EventKind kind) {
     return event;
 }
 
-static void count_workers(Host *host) {
+void host_count_workers(Host *host) {
     uint32_t n = 0;
 
     for (size_t i = 0; i < host->workers.n; i++) {
@@ -42,7 +42,23 @@ static void count_workers(Host *host) {
     host_tell_workers(host);
 }
 
+/* Return: whether all have said by now what they hold. */
+static bool has_counted(Host *host, HostWorker *worker) {
+    if (!worker->counting)
+        return false;
+    worker->counting = false;
+    return --host->n_counting == 0;
+}
+
+static void forget_clients(Host *host) {
+    for (size_t i = host->clients.n; i > 0; i--)
+        host_forget_client(host, table_at(&host->clients, i - 1));
+}
+
 void host_worker_free(Host *host, HostWorker *worker) {
+    bool was_last = has_counted(host, worker);
+
+    host_drop_worker(host, worker);
     table_remove(&host->workers, worker->number);
     host->memory_bytes -= worker->private_bytes;
     wait_remove(&worker->pidfd_source);
@@ -57,35 +73,35 @@ void host_worker_free(Host *host, HostWorker *worker) {
     table_deinit(&worker->queues);
     table_deinit(&worker->told_gone);
     free(worker);
+    if (was_last)
+        forget_clients(host);
 }
 
 /*
  * Its exit is watched for from now on: whatever it has forked may hold its socket open long after its death.
+ * @pidfd:      taken over, unless this fails
  * Return: 0 or negative errno.
  */
-static int make_worker(Peer *peer, const PacketHello *hello) {
+static int make_worker(Peer *peer, uint32_t number, int *pidfd) {
     Host *host = peer->host;
     HostWorker *worker = calloc(1, sizeof(*worker));
     int r;
 
     if (!worker)
         return error_origin(-ENOMEM);
-    r = wait_add(host->wait, &worker->pidfd_source, peer->who.pidfd, WAIT_READ, SOURCE_PIDFD, worker);
+    r = wait_add(host->wait, &worker->pidfd_source, *pidfd, WAIT_READ, SOURCE_PIDFD, worker);
     if (r == 0)
-        r = table_insert(&host->workers, host->next_worker + 1, worker);
+        r = table_insert(&host->workers, number, worker);
     if (r < 0) {
         wait_remove(&worker->pidfd_source);
         free(worker);
         return r;
     }
-    worker->number = ++host->next_worker;
+    worker->number = number;
     worker->peer = peer;
     worker->pid = peer->who.pid;
     worker->uid = peer->who.uid;
-    worker->pidfd = TAKE_FD(peer->who.pidfd);
-    worker->in_reach = worker->pid != getpid() && process_may_kill(worker->pidfd);
-    worker->since_ns = clock_now_ns();
-    worker->timeout_ns = hello->timeout_ns;
+    worker->pidfd = TAKE_FD(*pidfd);
     worker->memory_limit = limits_memory(worker->pid);
     text_copy(worker->name, sizeof(worker->name), peer->name);
     peer->worker = worker;
@@ -93,10 +109,39 @@ static int make_worker(Peer *peer, const PacketHello *hello) {
     return 0;
 }
 
+/* Return: 0; -ENOSPC where no more can be kept for the next host; or another negative errno. */
+static int let_in(Peer *peer, const PacketHello *hello) {
+    Host *host = peer->host;
+    HostWorker *worker;
+    int r = make_worker(peer, host->next_worker + 1, &peer->who.pidfd);
+
+    if (r < 0)
+        return r;
+    host->next_worker++;
+    worker = peer->worker;
+    worker->in_reach = worker->pid != getpid() && process_may_kill(worker->pidfd);
+    worker->since_ns = clock_now_ns();
+    worker->timeout_ns = hello->timeout_ns;
+    r = host_store_worker(host, worker);
+    if (r < 0) {
+        peer->worker = NULL;
+        host_worker_free(host, worker);
+    }
+    return r;
+}
+
+static void refuse_worker(Peer *peer, int r) {
+    if (r == -ENOSPC)
+        peer_refuse(peer, REASON_LIMIT, "busy: the host has %u workers, and could not keep another when it is restarted", INDEX_WORKERS);
+    else
+        peer_refuse(peer, REASON_LIMIT, "the host cannot take another worker: %s", strerror(-r));
+}
+
 void worker_attach(Peer *peer, const PacketHello *hello) {
     Host *host = peer->host;
     HostWorker *worker;
     Packet packet;
+    int r;
 
     if (peer->who.pidfd < 0) {
         peer_refuse(peer, REASON_NOT_ALLOWED, "the host cannot watch your process: it has ended, or is in another PID namespace");
@@ -106,8 +151,9 @@ void worker_attach(Peer *peer, const PacketHello *hello) {
         peer_refuse(peer, REASON_LIMIT, "the host has had %u workers since its start: restart it", SLOT_OWNER_MAX);
         return;
     }
-    if (make_worker(peer, hello) < 0) {
-        peer_refuse(peer, REASON_LIMIT, "the host has no memory for another worker");
+    r = let_in(peer, hello);
+    if (r < 0) {
+        refuse_worker(peer, r);
         return;
     }
     worker = peer->worker;
@@ -121,7 +167,7 @@ void worker_attach(Peer *peer, const PacketHello *hello) {
     if (peer_say(peer, &packet, NULL, 0) < 0)
         return; /* it has hung up; that is seen by its own event */
     worker_sync(worker, host);
-    count_workers(host);
+    host_count_workers(host);
     host->probe.due = true;
 }
 
@@ -207,7 +253,7 @@ static int sync_gone(HostWorker *worker) {
 void worker_sync(HostWorker *worker, Host *host) {
     int r;
 
-    if (!worker->peer || worker->leaving || worker->suspect)
+    if (!worker->peer || worker->leaving || worker->suspect || worker->peer->owes_again)
         return;
     r = sync_old_queues(worker, host);
     if (r == 0)
@@ -243,6 +289,17 @@ static int open_for_worker(const HostClient *client, int fds[static CLIENT_N_FDS
     return r;
 }
 
+static int note_met(HostWorker *worker, HostClient *client) {
+    int r;
+
+    if (table_find(&worker->met, client->id))
+        return 0;
+    r = table_insert(&worker->met, client->id, client);
+    if (r == 0)
+        client->n_met++;
+    return r;
+}
+
 /* Return: 0, the client being noted as met; CLIENT_GONE if there is none such for this uid; or negative errno. */
 static int meet(HostWorker *worker, HostClient *client, uint32_t uid, int fds[static CLIENT_N_FDS]) {
     int r;
@@ -250,12 +307,7 @@ static int meet(HostWorker *worker, HostClient *client, uint32_t uid, int fds[st
     if (!client || !client->peer || client->uid->uid != uid)
         return CLIENT_GONE;
     r = open_for_worker(client, fds);
-    if (r < 0 || table_find(&worker->met, client->id))
-        return r;
-    r = table_insert(&worker->met, client->id, client);
-    if (r == 0)
-        client->n_met++;
-    return r;
+    return r == 0 ? note_met(worker, client) : r;
 }
 
 /* The worker is told that there is none such, and drops its message: it is sent again later. */
@@ -301,10 +353,37 @@ void worker_hear_meet(Peer *peer, const PacketMeet *question) {
     peer_answer(peer, &packet, NULL, 0);
 }
 
-/* Only a host that has come after another asks. */
+/* Say what worker_sync() cannot know. One that does not fit is said by nobody, and the worker holds it until its own end. */
+static void say_gone(HostWorker *worker, uint64_t client) {
+    Packet packet;
+
+    packet_init(&packet, PACKET_GONE, 0);
+    packet.id.client = client;
+    (void)peer_say(worker->peer, &packet, NULL, 0);
+}
+
+static void end_counting(Host *host, HostWorker *worker) {
+    if (has_counted(host, worker))
+        forget_clients(host);
+    worker_sync(worker, host);
+}
+
+/*
+ * This host has come after another, and learns what its workers hold. One that was told AGAIN by several hosts, each of
+ * which was killed before it heard this, says it as often.
+ */
 void worker_hear_holds(Peer *peer, uint64_t id) {
-    if (!peer->worker->counting)
+    HostWorker *worker = peer->worker;
+    HostClient *client = table_find(&peer->host->clients, id);
+
+    if (!worker->older)
         peer_misbehaved(peer, "a HOLDS that nobody asked for");
+    else if (id == 0)
+        end_counting(peer->host, worker);
+    else if (!client || client->probe)
+        say_gone(worker, id);
+    else if (note_met(worker, client) < 0)
+        peer_misbehaved(peer, "it holds more than the host has memory to note");
 }
 
 void worker_hear_dropped(Host *host, HostWorker *worker, uint64_t id) {
@@ -320,7 +399,36 @@ void worker_hear_dropped(Host *host, HostWorker *worker, uint64_t id) {
 
 void worker_hear_leaving(Host *host, HostWorker *worker) {
     worker->leaving = true;
-    count_workers(host);
+    host_store_leaving(host, worker);
+    host_count_workers(host);
+}
+
+int worker_take_up(Host *host, const IndexWorker *record, uint32_t number, int *fds) {
+    HostWorker *worker;
+    Peer *peer;
+    int r;
+
+    if (record->key > SLOT_OWNER_MAX || table_find(&host->workers, record->key) || !channel_is_connection(fds[WORKER_SOCKET]))
+        return error_origin(-EBADMSG);
+    r = host_add_peer(host, TAKE_FD(fds[WORKER_SOCKET]), false, &peer);
+    if (r < 0)
+        return r;
+    text_copy(peer->name, sizeof(peer->name), record->name);
+    r = make_worker(peer, (uint32_t)record->key, &fds[WORKER_PIDFD]);
+    if (r < 0) {
+        peer_free(peer);
+        return r;
+    }
+    worker = peer->worker;
+    worker->since_ns = record->since_ns;
+    worker->timeout_ns = record->timeout_ns;
+    worker->leaving = record->leaving;
+    worker->in_reach = record->in_reach;
+    worker->kept = number + 1;
+    worker->counting = worker->older = true;
+    host->n_counting++;
+    peer->owes_again = true;
+    return 0;
 }
 
 /* --- judging --- */
@@ -387,7 +495,8 @@ static uint64_t judgement(const Host *host, const HostWorker *worker, const char
         return UINT64_MAX;
     if (worker->claimed_ns) {
         *ret_why = "it holds an exchange for longer than its `timeout`";
-        return later(later(worker->claimed_ns, worker->timeout_ns), host->patience.grace_ns);
+        return later(later(worker->claimed_ns > host->since_ns ? worker->claimed_ns : host->since_ns, worker->timeout_ns),
+                     host->patience.grace_ns);
     }
     *ret_why = "it is idle and does not answer";
     return worker->pinged_ns ? worker->pinged_ns + host->patience.answer_ns : UINT64_MAX;
@@ -475,7 +584,7 @@ static void suspect(Host *host, HostWorker *worker) {
 
     worker->suspect = true;
     worker->again = r == 0 || r == -ESRCH;
-    count_workers(host);
+    host_count_workers(host);
     if (!worker->again)
         host_repeat(host); /* it may never be seen dead, and a message may be in its hands */
 }
@@ -486,7 +595,7 @@ void host_worker_hung_up(Host *host, HostWorker *worker) {
     if (worker->leaving && !has_claim(host, worker)) {
         tell(host, worker, EVENT_WORKER_DETACHED);
         host_worker_free(host, worker);
-        count_workers(host);
+        host_count_workers(host);
         host_repeat(host);
         return;
     }
@@ -553,8 +662,7 @@ void host_worker_dead(Host *host, HostWorker *worker) {
     if (worker->peer)
         peer_free(worker->peer);
     host_worker_free(host, worker);
-    for (size_t i = host->clients.n; i > 0; i--)
-        host_forget_client(host, table_at(&host->clients, i - 1));
-    count_workers(host);
+    forget_clients(host);
+    host_count_workers(host);
     host_repeat(host);
 }

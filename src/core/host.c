@@ -36,7 +36,8 @@ int host_new(Host **ret, const char *name, const HostSettings *settings) {
 
     if (!host)
         return error_origin(-ENOMEM);
-    host->listener = host->watch = -1;
+    host->listener = host->watch = host->store.listener = -1;
+    host->store.index = (Page)PAGE_NULL;
     host->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (host->spare_fd < 0)
         return error_errno();
@@ -69,6 +70,7 @@ int host_new(Host **ret, const char *name, const HostSettings *settings) {
 Host *host_free(Host *host) {
     if (!host)
         return NULL;
+    host->store.closing = true;
     host_probe_deinit(host);
     while (host->peers.n > 0)
         peer_free(table_at(&host->peers, host->peers.n - 1));
@@ -78,7 +80,7 @@ Host *host_free(Host *host) {
         host_client_free(host, table_at(&host->clients, host->clients.n - 1));
     while (host->uids.n > 0)
         uid_free(host, table_at(&host->uids, host->uids.n - 1));
-    if (host->path && host->listener >= 0)
+    if (host->path && host->listener >= 0 && !host->store.stays)
         channel_unlink(host->path, host->listener);
     table_deinit(&host->peers);
     table_deinit(&host->workers);
@@ -89,6 +91,8 @@ Host *host_free(Host *host) {
     wait_remove(&host->watch_source);
     fd_close(host->watch);
     fd_close(host->listener);
+    fd_close(host->store.listener);
+    page_deinit(&host->store.index);
     fd_close(host->spare_fd);
     wait_free(host->wait);
     free(host->path);
@@ -96,7 +100,21 @@ Host *host_free(Host *host) {
     return NULL;
 }
 
-int host_adopt(Host *host, int fd) {
+int host_keep(Host *host, const HostKeeper *keeper, HostKept *kept, size_t n_kept) {
+    int r;
+
+    host->store.keeper = keeper;
+    r = host_take_up(host, kept, n_kept);
+    if (r < 0 || host->store.index.map)
+        return r;
+    return host_store_begin(host);
+}
+
+void host_leave(Host *host) {
+    host->store.stays = true;
+}
+
+static int listen_on(Host *host, int fd) {
     int r = channel_refuse_fds(fd); /* nobody has any to send; an older kernel lets them try */
 
     host->listener = fd;
@@ -105,16 +123,26 @@ int host_adopt(Host *host, int fd) {
     return wait_add(host->wait, &host->listener_source, fd, WAIT_READ, SOURCE_LISTENER, host);
 }
 
+int host_adopt(Host *host, int fd) {
+    host_drop_listener(host);
+    return listen_on(host, fd);
+}
+
+/* Who has connected to the socket of the host before waits there, if its path still leads there. */
 int host_listen(Host *host, const char *path) {
     int fd, r;
 
     host->path = strdup(path);
     if (!host->path)
         return error_origin(-ENOMEM);
+    if (host->store.listener >= 0 && channel_is_at(path, host->store.listener))
+        return listen_on(host, TAKE_FD(host->store.listener));
+    host_drop_listener(host);
     r = channel_listen(path, &fd);
     if (r < 0)
         return r;
-    return host_adopt(host, fd);
+    host_store_listener(host, fd);
+    return listen_on(host, fd);
 }
 
 int host_get_fd(const Host *host) {

@@ -29,6 +29,24 @@ typedef struct HostSummary {
     bool healthy;
 } HostSummary;
 
+/*
+ * Whoever keeps descriptors from one process of a host to the next: the service manager. Both calls are made by the
+ * host, in the middle of something: they only pass it on.
+ */
+typedef struct HostKeeper {
+    /* Keep these, which stay the host's as well, under this name. Return: 0 or negative errno. */
+    int (*store)(void *data, const char *name, const int *fds, size_t n_fds);
+    /* Let go of all that has this name. */
+    void (*drop)(void *data, const char *name);
+    void *data;
+} HostKeeper;
+
+/* What comes back. */
+typedef struct HostKept {
+    const char *name;
+    int fd;
+} HostKept;
+
 /**
  * host_new() - make a host that nobody can reach yet, and sweep what an earlier one of this name may have left
  * @settings:   borrowed; see host_set_settings()
@@ -36,6 +54,23 @@ typedef struct HostSummary {
  */
 int host_new(Host **ret, const char *name, const HostSettings *settings);
 Host *host_free(Host *host);
+
+/**
+ * host_keep() - have what matters kept from now on, and take up what the host before has left
+ *
+ * Its clients and workers are this host's then, with all that they have in hand. What does not hang together is let go of.
+ * Before host_listen() or host_adopt().
+ * @keeper:     borrowed
+ * @kept:       all that came back; each descriptor is taken over
+ * Return: 0, also when nothing of it could be used, which is told; or negative errno: nothing was destroyed.
+ */
+int host_keep(Host *host, const HostKeeper *keeper, HostKept *kept, size_t n_kept);
+
+/** host_keeps_name() - whether a host of this version would have something kept under that name. */
+bool host_keeps_name(const char *name);
+
+/** host_leave() - another host is to follow: host_free() then leaves the socket's path. */
+void host_leave(Host *host);
 
 /** host_listen() - be reachable at @path. Return: 0; -EADDRINUSE if another host listens there; or negative errno. */
 int host_listen(Host *host, const char *path);

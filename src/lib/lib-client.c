@@ -106,7 +106,7 @@ static int await_welcome(shmipc_client *client, Client *core, uint64_t until_ns)
     return fail(client, lib_error_of(reason), text);
 }
 
-static int dial(shmipc_client *client, uint64_t until_ns) {
+static int dial_once(shmipc_client *client, uint64_t until_ns) {
     _cleanup_(link_freep) Link *link = calloc(1, sizeof(*link));
     int fd, r;
 
@@ -128,6 +128,14 @@ static int dial(shmipc_client *client, uint64_t until_ns) {
     link->next = client->links;
     client->links = TAKE(link);
     return 0;
+}
+
+static int dial(shmipc_client *client, uint64_t until_ns) {
+    int r = -ECONNRESET;
+
+    for (unsigned i = 0; r == -ECONNRESET && i < CLIENT_TRIES; i++)
+        r = dial_once(client, until_ns);
+    return r;
 }
 
 /* A host that went away while nobody looked should not cost the next request. With requests in flight somebody looks anyway. */

@@ -142,19 +142,53 @@ int channel_listen(const char *path, int *ret_fd) {
 /*
  * A listening socket does not say which file it is bound to. But who connects to the path is told the
  * credentials that its listener had when it began to listen, and the listener can be asked for the same.
+ * Return: 0 if they are the same; -ENOENT if not; -EAGAIN if the backlog there is full; or negative errno.
  */
-void channel_unlink(const char *path, int fd) {
+static int compare_listener(const char *path, int fd) {
     _cleanup_close_ int probe = -1;
     struct ucred own, found;
     socklen_t own_bytes = sizeof(own), found_bytes = sizeof(found);
+    int r = channel_connect(path, &probe);
 
-    if (channel_connect(path, &probe) < 0)
-        return;
+    if (r < 0)
+        return r;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &own, &own_bytes) < 0 ||
         getsockopt(probe, SOL_SOCKET, SO_PEERCRED, &found, &found_bytes) < 0)
-        return;
-    if (own.pid == found.pid && own.uid == found.uid)
+        return error_errno();
+    return own.pid == found.pid && own.uid == found.uid ? 0 : -ENOENT;
+}
+
+void channel_unlink(const char *path, int fd) {
+    if (compare_listener(path, fd) == 0)
         (void)unlink(path);
+}
+
+/* Where a crowd waits, somebody listens, and nobody else could. */
+bool channel_is_at(const char *path, int fd) {
+    int r = compare_listener(path, fd);
+
+    return r == 0 || r == -EAGAIN;
+}
+
+static bool is_channel(int fd, int listens) {
+    int domain = 0, type = 0, accepts = -1;
+    socklen_t bytes = sizeof(int);
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) == 0 && domain == AF_UNIX &&
+           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0 && type == SOCK_SEQPACKET &&
+           getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &bytes) == 0 && accepts == listens;
+}
+
+bool channel_listens(int fd) {
+    return is_channel(fd, 1);
+}
+
+bool channel_is_connection(int fd) {
+    return is_channel(fd, 0);
+}
+
+void channel_hang_up(int fd) {
+    (void)shutdown(fd, SHUT_RDWR);
 }
 
 /* ---- connecting ---- */

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -42,6 +43,12 @@ int channel_listen(const char *path, int *ret_fd);
 
 /** channel_unlink() - remove the path of a socket that channel_listen() made, if it is still that one. */
 void channel_unlink(const char *path, int fd);
+
+/** channel_is_at() - whether who connects to @path gets to the listening socket @fd, as far as can be told. */
+bool channel_is_at(const char *path, int fd);
+
+/** channel_listens() - whether @fd is a socket that channel_listen() could have made. */
+bool channel_listens(int fd);
 
 /**
  * channel_refuse_fds() - on a listening socket: let nobody who connects from now on send descriptors
@@ -76,6 +83,12 @@ int channel_pair(int ret_fds[static 2]);
 
 /** channel_is_unread() - whether something of what was sent has not been received yet: descriptors may be in it. */
 bool channel_is_unread(int fd);
+
+/** channel_is_connection() - whether @fd is a socket that channel_accept() could have made. */
+bool channel_is_connection(int fd);
+
+/** channel_hang_up() - say goodbye for all who have the descriptor, which closing one does not. */
+void channel_hang_up(int fd);
 
 /** channel_peer() - ask the kernel who is there. Return: 0 or negative errno. */
 int channel_peer(int fd, ChannelPeer *ret_peer);

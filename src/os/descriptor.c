@@ -23,6 +23,16 @@ int descriptor_reopen(int fd, int flags, int *ret_fd) {
     return 0;
 }
 
+int descriptor_identify(int fd, uint64_t *ret_device, uint64_t *ret_inode) {
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return error_errno();
+    *ret_device = st.st_dev;
+    *ret_inode = st.st_ino;
+    return 0;
+}
+
 bool descriptor_same(int a, int b) {
     struct stat left, right;
 

@@ -9,9 +9,13 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /** descriptor_reopen() - @flags as for open(); close-on-exec is added. Return: 0 or negative errno. */
 int descriptor_reopen(int fd, int flags, int *ret_fd);
+
+/** descriptor_identify() - which object it leads to, as fstat says. Return: 0 or negative errno. */
+int descriptor_identify(int fd, uint64_t *ret_device, uint64_t *ret_inode);
 
 /** descriptor_same() - whether both lead to one object, as fstat says. */
 bool descriptor_same(int a, int b);

@@ -27,11 +27,11 @@ static int make(const char *name) {
     return fd < 0 ? error_errno() : fd;
 }
 
-static int allocate(int fd, uint64_t bytes) {
+static int allocate(int fd, uint64_t offset, uint64_t bytes) {
     int r;
 
     do
-        r = posix_fallocate(fd, 0, (off_t)bytes);
+        r = posix_fallocate(fd, (off_t)offset, (off_t)bytes);
     while (r == EINTR);
     return error_origin(-r);
 }
@@ -45,7 +45,7 @@ static int map(int fd, uint64_t bytes, bool writable, void **ret) {
     return 0;
 }
 
-int page_init_create(Page *page, const char *name, size_t bytes) {
+static int page_init(Page *page, const char *name, size_t bytes, bool sparse) {
     uint64_t rounded = round_to_pages(bytes);
     _cleanup_close_ int fd = make(name);
     void *address = NULL;
@@ -56,7 +56,10 @@ int page_init_create(Page *page, const char *name, size_t bytes) {
     /* A memfd begins with mode 0777: whoever got it read-only could open it again with all rights. */
     if (fchmod(fd, 0600) < 0)
         return error_errno();
-    r = allocate(fd, rounded);
+    if (sparse)
+        r = ftruncate(fd, (off_t)rounded) < 0 ? error_errno() : 0;
+    else
+        r = allocate(fd, 0, rounded);
     if (r < 0)
         return r;
     if (fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) < 0)
@@ -66,6 +69,18 @@ int page_init_create(Page *page, const char *name, size_t bytes) {
         return r;
     *page = (Page){.fd = TAKE_FD(fd), .map = address, .bytes = rounded};
     return 0;
+}
+
+int page_init_create(Page *page, const char *name, size_t bytes) {
+    return page_init(page, name, bytes, false);
+}
+
+int page_init_sparse(Page *page, const char *name, size_t bytes) {
+    return page_init(page, name, bytes, true);
+}
+
+int page_allocate(const Page *page, size_t offset, size_t bytes) {
+    return allocate(page->fd, offset, bytes);
 }
 
 /* Only a memfd knows seals; an object of shm_open has F_SEAL_SEAL and no other. */

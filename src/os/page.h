@@ -26,6 +26,15 @@ typedef struct Page {
 int page_init_create(Page *page, const char *name, size_t bytes);
 
 /**
+ * page_init_sparse() - likewise, without memory: what is touched before page_allocate() has been there is a hole, which
+ * reads as zeros while there is memory at all.
+ */
+int page_init_sparse(Page *page, const char *name, size_t bytes);
+
+/** page_allocate() - have memory behind a range. Return: 0 or negative errno. */
+int page_allocate(const Page *page, size_t offset, size_t bytes);
+
+/**
  * page_init_connect() - map one that was received; takes @fd over, also on failure
  * Return: 0; -EBADMSG if it is no sealed memfd of exactly @bytes (rounded up to whole pages); or negative
  * errno.

@@ -54,7 +54,7 @@ typedef struct StateSlot {
     _Atomic uint64_t reserved_bytes;
     _Atomic uint32_t cpu;
     _Atomic uint32_t flags;
-    uint64_t reserved;
+    _Atomic uint64_t reserved_response;
     _Atomic uint64_t user[USER_WORDS];
 } StateSlot;
 
@@ -490,4 +490,12 @@ void state_reserve(void *state, uint32_t slot, uint64_t bytes) {
 
 uint64_t state_reserved(const void *state, uint32_t slot) {
     return GET(state_at(state, slot)->reserved_bytes);
+}
+
+uint64_t state_reserved_response(const void *state, uint32_t slot) {
+    return GET(state_at(state, slot)->reserved_response);
+}
+
+void state_reserve_response(void *state, uint32_t slot, uint64_t bytes) {
+    SET(state_at(state, slot)->reserved_response, bytes);
 }

@@ -222,5 +222,9 @@ void state_reserve(void *state, uint32_t slot, uint64_t bytes);
 /** state_reserved() - likewise; whatever a client publishes, it has no more than this. */
 uint64_t state_reserved(const void *state, uint32_t slot);
 
+/** state_reserve_response(), state_reserved_response() - host: likewise for the response's window; a note for the next host. */
+void state_reserve_response(void *state, uint32_t slot, uint64_t bytes);
+uint64_t state_reserved_response(const void *state, uint32_t slot);
+
 /** slots_pending() - host: the generation that should be announced because it is submitted or waits again. Return: whether there is one. */
 bool slots_pending(const void *submit, const void *state, uint32_t slot, uint32_t *ret_generation);

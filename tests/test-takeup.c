@@ -1,0 +1,696 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A host that takes up what another has left: what its peers notice, what goes on, and what is let go of
+ *
+ * The host ends between two of its turns, which is what a kill can leave; kills in the middle of one are elsewhere.
+ */
+#include "party.h"
+
+#include "base/units.h"
+#include "os/queue.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+static void begin(void) {
+    party_begin();
+    party_keep();
+}
+
+static void await_take_up(unsigned n_clients, unsigned n_workers) {
+    ck_assert_uint_eq(party.host->n_clients, n_clients);
+    ck_assert_uint_eq(party.host->workers.n, n_workers);
+    AWAIT(party.host->n_counting == 0);
+}
+
+/* ---- who stays ---- */
+
+START_TEST(clients_and_workers_keep_their_connections) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *clients[] = {party_add_client(), party_add_client()};
+    uint64_t id = client_id(clients[0]);
+
+    party_echo(clients[0], 10000);
+    party_restart_host();
+    await_take_up(2, 1);
+    ck_assert_int_eq(party_event(EVENT_TAKEN_UP)->ok, true);
+    for (int i = 0; i < 2; i++)
+        party_echo(clients[i], 20000);
+    ck_assert_uint_eq(client_id(clients[0]), id);
+    ck_assert_int_eq(client_state(clients[0]), CLIENT_READY);
+    ck_assert_uint_eq(party_worker_told(worker, EVENT_HOST_LOST), 0);
+    ck_assert_uint_eq(party_n_events(EVENT_PEER_MISBEHAVED), 0);
+    ck_assert_str_eq(party_client_of_host(clients[0])->name, "test-client");
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(many_restarts_lose_nobody_and_leave_nothing) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+    unsigned n_kept = 0;
+
+    for (int i = 0; i < 20; i++) {
+        party_echo(client, (uint64_t)i * 3000);
+        party_restart_host();
+        await_take_up(1, 1);
+        if (i == 0)
+            n_kept = party_n_kept(NULL);
+        ck_assert_uint_eq(party_n_kept(NULL), n_kept);
+    }
+    party_echo(client, MIB);
+    ck_assert_uint_eq(n_kept, 1 + 1 + 1 + KEPT_N_FDS + WORKER_N_FDS); /* index, socket, queue */
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(numbers_are_never_given_again) {
+    PartyWorker *worker = party_add_worker(NULL);
+    uint64_t id = client_id(party_add_client());
+    uint32_t number = party.host->next_worker;
+    PartyWorker *second;
+
+    party_restart_host();
+    await_take_up(1, 1);
+    second = party_add_worker(NULL);
+    ck_assert_uint_eq(party.host->next_worker, number + 1);
+    ck_assert_uint_gt(client_id(party_add_client()), id);
+    party_stop_worker(worker);
+    party_stop_worker(second);
+}
+END_TEST
+
+START_TEST(who_goes_is_no_longer_kept) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+
+    party_echo(client, 100);
+    party_remove_client(client);
+    AWAIT(party_n_kept("c0") == 0);
+    party_stop_worker(worker);
+    AWAIT(party_n_kept("w0") == 0);
+    party.host->patience.idle_ns = 0;
+    party_tick();
+    ck_assert_uint_eq(party_n_kept("u0"), 1); /* it is the probe's user, too */
+}
+END_TEST
+
+START_TEST(who_went_meanwhile_is_gone) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client(), *other = party_add_client();
+
+    party_echo(client, 100);
+    party_leave_host();
+    party_remove_client(client);
+    party_start_host();
+    AWAIT(party.host->n_clients == 1);
+    AWAIT(party_n_kept("c0") == 0);
+    party_echo(other, 100);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(what_a_client_that_went_has_done_is_counted_once) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client(), *other = party_add_client();
+    SlotCounts counts;
+
+    party_echo(client, 100);
+    party_echo(client, 100);
+    party_echo(other, 100);
+    party_remove_client(client);
+    AWAIT(party_n_kept("c0") == 0);
+    for (int i = 0; i < 3; i++) {
+        party_restart_host();
+        await_take_up(1, 1);
+        host_counts(party.host, &counts);
+        ck_assert_uint_eq(counts.n_done, 3);
+        ck_assert_uint_eq(counts.request_bytes, 300);
+    }
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(who_connects_meanwhile_is_let_in_by_the_next_host) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client;
+
+    party_leave_host();
+    client = party_connect("early");
+    party_start_host();
+    AWAIT(client_state(client) == CLIENT_READY);
+    party_echo(client, 100);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(socket_whose_path_is_gone_is_made_anew) {
+    party_leave_host();
+    ck_assert_int_eq(unlink(party.path), 0);
+    party_start_host();
+    (void)party_add_client();
+    ck_assert_uint_eq(party_n_kept("socket"), 1);
+}
+END_TEST
+
+START_TEST(full_stop_leaves_no_path) {
+    party_restart_host();
+    party_stop_host();
+    ck_assert_int_eq(access(party.path, F_OK), -1);
+    party_start_host();
+}
+END_TEST
+
+/* ---- exchanges ---- */
+
+START_TEST(exchanges_go_on_without_a_host) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+
+    party_echo(client, 50000);
+    party_leave_host();
+    for (int i = 0; i < 10; i++)
+        party_echo(client, 50000 - (uint64_t)i * 4096);
+    party_start_host();
+    party_echo(client, MIB);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(client_that_waits_for_memory_gets_it_of_the_next_host) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+    Request *request;
+
+    party_leave_host();
+    ck_assert_int_eq(client_take(client, &request), 0);
+    ck_assert_int_eq(request_reserve(request, MIB, true), CLIENT_PENDING);
+    party_start_host();
+    AWAIT(request->state == REQUEST_TAKEN);
+    ck_assert_int_eq(request_reserve(request, MIB, true), 0);
+    ck_assert_uint_eq(party_client_of_host(client)->reserved[0][request->slot], MIB);
+    party_stop_worker(worker);
+}
+END_TEST
+
+/* The old host has read the question, and died before it answered. */
+START_TEST(question_that_died_with_its_host_is_asked_again) {
+    Client *client = party_add_client();
+    Packet lost;
+    Request *request;
+
+    party_settle();
+    ck_assert_int_eq(client_take(client, &request), 0);
+    ck_assert_int_eq(request_reserve(request, MIB, true), CLIENT_PENDING);
+    ck_assert_int_gt(read(party_client_of_host(client)->peer->fd, &lost, sizeof(lost)), 0);
+    ck_assert_int_eq((int)lost.header.type, PACKET_RESERVE);
+    party_restart_host();
+    AWAIT(request->state == REQUEST_TAKEN);
+    ck_assert_int_eq(request_reserve(request, MIB, true), 0);
+}
+END_TEST
+
+START_TEST(cancel_that_died_with_its_host_is_wished_again) {
+    Client *client = party_add_client();
+    Request *request = party_send(client, 100);
+    Packet lost;
+
+    party_settle();
+    ck_assert_int_eq(request_cancel(request), 0);
+    ck_assert_int_gt(read(party_client_of_host(client)->peer->fd, &lost, sizeof(lost)), 0);
+    ck_assert_int_eq((int)lost.header.type, PACKET_LOOK);
+    party_restart_host();
+    AWAIT(request->state == REQUEST_ENDED);
+    ck_assert_int_eq(request->end, SLOT_CANCELLED);
+}
+END_TEST
+
+START_TEST(client_without_its_welcome_connects_again) {
+    Client *client = party_connect("unlucky");
+    uint64_t until_ns = clock_now_ns() + 10 * NS_PER_SEC;
+
+    while (party.host->n_clients == 0)
+        ck_assert_int_eq(host_wait(party.host, until_ns), 0);
+    /* Its WELCOME is on the way; have it lost. */
+    for (Packet packet; read(client->channel, &packet, sizeof(packet)) > 0;)
+        ;
+    party_restart_host();
+    AWAIT(client_state(client) == CLIENT_LOST);
+    party_remove_client(client);
+    AWAIT(party.host->n_clients == 0);
+}
+END_TEST
+
+START_TEST(message_that_was_lost_comes_again) {
+    PartyWorker *worker;
+    Client *client = party_add_client();
+    Request *request = party_send(client, 100);
+    Message message;
+    size_t bytes;
+
+    while (queue_receive(party_client_of_host(client)->uid->queue, &message, sizeof(message), &bytes) == 0)
+        ;
+    party_restart_host();
+    worker = party_add_worker(NULL);
+    party_check_echo(request);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(memory_is_counted_anew) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+    uint64_t memory_bytes;
+    HostClient *of_host;
+
+    party_echo(client, MIB);
+    of_host = party_client_of_host(client);
+    memory_bytes = of_host->reserved_bytes[0] + of_host->reserved_bytes[1];
+    ck_assert_uint_eq(memory_bytes, 2 * MIB);
+    party_leave_host();
+    party_start_host();
+    ck_assert_uint_eq(party.host->memory_bytes, memory_bytes);
+    ck_assert_uint_eq(party_client_of_host(client)->account->memory_bytes, memory_bytes);
+    party_echo(client, MIB);
+    ck_assert_uint_eq(party_client_of_host(client)->reserved_bytes[0], MIB);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(clients_keep_what_they_were_made_with) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+
+    party.settings.max_payload = 8192;
+    party.settings.requests_per_client = 1;
+    party_restart_host();
+    await_take_up(1, 1);
+    ck_assert_uint_eq(party_client_of_host(client)->n_slots, 4);
+    for (int i = 0; i < 4; i++)
+        party_echo(client, 5000);
+    ck_assert_uint_eq(client_n_slots(party_add_client()), 1);
+    party_stop_worker(worker);
+}
+END_TEST
+
+/* ---- workers ---- */
+
+START_TEST(worker_at_work_goes_on) {
+    PartyWorker *worker;
+    Request *request;
+    Client *client;
+    Gate gate;
+
+    gate_init(&gate);
+    worker = party_add_worker(&gate.handler);
+    client = party_add_client();
+    request = party_send(client, 100000);
+    gate_await_entry(&gate);
+    party_restart_host();
+    gate_open(&gate); /* it needs memory for the answer */
+    party_check_echo(request);
+    ck_assert_uint_eq(party_word(request).attempts, 1);
+    party_stop_worker(worker);
+    gate_deinit(&gate);
+}
+END_TEST
+
+START_TEST(worker_that_waits_for_memory_gets_it_of_the_next_host) {
+    PartyWorker *worker;
+    Request *request;
+    Client *client;
+    Gate gate;
+
+    gate_init(&gate);
+    gate.deaf = true;
+    worker = party_add_worker(&gate.handler);
+    client = party_add_client();
+    request = party_send(client, 100000);
+    gate_await_entry(&gate);
+    party_leave_host();
+    gate_open(&gate);
+    party_start_host();
+    party_check_echo(request);
+    ck_assert_uint_eq(party_client_of_host(client)->reserved[1][request->slot], round_to_pages(100000));
+    party_stop_worker(worker);
+    gate_deinit(&gate);
+}
+END_TEST
+
+static int wait_for_ever(Handler *handler, Exchange *exchange) {
+    child_report('c');
+    while (pause() < 0)
+        ;
+    return 0;
+}
+
+static int work_and_wait(void) {
+    const HandlerKind kind = {.handle = wait_for_ever};
+
+    return child_work(&kind, 1000 * NS_PER_SEC);
+}
+
+START_TEST(exchange_of_a_worker_that_died_meanwhile_is_given_to_another) {
+    Child child = child_start(UNIT_SAME_UID, work_and_wait);
+    PartyWorker *worker;
+    Request *request;
+
+    AWAIT(party_n_events(EVENT_WORKER_ATTACHED) == 1);
+    request = party_send(party_add_client(), 100);
+    ck_assert_int_eq(child_await(&child), 'c');
+    party_leave_host();
+    ck_assert_int_eq(kill(child.pid, SIGKILL), 0);
+    ck_assert_int_eq(child_end(&child), -SIGKILL);
+    party_start_host();
+    AWAIT(party_n_events(EVENT_WORKER_DIED) == 1);
+    ck_assert_int_eq(party_word(request).state, SLOT_WAITING);
+    worker = party_add_worker(NULL);
+    party_check_echo(request);
+    ck_assert_uint_eq(party_word(request).attempts, 2);
+    ck_assert_uint_eq(party_n_kept("w0"), WORKER_N_FDS);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(worker_that_had_said_it_leaves_is_no_dead_one) {
+    int fd = raw_connect(PEER_WORKER);
+    Packet packet;
+
+    raw_expect(fd, PACKET_WELCOME, &packet, NULL);
+    packet_init(&packet, PACKET_LEAVING, 0);
+    raw_say(fd, &packet);
+    AWAIT(party.host->n_workers == 0);
+    party_leave_host();
+    fd_close(fd);
+    party_start_host();
+    AWAIT(party.host->workers.n == 0);
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DETACHED), 1);
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_KILLED), 0);
+}
+END_TEST
+
+START_TEST(worker_holds_nothing_of_the_probe_before) {
+    PartyWorker *worker = party_add_worker(NULL);
+
+    AWAIT(party.host->probe.known);
+    party_restart_host();
+    await_take_up(0, 1);
+    AWAIT(party.host->probe.known);
+    ck_assert_uint_eq(party.host->clients.n, 1);
+    party_stop_worker(worker);
+}
+END_TEST
+
+static void await_packet(int fd, PacketType type, Packet *ret_packet) {
+    do {
+        party_await_fd(fd);
+        ck_assert_int_gt(read(fd, ret_packet, sizeof(*ret_packet)), 0);
+    } while (ret_packet->header.type != (uint32_t)type);
+}
+
+/* What it asks before it has said what it holds is not heard, nor held against it. */
+START_TEST(question_of_a_worker_that_has_not_heard_of_the_new_host_is_no_offence) {
+    int fd = raw_connect(PEER_WORKER);
+    Packet packet;
+
+    raw_expect(fd, PACKET_WELCOME, &packet, NULL);
+    AWAIT(party.host->n_workers == 1);
+    party_leave_host();
+    packet_init(&packet, PACKET_RESERVE, 7);
+    packet.reserve.client = 12345;
+    packet.reserve.bytes = 4096;
+    packet.reserve.direction = DIRECTION_RESPONSE;
+    raw_say(fd, &packet);
+    party_start_host();
+    packet_init(&packet, PACKET_HOLDS, 0);
+    packet.id.client = 12345;
+    raw_say(fd, &packet);
+    packet.id.client = 0;
+    raw_say(fd, &packet);
+    AWAIT(party.host->n_counting == 0);
+    ck_assert_uint_eq(party_n_events(EVENT_PEER_MISBEHAVED), 0);
+    await_packet(fd, PACKET_AGAIN, &packet);
+    ck_assert_uint_eq(packet.again.max_payload, party.settings.max_payload);
+    await_packet(fd, PACKET_GONE, &packet);
+    ck_assert_uint_eq(packet.id.client, 12345);
+    fd_close(fd);
+}
+END_TEST
+
+/* ---- what was kept is not to be trusted ---- */
+
+static unsigned find_kept(const char *name) {
+    for (unsigned i = 0; i < PARTY_KEPT; i++)
+        if (party.kept[i].fd > 0 && !strcmp(party.kept[i].name, name))
+            return i;
+    ck_abort_msg("nothing is kept as %s", name);
+}
+
+static void lose_kept(const char *name) {
+    unsigned i = find_kept(name);
+
+    party.kept[i].fd = fd_close(party.kept[i].fd);
+}
+
+/* All peers find out, and come again; nothing that was kept is kept any longer. */
+static void check_fresh_start(Client *client, PartyWorker *worker) {
+    party_start_host();
+    AWAIT(party_n_events(EVENT_TAKEN_UP) == 1);
+    ck_assert_int_eq(party_event(EVENT_TAKEN_UP)->ok, false);
+    ck_assert_uint_eq(party.host->n_clients, 0);
+    AWAIT(client_state(client) == CLIENT_LOST);
+    AWAIT(party_worker_told(worker, EVENT_HOST_ATTACHED) == 2);
+    party_remove_client(client);
+    ck_assert_uint_eq(party_n_kept("c0"), 0);
+    ck_assert_uint_eq(party_n_kept("index"), 1);
+    ck_assert_uint_eq(party_n_kept("socket"), 1);
+    party_echo(party_add_client(), 100);
+    party_stop_worker(worker);
+}
+
+static void *map_of_index(void) {
+    return party.host->store.index.map;
+}
+
+START_TEST(index_of_another_version_lets_everything_go) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+
+    ((uint32_t *)map_of_index())[2]++;
+    party_leave_host();
+    check_fresh_start(client, worker);
+    ck_assert_ptr_nonnull(strstr(party_event(EVENT_TAKEN_UP)->text, "another version"));
+}
+END_TEST
+
+START_TEST(lost_index_lets_everything_go) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+
+    party_leave_host();
+    lose_kept("index");
+    check_fresh_start(client, worker);
+}
+END_TEST
+
+START_TEST(second_index_lets_everything_go) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+    unsigned i;
+
+    party_leave_host();
+    i = find_kept("w0");
+    strcpy(party.kept[i].name, "index");
+    check_fresh_start(client, worker);
+}
+END_TEST
+
+START_TEST(index_that_is_something_else_lets_everything_go) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client();
+    unsigned i;
+
+    party_leave_host();
+    i = find_kept("index");
+    fd_close(party.kept[i].fd);
+    party.kept[i].fd = eventfd(0, EFD_CLOEXEC);
+    check_fresh_start(client, worker);
+}
+END_TEST
+
+/* Each descriptor in turn is not there, or is another one: that client is let go of, the other is not. */
+START_TEST(client_that_is_not_complete_is_let_go_of) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = party_add_client(), *other = party_add_client();
+    unsigned at, lost = (unsigned)_i % KEPT_N_FDS;
+
+    party_leave_host();
+    for (at = find_kept("c0"); lost > 0; lost--)
+        do
+            at++;
+        while (strcmp(party.kept[at].name, "c0") != 0);
+    fd_close(party.kept[at].fd);
+    party.kept[at].fd = _i < KEPT_N_FDS ? -1 : eventfd(0, EFD_CLOEXEC);
+    party_start_host();
+    await_take_up(1, 1);
+    AWAIT(client_state(client) == CLIENT_LOST);
+    ck_assert_uint_eq(party_n_kept("c0"), 0);
+    ck_assert_uint_eq(party_n_kept("c1"), KEPT_N_FDS);
+    party_echo(other, 100);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(what_the_index_does_not_know_is_let_go_of) {
+    static const char *const names[] = {"c7", "c2999", "c3000", "u5", "w3", "w01", "nonsense", "", "c", "-1"};
+    Client *client = party_add_client();
+
+    party_leave_host();
+    for (size_t i = 0; i < ELEMENTS(names); i++) {
+        int fd = eventfd(0, EFD_CLOEXEC);
+
+        party_keeper.store(NULL, names[i], &fd, 1);
+        fd_close(fd);
+    }
+    party_start_host();
+    ck_assert_uint_eq(party.host->n_clients, 1);
+    for (size_t i = 0; i < ELEMENTS(names); i++)
+        ck_assert_uint_eq(party_n_kept(names[i]), 0);
+    party_remove_client(client);
+}
+END_TEST
+
+START_TEST(record_that_is_wrong_is_let_go_of) {
+    Client *client = party_add_client();
+    IndexClient *record = index_record(map_of_index(), INDEX_CLIENT, 0);
+
+    switch (_i) {
+    case 0:
+        record->n_slots = 0;
+        break;
+    case 1:
+        record->n_slots = UINT32_MAX;
+        break;
+    case 2:
+        record->n_slots++;
+        break;
+    case 3:
+        record->stride = 0;
+        break;
+    case 4:
+        record->stride += 1;
+        break;
+    case 5:
+        record->stride = UINT64_MAX - 4095;
+        break;
+    case 6:
+        record->objects[KEPT_SUBMIT] = record->objects[KEPT_STATE];
+        break;
+    default: { /* roles that are mixed up */
+        IndexObject submit = record->objects[KEPT_SUBMIT];
+
+        record->objects[KEPT_SUBMIT] = record->objects[KEPT_STATE];
+        record->objects[KEPT_STATE] = submit;
+    }
+    }
+    party_restart_host();
+    ck_assert_uint_eq(party.host->n_clients, 0);
+    ck_assert_uint_eq(party_n_kept("c0"), 0);
+    AWAIT(client_state(client) == CLIENT_LOST);
+    (void)party_add_client();
+}
+END_TEST
+
+/* A host was killed between its two steps: what it had handed over does not count yet, or no longer. */
+START_TEST(record_that_does_not_count_is_let_go_of) {
+    Client *client = party_add_client();
+
+    index_set(map_of_index(), INDEX_CLIENT, 0, 0);
+    party_restart_host();
+    ck_assert_uint_eq(party.host->n_clients, 0);
+    ck_assert_uint_eq(party_n_kept("c0"), 0);
+    AWAIT(client_state(client) == CLIENT_LOST);
+}
+END_TEST
+
+START_TEST(record_without_descriptors_is_none) {
+    Client *client = party_add_client();
+
+    party_leave_host();
+    party_keeper.drop(NULL, "c0");
+    party_start_host();
+    ck_assert_uint_eq(party.host->n_clients, 0);
+    AWAIT(client_state(client) == CLIENT_LOST);
+    (void)party_add_client();
+    ck_assert_uint_eq(party_n_kept("c0"), KEPT_N_FDS); /* its place is free */
+}
+END_TEST
+
+/* ---- suite ---- */
+
+static TCase *add_case(Suite *suite, const char *name) {
+    TCase *tests = tcase_create(name);
+
+    tcase_add_checked_fixture(tests, begin, party_end);
+    tcase_set_timeout(tests, 60);
+    suite_add_tcase(suite, tests);
+    return tests;
+}
+
+static void add_peers(TCase *tests) {
+    tcase_add_test(tests, clients_and_workers_keep_their_connections);
+    tcase_add_test(tests, many_restarts_lose_nobody_and_leave_nothing);
+    tcase_add_test(tests, numbers_are_never_given_again);
+    tcase_add_test(tests, who_goes_is_no_longer_kept);
+    tcase_add_test(tests, who_went_meanwhile_is_gone);
+    tcase_add_test(tests, what_a_client_that_went_has_done_is_counted_once);
+    tcase_add_test(tests, who_connects_meanwhile_is_let_in_by_the_next_host);
+    tcase_add_test(tests, socket_whose_path_is_gone_is_made_anew);
+    tcase_add_test(tests, full_stop_leaves_no_path);
+}
+
+static void add_exchanges(TCase *tests) {
+    tcase_add_test(tests, exchanges_go_on_without_a_host);
+    tcase_add_test(tests, client_that_waits_for_memory_gets_it_of_the_next_host);
+    tcase_add_test(tests, question_that_died_with_its_host_is_asked_again);
+    tcase_add_test(tests, cancel_that_died_with_its_host_is_wished_again);
+    tcase_add_test(tests, client_without_its_welcome_connects_again);
+    tcase_add_test(tests, message_that_was_lost_comes_again);
+    tcase_add_test(tests, memory_is_counted_anew);
+    tcase_add_test(tests, clients_keep_what_they_were_made_with);
+}
+
+static void add_workers(TCase *tests) {
+    tcase_add_test(tests, worker_at_work_goes_on);
+    tcase_add_test(tests, worker_that_waits_for_memory_gets_it_of_the_next_host);
+    tcase_add_test(tests, exchange_of_a_worker_that_died_meanwhile_is_given_to_another);
+    tcase_add_test(tests, worker_that_had_said_it_leaves_is_no_dead_one);
+    tcase_add_test(tests, worker_holds_nothing_of_the_probe_before);
+    tcase_add_test(tests, question_of_a_worker_that_has_not_heard_of_the_new_host_is_no_offence);
+}
+
+static void add_distrust(TCase *tests) {
+    tcase_add_test(tests, index_of_another_version_lets_everything_go);
+    tcase_add_test(tests, lost_index_lets_everything_go);
+    tcase_add_test(tests, second_index_lets_everything_go);
+    tcase_add_test(tests, index_that_is_something_else_lets_everything_go);
+    tcase_add_loop_test(tests, client_that_is_not_complete_is_let_go_of, 0, 2 * KEPT_N_FDS);
+    tcase_add_test(tests, what_the_index_does_not_know_is_let_go_of);
+    tcase_add_loop_test(tests, record_that_is_wrong_is_let_go_of, 0, 8);
+    tcase_add_test(tests, record_that_does_not_count_is_let_go_of);
+    tcase_add_test(tests, record_without_descriptors_is_none);
+}
+
+Suite *unit_suite(void) {
+    Suite *suite = suite_create("takeup");
+
+    add_peers(add_case(suite, "peers"));
+    add_exchanges(add_case(suite, "exchanges"));
+    add_workers(add_case(suite, "workers"));
+    add_distrust(add_case(suite, "distrust"));
+    return suite;
+}
