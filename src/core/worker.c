@@ -410,14 +410,28 @@ static int work(Worker *worker, WaitSource *source) {
     }
 }
 
-int worker_wait(Worker *worker, uint64_t until_ns) {
+/* One claim at a time: what is ready besides comes in the next turn. */
+static int work_off(Worker *worker) {
     WaitSource *source;
     uint32_t events;
-    int r = wait_poll(worker->wait, until_ns);
+    int r = 0;
 
-    /* One claim at a time: what is ready besides is still ready in the next turn. */
     while (r == 0 && !worker->lost && !worker->ready && (source = wait_next(worker->wait, &events)))
         r = work(worker, source);
+    return r;
+}
+
+/*
+ * What is left of the last poll is first. epoll names what is still ready in the same order each time, so a queue
+ * that never empties would hold up those of all other users.
+ */
+int worker_wait(Worker *worker, uint64_t until_ns) {
+    int r = work_off(worker);
+
+    if (r == 0 && !worker->lost && !worker->ready)
+        r = wait_poll(worker->wait, until_ns);
+    if (r == 0)
+        r = work_off(worker);
     if (wait_timer_expired(worker->wait) && r == 0 && worker->state == WORKER_SEEKING)
         r = seek_host(worker);
     if (r == -EBADMSG)
