@@ -155,14 +155,14 @@ class Manager:
             if unit.start_at and unit.start_at <= now:
                 self._spawn(unit)
 
-    def until(self, condition, seconds=STOP_SECONDS):
-        """Turn until a condition holds."""
+    def until(self, condition, seconds=STOP_SECONDS, look_seconds=0.05):
+        """Turn until a condition holds, looking again now and then if it is none of this manager's."""
         end = time.monotonic() + seconds
         while not condition():
             left = end - time.monotonic()
             if left <= 0:
                 return False
-            self.turn(min(left, 1))
+            self.turn(min(left, look_seconds))
         return True
 
     # --- what is said ---

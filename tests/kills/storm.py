@@ -7,8 +7,8 @@ Usage: storm.py FAULTS FOLDER [QUEUES]
 
 A host, two workers by the daemon (echo, exec), one by the library, and clients with several requests in
 flight run under the service manager of manager.py, with a store of descriptors. FAULTS times something
-happens to one of them; the seed ($KILLS_SEED, or the clock) says what. What the parties did stands in their journal
-(storm.h). In the end:
+happens to one of them; the seed ($KILLS_SEED, or the clock) says what. What the parties did stands in their
+journal (storm.h). In the end:
 
 - each request that was sent by a client that lived on has ended once (0 lost, 0 doubled), with the right
   bytes or with an error that this storm may cause; a handler has begun it `attempts` times at most;
@@ -19,7 +19,6 @@ happens to one of them; the seed ($KILLS_SEED, or the clock) says what. What the
 Prints TAP, and a line of results for docs/reliability.md. QUEUES is where the namespace's queues are mounted.
 """
 import collections
-import ctypes
 import errno
 import os
 import random
@@ -29,6 +28,7 @@ import subprocess
 import sys
 import time
 
+import left
 import manager
 
 N_CLIENTS = 3
@@ -276,46 +276,13 @@ class Storm:
         return {errno.EOWNERDEAD} | (set() if self.has_store else {errno.ECONNRESET})
 
 
-# --- what is left ---
-
-def free_queue_bytes():
-    """How many bytes of queues the kernel still gives to this user."""
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    class Attributes(ctypes.Structure):
-        _fields_ = [("values", ctypes.c_long * 8)]
-
-    queues, n_bytes = [], 0
-    for size in (8192, 4096, 2048, 1024, 512, 256, 128, 64, 32):
-        while len(queues) < 200:
-            attributes = Attributes((ctypes.c_long * 8)(0, 10, size))
-            queue = libc.mq_open(b"/kills.probe", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600,
-                                 ctypes.byref(attributes))
-            if queue < 0:
-                break
-            libc.mq_unlink(b"/kills.probe")
-            queues.append(queue)
-            n_bytes += 10 * size
-    for queue in queues:
-        os.close(queue)
-    return n_bytes
-
-
-def objects(queues, counts_bytes):
-    memory = os.statvfs("/dev/shm")
-    return {"pages": memory.f_blocks - memory.f_bfree, "files": memory.f_files - memory.f_ffree,
-            "queues": os.listdir(queues) if queues else [], "descriptors": len(os.listdir("/proc/self/fd")),
-            "bytes": free_queue_bytes() if counts_bytes else 0}
-
-
 def main():
     n_faults, folder = int(sys.argv[1]), sys.argv[2]
     queues = sys.argv[3] if len(sys.argv) > 3 else None
     seed = int(os.environ.get("KILLS_SEED", str(time.time_ns())), 0)
     print(f"# seed {seed:#x} (KILLS_SEED)", flush=True)
-    counts_bytes = os.geteuid() != 0
     start = time.monotonic()
-    before = objects(queues, counts_bytes)
+    before = left.objects(queues)
     storm = Storm(folder, queues, seed)
     storm.begin()
     if not storm.complaints:
@@ -323,9 +290,7 @@ def main():
         storm.end()
     found = storm.judge()
     storm.reader.close()
-    until = time.monotonic() + 5  # what a killed process had comes back a little later
-    while (after := objects(queues, counts_bytes)) != before and time.monotonic() < until:
-        time.sleep(0.01)
+    after = left.wait_for(before, queues)
     n_left = sum(before[key] != after[key] for key in before) + os.path.exists(storm.socket)
     if n_left:
         print(f"# before: {before}\n# after: {after}")
