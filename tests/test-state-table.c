@@ -1,323 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of docs/protocol.md, section 4, cell by cell: a slot in one of its states, and one thing that happens
+ * The table of docs/protocol.md, section 4, cell by cell: a slot in one of its states, and one thing happens
  *
- * A test is named for its cell, ROW__COLUMN; what a cell says of a special case has a test with more words after that.
- * test-state-table.py holds the two against each other. Each test says three things: in which state the slot is
- * then, who was told, and what the client gets.
- *
- * The client does not look at its slot unless the test lets it: so that the message that it needs is seen to come.
+ * A test is named for its cell, ROW__COLUMN; what a cell says of a special case has a test with more words after
+ * that. test-state-table.py holds the two against each other. Each test says three things: in which state the slot
+ * is then, who was told, and what the client gets.
  */
-#include "party.h"
-
-#include "base/units.h"
-#include "os/channel.h"
-#include "os/queue.h"
-
-#include <errno.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/wait.h>
-
-#define SLOT 0
-
-typedef struct Scene {
-    Client *client;
-    Request *request;
-    HostClient *of_host;
-    Page states;       /* seen by itself, also after all others have gone */
-    int replies;       /* the reading end of the reply queue */
-    int announcements; /* and of the request queue */
-    Child owner;       /* of the claim; pid 0: none */
-    Child other;
-} Scene;
-
-static Scene scene;
-
-/* Known to children: set before they are forked. */
-static uint64_t wanted_client;
-static uid_t wanted_uid;
-static SlotState wanted_end;
-
-/* ---- workers, as processes ---- */
-
-static void claim(Hand *hand, Message *ret_message, SlotClaim *ret_claim) {
-    hand_attach(hand, wanted_uid);
-    hand_take(hand, wanted_client, ret_message);
-    hand_meet(hand, ret_message);
-    hand_claim(hand, ret_message, ret_claim);
-}
-
-/* Nothing is sent: the reply message is what it dies with. */
-static int claim_and_end(void) {
-    Message message;
-    SlotClaim won;
-    Hand hand;
-
-    claim(&hand, &message, &won);
-    if (!slots_end(hand.states.map, message.slot, &won, wanted_end, &(AnswerRecord){.status = 5}))
-        return 1;
-    child_report('e');
-    pause();
-    return 2;
-}
-
-static PacketType next_of(Hand *hand, PacketType this, PacketType that) {
-    int fds[CHANNEL_FDS_MAX];
-    size_t bytes, n_fds;
-    Packet packet;
-
-    do {
-        while (channel_receive(hand->channel, &packet, sizeof(packet), &bytes, fds, &n_fds) == -EAGAIN)
-            if (wait_for_fd(hand->channel, WAIT_READ, UINT64_MAX) < 0)
-                _exit(3);
-    } while (packet.header.type != this && packet.header.type != that);
-    return (PacketType)packet.header.type;
-}
-
-/* At CANCEL it looks what is wished, and ends the exchange so. */
-static int claim_and_listen(void) {
-    SubmitRecord record;
-    Message message;
-    SlotClaim won;
-    Hand hand;
-
-    claim(&hand, &message, &won);
-    child_report('c');
-    if (next_of(&hand, PACKET_CANCEL, PACKET_GONE) == PACKET_GONE) {
-        child_report('g');
-        pause();
-    }
-    submit_copy(hand.submit.map, message.slot, &record);
-    if (!slots_end(hand.states.map, message.slot, &won,
-                   record.flags & SUBMIT_CANCEL ? SLOT_CANCELLED : SLOT_EXPIRED, &(AnswerRecord){0}))
-        return 1;
-    child_report('x');
-    pause();
-    return 2;
-}
-
-static int attach_and_wait(void) {
-    Hand hand;
-
-    hand_attach(&hand, wanted_uid);
-    pause();
-    return 1;
-}
-
-static Child add_worker(int (*function)(void)) {
-    unsigned n_before = party_n_events(EVENT_WORKER_ATTACHED);
-    Child child = child_start(UNIT_SAME_UID, function);
-
-    AWAIT(party_n_events(EVENT_WORKER_ATTACHED) > n_before);
-    return child;
-}
-
-static void end_child(Child *child) {
-    if (child->pid == 0)
-        return;
-    ck_assert_int_eq(kill(child->pid, SIGKILL), 0);
-    ck_assert_int_eq(child_end(child), -SIGKILL);
-    child->pid = 0;
-}
-
-/* ---- what can be seen ---- */
-
-static SlotWord word(void) {
-    return state_load(scene.states.map, SLOT, NULL);
-}
-
-static void check_word(SlotState state, uint32_t generation, uint32_t attempts) {
-    ck_assert_int_eq(word().state, state);
-    ck_assert_uint_eq(word().generation, generation);
-    ck_assert_uint_eq(word().attempts, attempts);
-}
-
-/* How many messages about the slot lie in a queue, which is empty then. */
-static unsigned take_all(int queue) {
-    Message message;
-    unsigned n = 0;
-    size_t bytes;
-
-    while (queue_receive(queue, &message, sizeof(message), &bytes) == 0)
-        n += message.client == wanted_client && message.slot == SLOT;
-    return n;
-}
-
-static unsigned n_told(void) {
-    return take_all(scene.replies);
-}
-
-static unsigned n_announced(void) {
-    return take_all(scene.announcements);
-}
-
-/* From now on the client turns with the others; it looks at its slot at once. */
-static void let_client_look(void) {
-    party.clients[0] = scene.client;
-    if (scene.client)
-        ck_assert_int_eq(client_dispatch(scene.client), 0);
-}
-
-static void check_client_gets(SlotState end, Reason reason) {
-    let_client_look();
-    AWAIT(scene.request->state == REQUEST_ENDED);
-    ck_assert_int_eq(scene.request->end, end);
-    ck_assert_int_eq(scene.request->reason, reason);
-}
-
-static void check_client_waits(void) {
-    let_client_look();
-    party_settle();
-    ck_assert_int_eq(scene.request->state, REQUEST_SENT);
-}
-
-/* ---- states ---- */
-
-static void be_fresh(void) {
-    int fd;
-
-    scene.client = party_add_client();
-    scene.of_host = party_client_of_host(scene.client);
-    wanted_client = client_id(scene.client);
-    ck_assert_int_eq(queue_connect(scene.of_host->reply_queue, QUEUE_READ, &scene.replies), 0);
-    ck_assert_int_eq(queue_connect(scene.of_host->uid->queue, QUEUE_READ, &scene.announcements), 0);
-    ck_assert_int_eq(page_reopen(&scene.of_host->states, false, &fd), 0);
-    ck_assert_int_eq(
-        page_init_connect(&scene.states, fd, slots_page_bytes(scene.of_host->n_slots), false), 0);
-}
-
-static void send(void) {
-    scene.request = party_send(scene.client, 0);
-    ck_assert_uint_eq(scene.request->slot, SLOT);
-    party.clients[0] = NULL;
-}
-
-/* Its message was taken by somebody who died with it. */
-static void be_submitted(void) {
-    be_fresh();
-    send();
-    ck_assert_uint_eq(n_announced(), 1);
-}
-
-static void be_claimed(void) {
-    be_fresh();
-    scene.owner = add_worker(claim_and_listen);
-    send();
-    ck_assert_int_eq(child_await(&scene.owner), 'c');
-    check_word(SLOT_CLAIMED, 1, 1);
-}
-
-static void worker_dies(Child *child) {
-    size_t n_before = party.host->workers.n;
-
-    end_child(child);
-    AWAIT(party.host->workers.n < n_before);
-    party_settle();
-}
-
-static void be_waiting(void) {
-    be_claimed();
-    worker_dies(&scene.owner);
-    check_word(SLOT_WAITING, 1, 1);
-    ck_assert_uint_eq(n_announced(), 1);
-}
-
-static const SlotState ends[] = {SLOT_DONE, SLOT_FAILED, SLOT_CANCELLED, SLOT_EXPIRED};
-
-static void be_ended(SlotState end) {
-    be_fresh();
-    wanted_end = end;
-    scene.owner = add_worker(claim_and_end);
-    send();
-    if (end == SLOT_CANCELLED)
-        submit_cancel(scene.client->submit.map, SLOT); /* without a LOOK */
-    ck_assert_int_eq(child_await(&scene.owner), 'e');
-    check_word(end, 1, 1);
-    ck_assert_uint_eq(n_told(), 0);
-}
-
-static void be_released(void) {
-    be_ended(SLOT_DONE);
-    check_client_gets(SLOT_DONE, REASON_NONE);
-    request_release(scene.request);
-    party.clients[0] = NULL;
-}
-
-/* The host is about to give its windows back. */
-static void be_held(void) {
-    be_released();
-    ck_assert(slots_hold(scene.of_host->submit.map, scene.of_host->states.map, SLOT));
-}
-
-/* ---- what happens ---- */
-
-static void client_dies(void) {
-    let_client_look();
-    party_remove_client(scene.client);
-    scene.client = NULL;
-    AWAIT(party.host->n_clients == 0);
-    party_settle();
-}
-
-/* Another worker has been there before the slot came into its state. */
-static void add_other(void) {
-    scene.other = add_worker(attach_and_wait);
-}
-
-static void other_dies(void) {
-    worker_dies(&scene.other);
-}
-
-/* Nobody keeps anything for it. */
-static void host_dies(void) {
-    party_stop_host();
-}
-
-static void client_cancels(void) {
-    ck_assert_int_eq(request_cancel(scene.request), 0);
-    party_settle();
-}
-
-static void deadline_passes(void) {
-    SubmitRecord record;
-
-    submit_copy(scene.client->submit.map, SLOT, &record);
-    record.deadline_ns = scene.request->deadline_ns = 1;
-    submit_publish(scene.client->submit.map, SLOT, &record);
-    ck_assert_int_eq(client_watch_deadlines(scene.client), 0);
-    party_settle();
-}
-
-/* One message that must be dropped. */
-static void forge(PartyWorker *worker, const Message *message, size_t bytes) {
-    unsigned n_before = party_worker_told(worker, EVENT_EXCHANGE_DROPPED);
-
-    ck_assert_int_eq(queue_send(scene.client->request_queue, message, bytes, 0), 0);
-    AWAIT(party_worker_told(worker, EVENT_EXCHANGE_DROPPED) > n_before);
-}
-
-/* Late, repeated and forged ones; none about @true_one, which would be no forgery. */
-static void bad_messages_come(uint32_t true_one) {
-    PartyWorker *worker = party_add_worker(NULL);
-    Message message = {.client = wanted_client, .slot = SLOT};
-
-    for (uint32_t generation = UINT32_MAX; generation != 4; generation++) {
-        message.generation = generation;
-        if (generation != true_one || true_one == 0)
-            forge(worker, &message, sizeof(message));
-    }
-    message.generation = 1;
-    forge(worker, &message, sizeof(message) - 1);
-    message.slot = scene.client->n_slots;
-    forge(worker, &message, sizeof(message));
-    message.slot = SLOT;
-    message.client = wanted_client + 1000;
-    forge(worker, &message, sizeof(message));
-    ck_assert_uint_eq(party_worker_n_exchanges(worker), 0);
-    party_stop_worker(worker);
-    party_settle();
-}
+#include "scene.h"
 
 /* ---- fresh ---- */
 
@@ -333,7 +22,7 @@ END_TEST
 START_TEST(fresh__other_dies) {
     add_other();
     be_fresh();
-    other_dies();
+    worker_dies(&scene.other);
     check_word(SLOT_FRESH, 0, 0);
     ck_assert_uint_eq(n_told(), 0);
     ck_assert_uint_eq(n_announced(), 0);
@@ -348,6 +37,17 @@ START_TEST(fresh__host_dies) {
     AWAIT(client_state(scene.client) == CLIENT_LOST);
     ck_assert_int_eq(client_take(scene.client, &request), CLIENT_NOT_READY);
     check_word(SLOT_FRESH, 0, 0);
+}
+END_TEST
+
+START_TEST(fresh__host_restarts) {
+    party_keep();
+    be_fresh();
+    host_restarts();
+    check_word(SLOT_FRESH, 0, 0);
+    ck_assert_uint_eq(n_told(), 0);
+    ck_assert_uint_eq(n_announced(), 0);
+    ck_assert_int_eq(client_state(scene.client), CLIENT_READY);
 }
 END_TEST
 
@@ -372,7 +72,7 @@ END_TEST
 START_TEST(submitted__other_dies) {
     add_other();
     be_submitted();
-    other_dies();
+    worker_dies(&scene.other);
     check_word(SLOT_FRESH, 0, 0);
     ck_assert_uint_eq(n_announced(), 1);
     ck_assert_uint_eq(n_told(), 0);
@@ -385,6 +85,29 @@ START_TEST(submitted__host_dies) {
     host_dies();
     check_client_gets(SLOT_FAILED, REASON_HOST_LOST);
     check_word(SLOT_FRESH, 0, 0);
+}
+END_TEST
+
+START_TEST(submitted__host_restarts) {
+    party_keep();
+    be_submitted();
+    host_restarts();
+    check_word(SLOT_FRESH, 0, 0);
+    ck_assert_uint_eq(n_announced(), 1);
+    ck_assert_uint_eq(n_told(), 0);
+    check_client_waits();
+}
+END_TEST
+
+/* Nobody hears its LOOK before the next host does. */
+START_TEST(submitted__host_restarts_when_cancelled) {
+    party_keep();
+    be_submitted();
+    ck_assert_int_eq(request_cancel(scene.request), 0);
+    host_restarts();
+    check_word(SLOT_CANCELLED, 1, 0);
+    ck_assert_uint_ge(n_told(), 1);
+    check_client_gets(SLOT_CANCELLED, REASON_NONE);
 }
 END_TEST
 
@@ -428,7 +151,7 @@ END_TEST
 START_TEST(waiting__other_dies) {
     add_other();
     be_waiting();
-    other_dies();
+    worker_dies(&scene.other);
     check_word(SLOT_WAITING, 1, 1);
     ck_assert_uint_eq(n_announced(), 1);
     ck_assert_uint_eq(n_told(), 0);
@@ -441,6 +164,17 @@ START_TEST(waiting__host_dies) {
     host_dies();
     check_client_gets(SLOT_FAILED, REASON_HOST_LOST);
     check_word(SLOT_WAITING, 1, 1);
+}
+END_TEST
+
+START_TEST(waiting__host_restarts) {
+    party_keep();
+    be_waiting();
+    host_restarts();
+    check_word(SLOT_WAITING, 1, 1);
+    ck_assert_uint_eq(n_announced(), 1);
+    ck_assert_uint_eq(n_told(), 0);
+    check_client_waits();
 }
 END_TEST
 
@@ -478,7 +212,7 @@ START_TEST(claimed__client_dies) {
     client_dies();
     ck_assert_int_eq(child_await(&scene.owner), 'g');
     check_word(SLOT_CLAIMED, 1, 1);
-    ck_assert_ptr_eq(table_find(&party.host->clients, wanted_client), scene.of_host);
+    ck_assert_ptr_eq(table_find(&party.host->clients, scene.id), scene.of_host);
 }
 END_TEST
 
@@ -509,7 +243,7 @@ START_TEST(claimed__owner_dies_after_the_client) {
     worker_dies(&scene.owner);
     ck_assert_int_eq(word().state, SLOT_CANCELLED);
     ck_assert_uint_eq(n_announced(), 0);
-    ck_assert_ptr_null(table_find(&party.host->clients, wanted_client));
+    ck_assert_ptr_null(table_find(&party.host->clients, scene.id));
 }
 END_TEST
 
@@ -527,7 +261,7 @@ END_TEST
 START_TEST(claimed__other_dies) {
     add_other();
     be_claimed();
-    other_dies();
+    worker_dies(&scene.other);
     check_word(SLOT_CLAIMED, 1, 1);
     ck_assert_uint_eq(n_announced(), 0);
     ck_assert_uint_eq(n_told(), 0);
@@ -540,6 +274,34 @@ START_TEST(claimed__host_dies) {
     host_dies();
     check_client_gets(SLOT_FAILED, REASON_HOST_LOST);
     check_word(SLOT_CLAIMED, 1, 1);
+}
+END_TEST
+
+START_TEST(claimed__host_restarts) {
+    party_keep();
+    be_claimed();
+    host_restarts();
+    check_word(SLOT_CLAIMED, 1, 1);
+    ck_assert_uint_eq(n_announced(), 0);
+    ck_assert_uint_eq(n_told(), 0);
+    check_client_waits();
+    client_cancels(); /* the new host knows whose it is */
+    ck_assert_int_eq(child_await(&scene.owner), 'x');
+    check_word(SLOT_CANCELLED, 1, 1);
+}
+END_TEST
+
+START_TEST(claimed__host_restarts_after_its_owner) {
+    party_keep();
+    be_claimed();
+    party_leave_host();
+    end_child(&scene.owner);
+    party_start_host();
+    AWAIT(word().state == SLOT_WAITING);
+    party_settle();
+    check_word(SLOT_WAITING, 1, 1);
+    ck_assert_uint_eq(n_announced(), 1);
+    check_client_waits();
 }
 END_TEST
 
@@ -572,6 +334,8 @@ END_TEST
 
 /* ---- ended, in each of the four ways ---- */
 
+static const SlotState ends[] = {SLOT_DONE, SLOT_FAILED, SLOT_CANCELLED, SLOT_EXPIRED};
+
 static void check_answer_stays(SlotState end) {
     check_word(end, 1, 1);
     check_client_gets(end, REASON_NONE);
@@ -598,7 +362,7 @@ END_TEST
 START_TEST(ended__other_dies) {
     add_other();
     be_ended(ends[_i]);
-    other_dies();
+    worker_dies(&scene.other);
     ck_assert_uint_eq(n_told(), 1);
     ck_assert_uint_eq(n_announced(), 0);
     check_answer_stays(ends[_i]);
@@ -608,6 +372,16 @@ END_TEST
 START_TEST(ended__host_dies) {
     be_ended(ends[_i]);
     host_dies();
+    check_answer_stays(ends[_i]);
+}
+END_TEST
+
+START_TEST(ended__host_restarts) {
+    party_keep();
+    be_ended(ends[_i]);
+    host_restarts();
+    ck_assert_uint_eq(n_told(), 1);
+    ck_assert_uint_eq(n_announced(), 0);
     check_answer_stays(ends[_i]);
 }
 END_TEST
@@ -661,7 +435,7 @@ END_TEST
 START_TEST(released__other_dies) {
     add_other();
     be_released();
-    other_dies();
+    worker_dies(&scene.other);
     check_nothing_happened();
 }
 END_TEST
@@ -675,6 +449,14 @@ START_TEST(released__host_dies) {
     AWAIT(client_state(scene.client) == CLIENT_LOST);
     ck_assert(!client_pop(scene.client, &request));
     check_word(SLOT_DONE, 1, 1);
+}
+END_TEST
+
+START_TEST(released__host_restarts) {
+    party_keep();
+    be_released();
+    host_restarts();
+    check_nothing_happened();
 }
 END_TEST
 
@@ -703,7 +485,7 @@ END_TEST
 START_TEST(held__other_dies) {
     add_other();
     be_held();
-    other_dies();
+    worker_dies(&scene.other);
     check_held();
     ck_assert_uint_eq(n_told(), 0);
     ck_assert_uint_eq(n_announced(), 0);
@@ -716,6 +498,35 @@ START_TEST(held__host_dies) {
     let_client_look();
     AWAIT(client_state(scene.client) == CLIENT_LOST);
     check_held();
+}
+END_TEST
+
+START_TEST(held__host_restarts) {
+    party_keep();
+    be_held();
+    host_restarts();
+    check_word(SLOT_DONE, 1, 1);
+    ck_assert_uint_eq(word().owner, 0);
+    ck_assert_uint_eq(state_reserved(scene.states.map, SLOT), 0);
+    ck_assert_uint_eq(n_told(), 0);
+    ck_assert_uint_eq(n_announced(), 0);
+}
+END_TEST
+
+/* No worker could claim it, and the old host could not end it. */
+START_TEST(held__host_restarts_when_submitted_and_cancelled) {
+    const SubmitRecord record = {.generation = 2, .flags = SUBMIT_TAKEN | SUBMIT_CANCEL};
+    Packet look;
+
+    party_keep();
+    be_held();
+    submit_publish(scene.client->submit.map, SLOT, &record);
+    packet_init(&look, PACKET_LOOK, 0);
+    look.slot = (PacketSlot){.header = look.header, .slot = SLOT, .generation = 2};
+    ck_assert_int_eq(client_say(scene.client, &look), 0);
+    host_restarts();
+    check_word(SLOT_CANCELLED, 2, 0);
+    ck_assert_uint_ge(n_told(), 1);
 }
 END_TEST
 
@@ -736,26 +547,10 @@ END_TEST
 
 /* ---- suite ---- */
 
-static void begin(void) {
-    party_begin();
-    wanted_uid = geteuid();
-    scene = (Scene){.states = PAGE_NULL, .replies = -1, .announcements = -1};
-}
-
-static void end(void) {
-    let_client_look();
-    end_child(&scene.owner);
-    end_child(&scene.other);
-    page_deinit(&scene.states);
-    fd_close(scene.replies);
-    fd_close(scene.announcements);
-    party_end();
-}
-
 static TCase *add_case(Suite *suite, const char *name) {
     TCase *tests = tcase_create(name);
 
-    tcase_add_checked_fixture(tests, begin, end);
+    tcase_add_checked_fixture(tests, scene_begin, scene_end);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     return tests;
@@ -765,6 +560,7 @@ static void add_fresh(TCase *tests) {
     tcase_add_test(tests, fresh__client_dies);
     tcase_add_test(tests, fresh__other_dies);
     tcase_add_test(tests, fresh__host_dies);
+    tcase_add_test(tests, fresh__host_restarts);
     tcase_add_test(tests, fresh__bad_message);
 }
 
@@ -772,6 +568,8 @@ static void add_submitted(TCase *tests) {
     tcase_add_test(tests, submitted__client_dies);
     tcase_add_test(tests, submitted__other_dies);
     tcase_add_test(tests, submitted__host_dies);
+    tcase_add_test(tests, submitted__host_restarts);
+    tcase_add_test(tests, submitted__host_restarts_when_cancelled);
     tcase_add_test(tests, submitted__cancelled);
     tcase_add_test(tests, submitted__late);
     tcase_add_test(tests, submitted__bad_message);
@@ -781,6 +579,7 @@ static void add_waiting(TCase *tests) {
     tcase_add_test(tests, waiting__client_dies);
     tcase_add_test(tests, waiting__other_dies);
     tcase_add_test(tests, waiting__host_dies);
+    tcase_add_test(tests, waiting__host_restarts);
     tcase_add_test(tests, waiting__cancelled);
     tcase_add_test(tests, waiting__late);
     tcase_add_test(tests, waiting__bad_message);
@@ -794,6 +593,8 @@ static void add_claimed(TCase *tests) {
     tcase_add_test(tests, claimed__owner_dies_when_cancelled);
     tcase_add_test(tests, claimed__other_dies);
     tcase_add_test(tests, claimed__host_dies);
+    tcase_add_test(tests, claimed__host_restarts);
+    tcase_add_test(tests, claimed__host_restarts_after_its_owner);
     tcase_add_test(tests, claimed__cancelled);
     tcase_add_test(tests, claimed__late);
     tcase_add_test(tests, claimed__bad_message);
@@ -806,6 +607,7 @@ static void add_ended(TCase *tests) {
     tcase_add_loop_test(tests, ended__owner_dies, 0, n);
     tcase_add_loop_test(tests, ended__other_dies, 0, n);
     tcase_add_loop_test(tests, ended__host_dies, 0, n);
+    tcase_add_loop_test(tests, ended__host_restarts, 0, n);
     tcase_add_loop_test(tests, ended__cancelled, 0, n);
     tcase_add_loop_test(tests, ended__late, 0, n);
     tcase_add_loop_test(tests, ended__bad_message, 0, n);
@@ -816,6 +618,7 @@ static void add_released(TCase *tests) {
     tcase_add_test(tests, released__owner_dies);
     tcase_add_test(tests, released__other_dies);
     tcase_add_test(tests, released__host_dies);
+    tcase_add_test(tests, released__host_restarts);
     tcase_add_test(tests, released__bad_message);
 }
 
@@ -823,6 +626,8 @@ static void add_held(TCase *tests) {
     tcase_add_test(tests, held__client_dies);
     tcase_add_test(tests, held__other_dies);
     tcase_add_test(tests, held__host_dies);
+    tcase_add_test(tests, held__host_restarts);
+    tcase_add_test(tests, held__host_restarts_when_submitted_and_cancelled);
     tcase_add_test(tests, held__bad_message);
 }
 
