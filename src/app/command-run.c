@@ -30,13 +30,17 @@ static void log_faults(const Config *config) {
 
     for (size_t i = 0; i < n; i++) {
         if (faults[i].line)
-            log_line(LOG_ERR, MESSAGE_ID_CONFIG_INVALID, "%s:%u: %s", faults[i].file, faults[i].line, faults[i].text);
+            log_line(LOG_ERR, MESSAGE_ID_CONFIG_INVALID, "%s:%u: %s", faults[i].file, faults[i].line,
+                     faults[i].text);
         else
             log_line(LOG_ERR, MESSAGE_ID_CONFIG_INVALID, "%s: %s", faults[i].file, faults[i].text);
     }
 }
 
-/* Read the configuration and find the instance. Return: 0; a positive code when the file is at fault, which was logged; or negative errno. */
+/*
+ * Read the configuration and find the instance. Return: 0; a positive code when the file is at fault, which
+ * was logged; or negative errno.
+ */
 static int load(Run *run, Config **ret_config, Instance *ret_instance) {
     _cleanup_(config_freep) Config *config = NULL;
     char text[256];
@@ -50,7 +54,8 @@ static int load(Run *run, Config **ret_config, Instance *ret_instance) {
     }
     r = config_instance(config, run->name, ret_instance);
     if (r > 0) {
-        log_line(LOG_ERR, MESSAGE_ID_CONFIG_INVALID, "%s", config_explain_missing(config, run->name, text, sizeof(text)));
+        log_line(LOG_ERR, MESSAGE_ID_CONFIG_INVALID, "%s",
+                 config_explain_missing(config, run->name, text, sizeof(text)));
         return r;
     }
     *ret_config = TAKE(config);
@@ -63,7 +68,8 @@ bool run_reload(Run *run, Config **ret_old) {
     int r = load(run, &config, &instance);
 
     if (r == 0 && instance.role != run->instance.role) {
-        log_line(LOG_ERR, MESSAGE_ID_CONFIG_INVALID, "the role of a running instance cannot change: restart it");
+        log_line(LOG_ERR, MESSAGE_ID_CONFIG_INVALID,
+                 "the role of a running instance cannot change: restart it");
         config_free(config);
         r = CONFIG_FAULTY;
     }
@@ -102,7 +108,8 @@ static int run(Run *run) {
     }
     log_set_level(run->instance.log_level);
     if (config_is_builtin(run->config))
-        log_line(LOG_INFO, NULL, "there is no %s: running on the built-in configuration (`host`, and `worker` that echoes)",
+        log_line(LOG_INFO, NULL,
+                 "there is no %s: running on the built-in configuration (`host`, and `worker` that echoes)",
                  config_path(run->config));
     status = run->instance.role == ROLE_HOST ? run_host(run) : run_worker(run);
     run->config = config_free(run->config);
@@ -110,7 +117,8 @@ static int run(Run *run) {
 }
 
 int command_run(int argc, char **argv) {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
     Run state = {0};
     int option;
 

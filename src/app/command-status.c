@@ -65,9 +65,11 @@ static int take(Status *status, const Packet *packet) {
         status->host = packet->status_host;
         return 0;
     case PACKET_STATUS_CLIENT:
-        return append((void **)&status->clients, &status->n_clients, &packet->status_client, sizeof(packet->status_client));
+        return append((void **)&status->clients, &status->n_clients, &packet->status_client,
+                      sizeof(packet->status_client));
     case PACKET_STATUS_WORKER:
-        return append((void **)&status->workers, &status->n_workers, &packet->status_worker, sizeof(packet->status_worker));
+        return append((void **)&status->workers, &status->n_workers, &packet->status_worker,
+                      sizeof(packet->status_worker));
     case PACKET_STATUS_END:
         return 1;
     case PACKET_REFUSED:
@@ -126,15 +128,15 @@ static int receive(int fd, uint64_t until_ns, Status *status) {
 
 /* --- what is shown --- */
 
-#define CELL_TEXT(name, Row, expression)                                                                               \
-    static OutputCell name(const void *data) {                                                                         \
-        const Row *row = data;                                                                                         \
-        return (OutputCell){.text = (expression)};                                                                     \
+#define CELL_TEXT(name, Row, expression)                                                                     \
+    static OutputCell name(const void *data) {                                                               \
+        const Row *row = data;                                                                               \
+        return (OutputCell){.text = (expression)};                                                           \
     }
-#define CELL_NUMBER(name, Row, expression)                                                                             \
-    static OutputCell name(const void *data) {                                                                         \
-        const Row *row = data;                                                                                         \
-        return (OutputCell){.number = (expression)};                                                                   \
+#define CELL_NUMBER(name, Row, expression)                                                                   \
+    static OutputCell name(const void *data) {                                                               \
+        const Row *row = data;                                                                               \
+        return (OutputCell){.number = (expression)};                                                         \
     }
 
 static const char *health(const PacketStatusHost *row) {
@@ -302,7 +304,8 @@ static void show_limit(const char *what, uint64_t used, uint64_t limit, bool byt
     if (limit == UINT64_MAX)
         puts(", no limit");
     else if (bytes)
-        printf(" of %s (%u %%)\n", size_format(limit, texts[1]), limit ? (unsigned)(used * 100 / limit) : 100);
+        printf(" of %s (%u %%)\n", size_format(limit, texts[1]),
+               limit ? (unsigned)(used * 100 / limit) : 100);
     else
         printf(" of %" PRIu64 " (%u %%)\n", limit, limit ? (unsigned)(used * 100 / limit) : 100);
 }
@@ -316,7 +319,8 @@ static void show_fit(const PacketStatusHost *host) {
     else
         printf("  %-22s %" PRIu64 ", by %s\n", "clients that fit", n, limit_name(least));
     if (n < host->max_clients)
-        printf("Warning: `max_clients` = %u cannot be reached, for %s allows %" PRIu64 ": %s, or lower `max_clients`.\n",
+        printf("Warning: `max_clients` = %u cannot be reached, for %s allows %" PRIu64
+               ": %s, or lower `max_clients`.\n",
                host->max_clients, limit_name(least), n, limit_cure(least));
 }
 
@@ -327,12 +331,14 @@ static void show_host(const PacketStatusHost *host) {
            duration_format(host->uptime_ns / NS_PER_SEC * NS_PER_SEC, times[0]), health(host));
     if (host->healthy == 1)
         printf(" (probe %s)", duration_format(host->probe_ns, times[1]));
-    printf("\nExchanges: %" PRIu64 " done, %" PRIu64 " failed, %" PRIu64 " cancelled or expired, %" PRIu64 " in flight, %" PRIu64
-           " redelivered\nPayloads: %s in, %s out\n",
+    printf("\nExchanges: %" PRIu64 " done, %" PRIu64 " failed, %" PRIu64 " cancelled or expired, %" PRIu64
+           " in flight, %" PRIu64 " redelivered\nPayloads: %s in, %s out\n",
            host->n_done, host->n_failed, host->n_cancelled, host->in_flight, host->n_redelivered,
-           size_format(host->request_payload_bytes, sizes[0]), size_format(host->response_payload_bytes, sizes[1]));
-    printf("Peers: %" PRIu64 " refused, %" PRIu64 " disconnected for what they did; limits reached %" PRIu64 " times; %" PRIu64
-           " events of these kept out of the log\n\nLimits\n", host->n_refused, host->n_misbehaved, host->n_limits, host->n_untold);
+           size_format(host->request_payload_bytes, sizes[0]),
+           size_format(host->response_payload_bytes, sizes[1]));
+    printf("Peers: %" PRIu64 " refused, %" PRIu64 " disconnected for what they did; limits reached %" PRIu64
+           " times; %" PRIu64 " events of these kept out of the log\n\nLimits\n",
+           host->n_refused, host->n_misbehaved, host->n_limits, host->n_untold);
     show_limit("memory", host->memory_bytes, host->memory_limit, true);
     show_limit("max_clients", host->n_clients, host->max_clients, false);
     show_limit("RLIMIT_MSGQUEUE", host->queue_bytes, host->queue_bytes_limit, true);
@@ -344,8 +350,10 @@ static void show_host(const PacketStatusHost *host) {
 static int show(const Status *status, bool json) {
     const OutputTable tables[] = {
         {"host", host_columns, ELEMENTS(host_columns), &status->host, 1, sizeof(status->host)},
-        {"clients", client_columns, ELEMENTS(client_columns), status->clients, status->n_clients, sizeof(*status->clients)},
-        {"workers", worker_columns, ELEMENTS(worker_columns), status->workers, status->n_workers, sizeof(*status->workers)},
+        {"clients", client_columns, ELEMENTS(client_columns), status->clients, status->n_clients,
+         sizeof(*status->clients)},
+        {"workers", worker_columns, ELEMENTS(worker_columns), status->workers, status->n_workers,
+         sizeof(*status->workers)},
     };
     int r = 0;
 
@@ -365,14 +373,18 @@ static int show(const Status *status, bool json) {
 /* In words, unless the host's own were shown. Return: an exit status. */
 static int explain(int r, const Status *status, const char *host, const char *path) {
     if (r == -ENOENT || r == -ECONNREFUSED || r == -EPIPE)
-        fprintf(stderr, "shmipc status: there is no host `%s` at %s; start it, as in `systemctl start shmipc@%s`\n", host, path, host);
+        fprintf(stderr,
+                "shmipc status: there is no host `%s` at %s; start it, as in `systemctl start shmipc@%s`\n",
+                host, path, host);
     else if (r == -ETIMEDOUT)
         fprintf(stderr, "shmipc status: the host `%s` at %s does not answer\n", host, path);
     else if (!status->refused)
         fprintf(stderr, "shmipc status: %s: %s\n", path, strerror(-r));
     if (r == -EBUSY || r == -EAGAIN)
         return EXIT_BUSY;
-    return r == -EACCES ? EXIT_NOT_ALLOWED : r == -ENOENT || r == -ECONNREFUSED || r == -EPIPE ? EXIT_NO_HOST : EXIT_FAILURE;
+    return r == -EACCES                                        ? EXIT_NOT_ALLOWED
+           : r == -ENOENT || r == -ECONNREFUSED || r == -EPIPE ? EXIT_NO_HOST
+                                                               : EXIT_FAILURE;
 }
 
 static int status(const char *host, bool json) {
@@ -398,8 +410,10 @@ static int status(const char *host, bool json) {
 }
 
 int command_status(int argc, char **argv) {
-    static const struct option options[] = {
-        {"host", required_argument, NULL, 'H'}, {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"host", required_argument, NULL, 'H'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     const char *host = endpoint_default_host();
     bool json = false;
     int option;

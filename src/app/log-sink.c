@@ -30,15 +30,16 @@ static bool is_journal(const struct stat *is) {
 }
 
 /*
- * O_NONBLOCK of standard error is not ours to set: others have the description, too. A terminal knows of no other way
- * not to wait for it, but can be opened once more.
+ * O_NONBLOCK of standard error is not ours to set: others have the description, too. A terminal knows of no
+ * other way not to wait for it, but can be opened once more.
  */
 static void open_lines(const struct stat *is) {
     if (line_fd != STDERR_FILENO)
         (void)close(line_fd);
     line_fd = STDERR_FILENO;
     never_waits = S_ISREG(is->st_mode) ||
-                  (S_ISCHR(is->st_mode) && descriptor_reopen(STDERR_FILENO, O_WRONLY | O_NONBLOCK | O_NOCTTY, &line_fd) == 0);
+                  (S_ISCHR(is->st_mode) &&
+                   descriptor_reopen(STDERR_FILENO, O_WRONLY | O_NONBLOCK | O_NOCTTY, &line_fd) == 0);
 }
 
 bool sink_open(void) {
@@ -64,7 +65,10 @@ bool sink_put_line(const char *line, size_t bytes) {
     return write(line_fd, line, bytes) >= 0;
 }
 
-/* NAME, a newline, the value's size in 64 bits little-endian, the value, a newline: so the value may have newlines, too. */
+/*
+ * NAME, a newline, the value's size in 64 bits little-endian, the value, a newline: so the value may have
+ * newlines, too.
+ */
 bool sink_put_entry(const char *path, const SinkField *fields, size_t n_fields) {
     struct iovec parts[SINK_FIELDS_MAX * 5];
     uint8_t sizes[SINK_FIELDS_MAX][8];

@@ -95,7 +95,8 @@ static int add_watchdog(Loop *loop) {
         return 0;
     r = sd_event_now(loop->event, CLOCK_MONOTONIC, &now_us);
     if (r >= 0)
-        r = sd_event_add_time(loop->event, NULL, CLOCK_MONOTONIC, now_us + loop->watchdog_us / 2, 0, on_watchdog, loop);
+        r = sd_event_add_time(loop->event, NULL, CLOCK_MONOTONIC, now_us + loop->watchdog_us / 2, 0,
+                              on_watchdog, loop);
     return r < 0 ? error_origin(r) : 0;
 }
 

@@ -15,7 +15,8 @@ static void table_unrefp(struct libscols_table **table) {
     scols_unref_table(*table);
 }
 
-static int set_cell(struct libscols_line *line, size_t index, const OutputColumn *column, const void *row, bool json) {
+static int set_cell(struct libscols_line *line, size_t index, const OutputColumn *column, const void *row,
+                    bool json) {
     OutputCell cell = column->cell(row);
     char text[UNITS_TEXT_MAX];
 
@@ -32,12 +33,13 @@ static int set_cell(struct libscols_line *line, size_t index, const OutputColumn
 }
 
 static int add_column(struct libscols_table *table, const OutputColumn *column, bool json) {
-    struct libscols_column *made =
-        scols_table_new_column(table, json ? column->key : column->title, 0, column->kind == OUTPUT_TEXT ? 0 : SCOLS_FL_RIGHT);
+    struct libscols_column *made = scols_table_new_column(table, json ? column->key : column->title, 0,
+                                                          column->kind == OUTPUT_TEXT ? 0 : SCOLS_FL_RIGHT);
 
     if (!made)
         return -ENOMEM;
-    return scols_column_set_json_type(made, column->kind == OUTPUT_TEXT ? SCOLS_JSON_STRING : SCOLS_JSON_NUMBER);
+    return scols_column_set_json_type(made,
+                                      column->kind == OUTPUT_TEXT ? SCOLS_JSON_STRING : SCOLS_JSON_NUMBER);
 }
 
 static int add_row(struct libscols_table *table, const OutputTable *source, const void *row, bool json) {

@@ -2,8 +2,9 @@
 /*
  * Output: tables for people, JSON for programs, from the same columns
  *
- * A table is described by its columns; each knows how to write the cell of a row. For people a cell is text ("64M", "12s"); for programs it is the bare
- * number (bytes, nanoseconds) or text. Names of JSON keys are stable; columns may be added at the end.
+ * A table is described by its columns; each knows how to write the cell of a row. For people a cell is text
+ * ("64M", "12s"); for programs it is the bare number (bytes, nanoseconds) or text. Names of JSON keys are
+ * stable; columns may be added at the end.
  */
 #pragma once
 

@@ -11,7 +11,8 @@
 #define EVERY_NS (NS_PER_SEC / 5)
 
 void progress_init(Progress *progress) {
-    *progress = (Progress){.terminal = isatty(STDERR_FILENO), .stage = "reading", .started_ns = clock_now_ns()};
+    *progress =
+        (Progress){.terminal = isatty(STDERR_FILENO), .stage = "reading", .started_ns = clock_now_ns()};
     progress->next_ns = progress->started_ns + FIRST_NS;
 }
 
@@ -41,7 +42,8 @@ void progress_show(Progress *progress) {
     duration_format((now_ns - progress->started_ns) / (100 * NS_PER_MS) * (100 * NS_PER_MS), time);
     size_format(progress->done_bytes, done);
     if (progress->all_bytes)
-        fprintf(stderr, "\r\033[K%s: %s of %s (%u %%), %s", progress->stage, done, size_format(progress->all_bytes, all),
+        fprintf(stderr, "\r\033[K%s: %s of %s (%u %%), %s", progress->stage, done,
+                size_format(progress->all_bytes, all),
                 (unsigned)(progress->done_bytes * 100 / progress->all_bytes), time);
     else
         fprintf(stderr, "\r\033[K%s: %s, %s", progress->stage, done, time);

@@ -2,15 +2,17 @@
 /*
  * The worker as a daemon
  *
- * Two threads. The service thread runs the worker's state machine, and in it the handler, which may take as long as `timeout` says. The main
- * thread runs the loop: signals, the watchdog, the service manager. They share a Service, under its lock, and nothing else: the main thread pokes
- * the service thread through an eventfd to have it stop or show that it is alive, and the service thread says through another that it is done.
+ * Two threads. The service thread runs the worker's state machine, and in it the handler, which may take as
+ * long as `timeout` says. The main thread runs the loop: signals, the watchdog, the service manager. They
+ * share a Service, under its lock, and nothing else: the main thread pokes the service thread through an
+ * eventfd to have it stop or show that it is alive, and the service thread says through another that it is
+ * done.
  *
- * The watchdog is fed while the service thread answers pokes, or is in a handler that still has time. So a hung loop is told from a
- * handler at work.
+ * The watchdog is fed while the service thread answers pokes, or is in a handler that still has time. So a
+ * hung loop is told from a handler at work.
  *
- * A reload lets the service thread finish what it has and end, and starts another one with the new settings. A
- * handler that refuses these leaves it with the old ones; one that refuses at the start ends the instance.
+ * A reload lets the service thread finish what it has and end, and starts another one with the new settings.
+ * A handler that refuses these leaves it with the old ones; one that refuses at the start ends the instance.
  */
 #include "app/command.h"
 #include "core/endpoint.h"
@@ -99,7 +101,8 @@ static const HandlerKind watched_kind = {.name = "watched", .handle = watched_ha
 
 static void tell_state(Service *service, bool attached, uint64_t n_exchanges) {
     if (attached)
-        loop_notify("STATUS=attached to host %s, %" PRIu64 " exchanges", service->settings->serves, n_exchanges);
+        loop_notify("STATUS=attached to host %s, %" PRIu64 " exchanges", service->settings->serves,
+                    n_exchanges);
     else
         loop_notify("STATUS=waiting for host %s", service->settings->serves);
 }
@@ -308,7 +311,8 @@ static int on_stop(void *data) {
     uint64_t most_ns = state->service->settings->timeout_ns + 2 * GRACE_NS;
 
     /* What it has claimed is finished, however long that may rightly take. */
-    loop_notify("EXTEND_TIMEOUT_USEC=%" PRIu64 "\nSTATUS=stopping; finishes what it has", most_ns / NS_PER_US);
+    loop_notify("EXTEND_TIMEOUT_USEC=%" PRIu64 "\nSTATUS=stopping; finishes what it has",
+                most_ns / NS_PER_US);
     state->stopping = true;
     service_stop(state->service);
     return 0;
@@ -319,7 +323,8 @@ static int on_reload(void *data) {
     Config *old;
 
     if (state->old) {
-        log_line(LOG_WARNING, NULL, "the reload before this one still waits for an exchange to end: reload again later");
+        log_line(LOG_WARNING, NULL,
+                 "the reload before this one still waits for an exchange to end: reload again later");
         return 0;
     }
     loop_notify("RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now_ns() / NS_PER_US);
@@ -366,7 +371,8 @@ static int start(WorkerRun *state) {
 }
 
 int run_worker(Run *run) {
-    static const LoopCalls calls = {.ready = on_done, .stop = on_stop, .reload = on_reload, .alive = is_alive};
+    static const LoopCalls calls = {
+        .ready = on_done, .stop = on_stop, .reload = on_reload, .alive = is_alive};
     WorkerRun state = {.run = run};
     int r = loop_new(&state.loop, &calls, &state);
 

@@ -21,7 +21,10 @@ typedef struct Run {
  */
 bool run_reload(Run *run, Config **ret_old);
 
-/** run_revert() - take the configuration from before the reload again, which is logged; @old has the new one then. */
+/**
+ * run_revert() - take the configuration from before the reload again, which is logged; @old has the new one
+ * then.
+ */
 void run_revert(Run *run, Config **old);
 
 /** run_host() / run_worker() - until told to stop. Return: the exit status. */

@@ -2,9 +2,9 @@
 /*
  * Cleanup by scope
  *
- * A variable marked with _cleanup_(f) has f(&variable) called when its scope ends, on every path. A heap object has
- * `X *x_free(X *)`, which takes NULL and returns NULL; DEFINE_CLEANUP(X, x_free) makes the `x_freep` that goes with it.
- * What is handed on is taken out of the variable with TAKE().
+ * A variable marked with _cleanup_(f) has f(&variable) called when its scope ends, on every path. A heap
+ * object has `X *x_free(X *)`, which takes NULL and returns NULL; DEFINE_CLEANUP(X, x_free) makes the
+ * `x_freep` that goes with it. What is handed on is taken out of the variable with TAKE().
  */
 #pragma once
 
@@ -14,25 +14,25 @@
 
 #define _cleanup_(function) __attribute__((cleanup(function)))
 
-#define DEFINE_CLEANUP(Type, function)                                                                                 \
-    static inline void function##p(Type **object) {                                                                   \
-        function(*object);                                                                                             \
+#define DEFINE_CLEANUP(Type, function)                                                                       \
+    static inline void function##p(Type **object) {                                                          \
+        function(*object);                                                                                   \
     }
 
 /** TAKE() - the value of a pointer variable, which is left NULL. */
-#define TAKE(pointer)                                                                                                  \
-    ({                                                                                                                 \
-        __typeof__(pointer) taken_ = (pointer);                                                                        \
-        (pointer) = NULL;                                                                                              \
-        taken_;                                                                                                        \
+#define TAKE(pointer)                                                                                        \
+    ({                                                                                                       \
+        __typeof__(pointer) taken_ = (pointer);                                                              \
+        (pointer) = NULL;                                                                                    \
+        taken_;                                                                                              \
     })
 
 /** TAKE_FD() - the value of a descriptor variable, which is left -1. */
-#define TAKE_FD(fd)                                                                                                    \
-    ({                                                                                                                 \
-        int taken_ = (fd);                                                                                             \
-        (fd) = -1;                                                                                                     \
-        taken_;                                                                                                        \
+#define TAKE_FD(fd)                                                                                          \
+    ({                                                                                                       \
+        int taken_ = (fd);                                                                                   \
+        (fd) = -1;                                                                                           \
+        taken_;                                                                                              \
     })
 
 #define ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))

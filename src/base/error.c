@@ -25,7 +25,8 @@ int error_errno_at(const char *file, int line, const char *function) {
 }
 
 int error_memory_at(const char *file, int line, const char *function) {
-    return errno == EAGAIN ? error_origin_at(-ENOMEM, file, line, function) : error_errno_at(file, line, function);
+    return errno == EAGAIN ? error_origin_at(-ENOMEM, file, line, function)
+                           : error_errno_at(file, line, function);
 }
 
 const char *error_where(void) {
@@ -33,6 +34,7 @@ const char *error_where(void) {
 
     if (!latest.file)
         return "";
-    snprintf(text, sizeof(text), "%s:%d %s: %s", latest.file, latest.line, latest.function, strerror(latest.error));
+    snprintf(text, sizeof(text), "%s:%d %s: %s", latest.file, latest.line, latest.function,
+             strerror(latest.error));
     return text;
 }

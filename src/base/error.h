@@ -2,12 +2,12 @@
 /*
  * Errors
  *
- * Every call that can fail returns an int. 0 is success. A negative value is a negative errno: fatal to what was asked, and
- * forwarded unchanged by callers that have nothing to add. A positive value is documented beside the function and must be
- * handled by the caller. The two are never mixed.
+ * Every call that can fail returns an int. 0 is success. A negative value is a negative errno: fatal to what
+ * was asked, and forwarded unchanged by callers that have nothing to add. A positive value is documented
+ * beside the function and must be handled by the caller. The two are never mixed.
  *
- * A fatal error is marked where it starts, with error_origin(). The place is kept for each thread, so that whoever
- * reports the error at last can say where it came from.
+ * A fatal error is marked where it starts, with error_origin(). The place is kept for each thread, so that
+ * whoever reports the error at last can say where it came from.
  */
 #pragma once
 
@@ -18,7 +18,8 @@
 #define error_errno() error_errno_at(__FILE__, __LINE__, __func__)
 
 /**
- * error_memory() - error_errno() of mmap() or mremap(), whose EAGAIN (too much memory is locked) is -ENOMEM here
+ * error_memory() - error_errno() of mmap() or mremap(), whose EAGAIN (too much memory is locked) is -ENOMEM
+ * here
  *
  * Everywhere else -EAGAIN means that there is nothing to do just now.
  */

@@ -2,8 +2,9 @@
 /*
  * Tables: pointers by number, kept in ascending order
  *
- * A sorted array: found by bisection, walked by index. Numbers given out here mostly grow, so that most insertions append. The table
- * does not own what it points to. Whoever removes while walking walks from the end.
+ * A sorted array: found by bisection, walked by index. Numbers given out here mostly grow, so that most
+ * insertions append. The table does not own what it points to. Whoever removes while walking walks from the
+ * end.
  */
 #pragma once
 

@@ -17,7 +17,8 @@ static const struct {
     const char *suffix;
     uint64_t ns;
 } duration_units[] = {
-    {"us", NS_PER_US}, {"ms", NS_PER_MS}, {"s", NS_PER_SEC}, {"min", 60 * NS_PER_SEC}, {"h", 3600 * NS_PER_SEC}, {"", NS_PER_SEC},
+    {"us", NS_PER_US},        {"ms", NS_PER_MS},        {"s", NS_PER_SEC},
+    {"min", 60 * NS_PER_SEC}, {"h", 3600 * NS_PER_SEC}, {"", NS_PER_SEC},
 };
 
 /* Decimal digits at *text, which moves behind them. Return: 0, -EINVAL for no digit, -ERANGE. */
@@ -27,7 +28,8 @@ static int digits_parse(const char **text, uint64_t *ret_number) {
     if (!isdigit((unsigned char)**text))
         return -EINVAL;
     for (; isdigit((unsigned char)**text); (*text)++)
-        if (__builtin_mul_overflow(number, 10, &number) || __builtin_add_overflow(number, (uint64_t)(**text - '0'), &number))
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, (uint64_t)(**text - '0'), &number))
             return -ERANGE;
     *ret_number = number;
     return 0;
@@ -107,7 +109,8 @@ const char *duration_format(uint64_t ns, char buffer[static UNITS_TEXT_MAX]) {
         if (ns % unit == 0)
             snprintf(buffer, UNITS_TEXT_MAX, "%" PRIu64 "%s", ns / unit, duration_units[order[i]].suffix);
         else
-            snprintf(buffer, UNITS_TEXT_MAX, "%.3g%s", (double)ns / (double)unit, duration_units[order[i]].suffix);
+            snprintf(buffer, UNITS_TEXT_MAX, "%.3g%s", (double)ns / (double)unit,
+                     duration_units[order[i]].suffix);
         return buffer;
     }
     return strcpy(buffer, "0s");

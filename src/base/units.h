@@ -2,9 +2,10 @@
 /*
  * Sizes and durations as people write them
  *
- * A size is a whole number of bytes with an optional suffix K, M, G or T (powers of 1024): "0", "4096", "64M". A duration is a
- * number, whole or with decimals, with one of the suffixes us, ms, s, min, h; without a suffix it is in seconds: "250ms", "2.5s",
- * "10". Nothing else is taken: no sign, no blank inside, no overflow.
+ * A size is a whole number of bytes with an optional suffix K, M, G or T (powers of 1024): "0", "4096",
+ * "64M". A duration is a number, whole or with decimals, with one of the suffixes us, ms, s, min, h; without
+ * a suffix it is in seconds: "250ms", "2.5s", "10". Nothing else is taken: no sign, no blank inside, no
+ * overflow.
  */
 #pragma once
 
@@ -19,7 +20,10 @@
 /** size_parse() - Return: 0, -EINVAL for what is no size, -ERANGE for one over 2^63 - 1 bytes. */
 int size_parse(const char *text, uint64_t *ret_bytes);
 
-/** size_format() - the shortest exact or one-decimal text: "64M", "1.5G", "100B". Return: @buffer, of UNITS_TEXT_MAX bytes. */
+/**
+ * size_format() - the shortest exact or one-decimal text: "64M", "1.5G", "100B". Return: @buffer, of
+ * UNITS_TEXT_MAX bytes.
+ */
 const char *size_format(uint64_t bytes, char buffer[static UNITS_TEXT_MAX]);
 
 /** duration_parse() - Return: 0, -EINVAL for what is no duration, -ERANGE for one over 100 years. */

@@ -2,17 +2,20 @@
 /*
  * Client: requests in, answers out
  *
- * A state machine without a loop: put client_get_fd() into any loop and call client_dispatch() when it is readable, or use
- * client_wait(). It never blocks otherwise, never calls back, and starts no thread. Not thread-safe: one thread at a time.
+ * A state machine without a loop: put client_get_fd() into any loop and call client_dispatch() when it is
+ * readable, or use client_wait(). It never blocks otherwise, never calls back, and starts no thread. Not
+ * thread-safe: one thread at a time.
  *
- * A request is taken (a slot of this client), given memory, filled in place, sent, and ends exactly once: with an answer, or with a
- * reason. It is then read in place and released. Whoever does not want to wait abandons it; its slot comes back when the other side is done.
+ * A request is taken (a slot of this client), given memory, filled in place, sent, and ends exactly once:
+ * with an answer, or with a reason. It is then read in place and released. Whoever does not want to wait
+ * abandons it; its slot comes back when the other side is done.
  *
- * A host that was started again with the state of the one before says so, and is asked again what that one has not answered; exchanges go on
- * meanwhile.
+ * A host that was started again with the state of the one before says so, and is asked again what that one
+ * has not answered; exchanges go on meanwhile.
  *
- * What it keeps true: a message that the full queue did not take is owed and sent when there is room; before the descriptor can
- * sleep, the reply queue was emptied and every slot in flight was looked at; a response is read only after the word showed an end.
+ * What it keeps true: a message that the full queue did not take is owed and sent when there is room; before
+ * the descriptor can sleep, the reply queue was emptied and every slot in flight was looked at; a response is
+ * read only after the word showed an end.
  */
 #pragma once
 
@@ -95,7 +98,10 @@ enum {
 int client_new(Client **ret, int fd, const char *name);
 Client *client_free(Client *client);
 
-/** client_abandon() - in a child after fork: from now on only client_free() may follow, and it takes nothing from the parent. */
+/**
+ * client_abandon() - in a child after fork: from now on only client_free() may follow, and it takes nothing
+ * from the parent.
+ */
 void client_abandon(Client *client);
 
 int client_get_fd(const Client *client);
@@ -103,7 +109,10 @@ int client_get_fd(const Client *client);
 /** client_dispatch() - do what is to be done, without waiting. Return: 0 or negative errno. */
 int client_dispatch(Client *client);
 
-/** client_wait() - wait until there is something to do, or @until_ns (CLOCK_MONOTONIC, UINT64_MAX for ever), then dispatch. A signal ends the wait early. Return: 0 or negative errno. */
+/**
+ * client_wait() - wait until there is something to do, or @until_ns (CLOCK_MONOTONIC, UINT64_MAX for ever),
+ * then dispatch. A signal ends the wait early. Return: 0 or negative errno.
+ */
 int client_wait(Client *client, uint64_t until_ns);
 
 ClientState client_state(const Client *client);
@@ -132,22 +141,35 @@ bool client_pop(Client *client, Request **ret_request);
 int client_take(Client *client, Request **ret_request);
 
 /**
- * request_reserve() - make the request's segment @bytes big (rounded up to pages) and map it; what was written stays
+ * request_reserve() - make the request's segment @bytes big (rounded up to pages) and map it; what was
+ * written stays
  * @exact:      shrink it if it is bigger, which gives memory back
- * Return: 0; CLIENT_PENDING: the state is GROWING until the host has answered, then call again; CLIENT_NOT_GRANTED; or negative errno.
+ * Return: 0; CLIENT_PENDING: the state is GROWING until the host has answered, then call again;
+ * CLIENT_NOT_GRANTED; or negative errno.
  */
 int request_reserve(Request *request, uint64_t bytes, bool exact);
 
-/** request_send() - submit what is in the segment, of which payload_bytes count. Return: 0 or negative errno. */
+/**
+ * request_send() - submit what is in the segment, of which payload_bytes count. Return: 0 or negative errno.
+ */
 int request_send(Request *request);
 
-/** request_was_claimed() - whether a worker has had it, of those in flight: it is being handled, or its worker died. */
+/**
+ * request_was_claimed() - whether a worker has had it, of those in flight: it is being handled, or its worker
+ * died.
+ */
 bool request_was_claimed(const Request *request);
 
-/** request_cancel() - wish that it be given up. It still ends in one way or another. Return: 0 or negative errno. */
+/**
+ * request_cancel() - wish that it be given up. It still ends in one way or another. Return: 0 or negative
+ * errno.
+ */
 int request_cancel(Request *request);
 
-/** request_release() - give the slot back: from TAKEN, ENDED, or (then it is cancelled and abandoned) any other state. */
+/**
+ * request_release() - give the slot back: from TAKEN, ENDED, or (then it is cancelled and abandoned) any
+ * other state.
+ */
 void request_release(Request *request);
 
 DEFINE_CLEANUP(Client, client_free)

@@ -2,8 +2,8 @@
 /*
  * Endpoints: where a host's socket is
  *
- * $SHMIPC_SOCKET, if set. Otherwise /run/shmipc/NAME.sock; for who is not root and has an $XDG_RUNTIME_DIR, shmipc/NAME.sock in there, unless (when looking
- * for a host) there is none in there and one in /run.
+ * $SHMIPC_SOCKET, if set. Otherwise /run/shmipc/NAME.sock; for who is not root and has an $XDG_RUNTIME_DIR,
+ * shmipc/NAME.sock in there, unless (when looking for a host) there is none in there and one in /run.
  */
 #pragma once
 

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GROWTH_BYTES_MAX (UINT64_C(256) << 20) /* past this a segment grows by no more at a time than it must */
+#define GROWTH_BYTES_MAX                                                                                     \
+    (UINT64_C(256) << 20) /* past this a segment grows by no more at a time than it must */
 
 int exchange_read_request(const Exchange *exchange, uint64_t at, void *data, size_t bytes) {
     const Segment window = {
@@ -106,8 +107,9 @@ void exchange_fail(Exchange *exchange, Reason reason, int status, const char *te
 
 void exchange_fail_expired(Exchange *exchange) {
     exchange_fail(exchange, REASON_TIMED_OUT, 0, "%s",
-                  exchange->client_deadline ? "the caller's time was up before the handler had finished"
-                                            : "the handler took longer than the worker's `timeout` setting allows");
+                  exchange->client_deadline
+                      ? "the caller's time was up before the handler had finished"
+                      : "the handler took longer than the worker's `timeout` setting allows");
 }
 
 bool exchange_is_cancelled(Exchange *exchange) {

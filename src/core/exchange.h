@@ -2,12 +2,13 @@
 /*
  * An exchange as a handler sees it
  *
- * The worker (or the plain wire) claims an exchange, fills this in, and calls the handler in its own thread. The handler reads the
- * request, makes the response grow as it needs, and returns. It never learns which wire the exchange came by.
+ * The worker (or the plain wire) claims an exchange, fills this in, and calls the handler in its own thread.
+ * The handler reads the request, makes the response grow as it needs, and returns. It never learns which wire
+ * the exchange came by.
  *
- * The request of a client that is not trusted has `request == NULL`: its owner could rewrite, shrink or punch it at any time, so
- * it is read through exchange_read_request() or spliced from `request_fd`, and what was read is used, never read again. A trusted one is
- * mapped read-only at `request` and can be read both ways.
+ * The request of a client that is not trusted has `request == NULL`: its owner could rewrite, shrink or punch
+ * it at any time, so it is read through exchange_read_request() or spliced from `request_fd`, and what was
+ * read is used, never read again. A trusted one is mapped read-only at `request` and can be read both ways.
  */
 #pragma once
 
@@ -25,7 +26,10 @@ typedef struct Exchange Exchange;
 /* How a wire lets the response grow. Return: 0, a positive Reason, or a negative errno. */
 typedef int (*ExchangeGrow)(Exchange *exchange, uint64_t segment_bytes);
 
-/* How a wire counts private memory: @bytes for this exchange. Return: 0, a positive Reason, or a negative errno. */
+/*
+ * How a wire counts private memory: @bytes for this exchange. Return: 0, a positive Reason, or a negative
+ * errno.
+ */
 typedef int (*ExchangeCopy)(Exchange *exchange, uint64_t bytes);
 
 /* Whether the client still wants the answer. May talk to the host; called from the handler's thread. */
@@ -38,8 +42,10 @@ struct Exchange {
     uint32_t slot;
     uint32_t generation;
     uint32_t attempt;     /* 1 for the first */
-    uint64_t deadline_ns; /* CLOCK_MONOTONIC, never 0: the earlier of the client's deadline and the worker's timeout */
-    bool client_deadline; /* the deadline is the client's: past it the exchange EXPIRED, else it FAILED as timed out */
+    /* CLOCK_MONOTONIC, never 0: the earlier of the client's deadline and the worker's timeout */
+    uint64_t deadline_ns;
+    /* the deadline is the client's: past it the exchange EXPIRED, else it FAILED as timed out */
+    bool client_deadline;
 
     /* the request */
     const void *request;  /* NULL: read it with exchange_read_request() */
@@ -66,22 +72,28 @@ struct Exchange {
     void *wire;
 };
 
-/** exchange_read_request() - copy @bytes from @at of the request. Return: 0, REASON_REQUEST_CHANGED, or negative errno. */
+/**
+ * exchange_read_request() - copy @bytes from @at of the request. Return: 0, REASON_REQUEST_CHANGED, or
+ * negative errno.
+ */
 int exchange_read_request(const Exchange *exchange, uint64_t at, void *data, size_t bytes);
 
 /**
- * exchange_copy_request() - copy all of the request into memory of our own, which counts in the host's `memory`
+ * exchange_copy_request() - copy all of the request into memory of our own, which counts in the host's
+ * `memory`
  * @ret_copy:   the caller's, to be freed; it counts until the exchange ends
  *
  * One copy of each exchange.
- * Return: 0; REASON_MEMORY_BUDGET, REASON_REQUEST_CHANGED or REASON_HOST_LOST; -ENOMEM or another negative errno.
+ * Return: 0; REASON_MEMORY_BUDGET, REASON_REQUEST_CHANGED or REASON_HOST_LOST; -ENOMEM or another negative
+ * errno.
  */
 int exchange_copy_request(Exchange *exchange, void **ret_copy);
 
 /**
  * exchange_reserve() - make room for a response of @bytes in all and map it
  *
- * What was written before stays; `exchange->response->map` may move. Grows geometrically, so that it may be called often.
+ * What was written before stays; `exchange->response->map` may move. Grows geometrically, so that it may be
+ * called often.
  * Return: 0; REASON_RESPONSE_TOO_LARGE, REASON_MEMORY_BUDGET or REASON_MEMORY_FULL; or a negative errno.
  */
 int exchange_reserve(Exchange *exchange, uint64_t bytes);
@@ -94,7 +106,8 @@ int exchange_reserve(Exchange *exchange, uint64_t bytes);
  *
  * Replaces whatever response there was. Where there is no memory for the text, the reason stands alone.
  */
-void exchange_fail(Exchange *exchange, Reason reason, int status, const char *text, ...) __attribute__((format(printf, 4, 5)));
+void exchange_fail(Exchange *exchange, Reason reason, int status, const char *text, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /** exchange_fail_expired() - fail because the deadline has passed; says whose it was. */
 void exchange_fail_expired(Exchange *exchange);

@@ -2,7 +2,8 @@
 /*
  * Handlers: what turns a request payload into a response payload
  *
- * One file for each kind, behind this. A handler is made once for a worker, and called for one exchange at a time from the worker's thread.
+ * One file for each kind, behind this. A handler is made once for a worker, and called for one exchange at a
+ * time from the worker's thread.
  */
 #pragma once
 
@@ -29,7 +30,8 @@ typedef struct HandlerKind {
     Handler *(*free)(Handler *handler);
 
     /*
-     * Handle one exchange: leave the response, or exchange_fail(). Must come back soon after exchange->deadline_ns.
+     * Handle one exchange: leave the response, or exchange_fail(). Must come back soon after
+     * exchange->deadline_ns.
      * Return: 0, also when the exchange failed; a negative errno ends the worker.
      */
     int (*handle)(Handler *handler, Exchange *exchange);

@@ -2,8 +2,9 @@
 /*
  * Clients: the public face of core/client
  *
- * A connection that was lost stays until the last request on it is released, while a new one takes its place; `wait` holds whichever is current, so
- * that its descriptor is the same all along. A shmipc_request is a Request of the core.
+ * A connection that was lost stays until the last request on it is released, while a new one takes its place;
+ * `wait` holds whichever is current, so that its descriptor is the same all along. A shmipc_request is a
+ * Request of the core.
  */
 #include "lib/lib.h"
 
@@ -138,7 +139,10 @@ static int dial(shmipc_client *client, uint64_t until_ns) {
     return r;
 }
 
-/* A host that went away while nobody looked should not cost the next request. With requests in flight somebody looks anyway. */
+/*
+ * A host that went away while nobody looked should not cost the next request. With requests in flight
+ * somebody looks anyway.
+ */
 static int look(shmipc_client *client) {
     if (!client->links || client_n_taken(client->links->client) > 0)
         return 0;
@@ -178,7 +182,8 @@ PUBLIC int shmipc_connect(shmipc_client **ret_client, const char *host, int64_t 
     if (r == 0)
         r = dial(client, lib_until(timeout_ns));
     if (r < 0) {
-        snprintf(connect_text, sizeof(connect_text), "%s", client->text[0] ? client->text : shmipc_strerror(r));
+        snprintf(connect_text, sizeof(connect_text), "%s",
+                 client->text[0] ? client->text : shmipc_strerror(r));
         shmipc_close(client);
         return r;
     }
@@ -450,7 +455,8 @@ static int await_end(Request *request) {
 }
 
 /* Send and wait for this one request; others that end meanwhile are handed out by shmipc_wait() later. */
-static int see_through(shmipc_client *client, Request *request, int64_t timeout_ns, shmipc_request **ret_reply) {
+static int see_through(shmipc_client *client, Request *request, int64_t timeout_ns,
+                       shmipc_request **ret_reply) {
     int r = shmipc_send((shmipc_request *)request, 0, timeout_ns);
 
     if (r == 0)
@@ -465,7 +471,8 @@ static int see_through(shmipc_client *client, Request *request, int64_t timeout_
     return r < 0 ? fail(client, r, NULL) : 0;
 }
 
-PUBLIC int shmipc_call(shmipc_client *client, const void *data, uint64_t bytes, shmipc_request **ret_reply, int64_t timeout_ns) {
+PUBLIC int shmipc_call(shmipc_client *client, const void *data, uint64_t bytes, shmipc_request **ret_reply,
+                       int64_t timeout_ns) {
     shmipc_request *request;
     int r;
 
@@ -478,7 +485,8 @@ PUBLIC int shmipc_call(shmipc_client *client, const void *data, uint64_t bytes, 
     return see_through(client, core_of(request), timeout_ns, ret_reply);
 }
 
-PUBLIC int shmipc_call_fd(shmipc_client *client, int input_fd, int output_fd, shmipc_request **ret_reply, int64_t timeout_ns) {
+PUBLIC int shmipc_call_fd(shmipc_client *client, int input_fd, int output_fd, shmipc_request **ret_reply,
+                          int64_t timeout_ns) {
     shmipc_request *request;
     int r;
 

@@ -31,7 +31,9 @@ static ssize_t read_some(int fd, void *data, uint64_t room) {
     return n < 0 ? error_errno() : n;
 }
 
-/* Twice the room, or as much as can be had; a file that was read to its size needs one byte to show its end. */
+/*
+ * Twice the room, or as much as can be had; a file that was read to its size needs one byte to show its end.
+ */
 static int widen(shmipc_request *request, uint64_t room) {
     uint64_t wanted = room ? 2 * room : FIRST_BYTES;
     int r = shmipc_resize(request, wanted);
@@ -47,7 +49,8 @@ int lib_read_request(shmipc_request *request, int fd) {
 
     while (r == 0) {
         char probe;
-        ssize_t n = at < room ? read_some(fd, (char *)shmipc_data(request) + at, room - at) : read_some(fd, &probe, 1);
+        ssize_t n = at < room ? read_some(fd, (char *)shmipc_data(request) + at, room - at)
+                              : read_some(fd, &probe, 1);
 
         if (n < 0)
             return (int)n;

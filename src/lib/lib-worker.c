@@ -76,7 +76,8 @@ static void hear_events(shmipc_worker *worker) {
             snprintf(worker->text, sizeof(worker->text), "%s", event.text);
         if (event.kind == EVENT_HOST_ATTACHED)
             worker->text[0] = 0;
-        worker->refused = event.kind == EVENT_HOST_REFUSED || (worker->refused && event.kind != EVENT_HOST_ATTACHED);
+        worker->refused =
+            event.kind == EVENT_HOST_REFUSED || (worker->refused && event.kind != EVENT_HOST_ATTACHED);
     }
 }
 
@@ -112,7 +113,8 @@ PUBLIC void shmipc_worker_free(shmipc_worker *worker) {
         worker_abandon(worker->core);
     } else if (worker->core) {
         while (worker->jobs) {
-            exchange_fail(worker->jobs->exchange, REASON_STOPPED, 0, "the worker program ended before it had an answer");
+            exchange_fail(worker->jobs->exchange, REASON_STOPPED, 0,
+                          "the worker program ended before it had an answer");
             (void)job_end(worker->jobs);
         }
         worker_stop(worker->core);
@@ -174,8 +176,8 @@ PUBLIC int shmipc_receive(shmipc_worker *worker, int64_t timeout_ns, shmipc_job 
     return fail(worker, -ENOMEM, NULL);
 }
 
-PUBLIC int shmipc_receive_many(shmipc_worker *worker, int64_t timeout_ns, int64_t within_ns, shmipc_job **ret_jobs, size_t n_max,
-                               size_t *ret_n) {
+PUBLIC int shmipc_receive_many(shmipc_worker *worker, int64_t timeout_ns, int64_t within_ns,
+                               shmipc_job **ret_jobs, size_t n_max, size_t *ret_n) {
     uint64_t until_ns = 0;
     size_t n = 0;
     int r = n_max ? 0 : -EINVAL;
@@ -183,7 +185,11 @@ PUBLIC int shmipc_receive_many(shmipc_worker *worker, int64_t timeout_ns, int64_
     while (n < n_max && r == 0) {
         uint64_t now_ns = n ? clock_now_ns() : 0;
 
-        r = shmipc_receive(worker, n == 0 ? timeout_ns : until_ns > now_ns ? (int64_t)(until_ns - now_ns) : 0, &ret_jobs[n]);
+        r = shmipc_receive(worker,
+                           n == 0              ? timeout_ns
+                           : until_ns > now_ns ? (int64_t)(until_ns - now_ns)
+                                               : 0,
+                           &ret_jobs[n]);
         if (r == 0 && n++ == 0)
             until_ns = within_ns < 0 ? INT64_MAX : clock_now_ns() + (uint64_t)within_ns;
     }
@@ -262,7 +268,8 @@ PUBLIC int shmipc_job_reply(shmipc_job *job, uint64_t bytes) {
         return -ECHILD;
     /* What lies behind in the segment is of an earlier exchange. */
     if (bytes > job->reserved_bytes) {
-        exchange_fail(job->exchange, REASON_HANDLER_FAILED, 0, "the worker program replied with more than it had reserved");
+        exchange_fail(job->exchange, REASON_HANDLER_FAILED, 0,
+                      "the worker program replied with more than it had reserved");
         (void)job_end(job);
         return fail(worker, -EINVAL, "replied with more bytes than were reserved");
     }
@@ -273,11 +280,13 @@ PUBLIC int shmipc_job_reply(shmipc_job *job, uint64_t bytes) {
 PUBLIC int shmipc_job_fail(shmipc_job *job, int code, const char *text) {
     if (is_stranger(job->worker))
         return -ECHILD;
-    exchange_fail(job->exchange, job->refused ? job->refused : REASON_HANDLER_FAILED, code, "%s", text ? text : "");
+    exchange_fail(job->exchange, job->refused ? job->refused : REASON_HANDLER_FAILED, code, "%s",
+                  text ? text : "");
     return job_end(job);
 }
 
-static int run_one(shmipc_worker *worker, int (*handler)(shmipc_job *job, uint64_t *ret_bytes, void *data), void *data) {
+static int run_one(shmipc_worker *worker, int (*handler)(shmipc_job *job, uint64_t *ret_bytes, void *data),
+                   void *data) {
     shmipc_job *job;
     uint64_t bytes = 0;
     int r = shmipc_receive(worker, SHMIPC_FOREVER, &job);
@@ -292,7 +301,8 @@ static int run_one(shmipc_worker *worker, int (*handler)(shmipc_job *job, uint64
     return r < 0 ? shmipc_job_fail(job, -r, shmipc_strerror(r)) : shmipc_job_reply(job, bytes);
 }
 
-PUBLIC int shmipc_worker_run(const char *host, int (*handler)(shmipc_job *job, uint64_t *ret_bytes, void *data), void *data) {
+PUBLIC int shmipc_worker_run(const char *host,
+                             int (*handler)(shmipc_job *job, uint64_t *ret_bytes, void *data), void *data) {
     shmipc_worker *worker;
     int r = shmipc_worker_new(&worker, host, RUN_TIMEOUT_NS);
 

@@ -60,7 +60,8 @@ uint64_t lib_until(int64_t timeout_ns) {
 
 int lib_find_host(const char *host, char *path) {
     if (host && strchr(host, '/'))
-        return snprintf(path, CHANNEL_PATH_MAX, "%s", host) < CHANNEL_PATH_MAX ? 0 : error_origin(-ENAMETOOLONG);
+        return snprintf(path, CHANNEL_PATH_MAX, "%s", host) < CHANNEL_PATH_MAX ? 0
+                                                                               : error_origin(-ENAMETOOLONG);
     return endpoint_find(host ? host : endpoint_default_host(), path);
 }
 

@@ -21,7 +21,10 @@ int lib_result(SlotState end, Reason reason);
 /** lib_error_of() - what a refusal or a failure means as a negative errno. */
 int lib_error_of(Reason reason);
 
-/** lib_read_request() - read a descriptor to its end into a request that was taken. Return: 0 or negative errno. */
+/**
+ * lib_read_request() - read a descriptor to its end into a request that was taken. Return: 0 or negative
+ * errno.
+ */
 int lib_read_request(shmipc_request *request, int fd);
 
 /** lib_write_reply() - write the whole response to a descriptor. Return: 0 or negative errno. */

@@ -53,8 +53,8 @@ bool channel_listens(int fd);
 /**
  * channel_refuse_fds() - on a listening socket: let nobody who connects from now on send descriptors
  *
- * To close a stranger's descriptor can take as long as the stranger likes (SO_LINGER, a file system in user space), also where it
- * was never received and goes with the socket. Their sender is told EPERM.
+ * To close a stranger's descriptor can take as long as the stranger likes (SO_LINGER, a file system in user
+ * space), also where it was never received and goes with the socket. Their sender is told EPERM.
  * Return: 0; -ENOPROTOOPT before Linux 6.16; or another negative errno.
  */
 int channel_refuse_fds(int fd);
@@ -81,7 +81,10 @@ int channel_connect(const char *path, int *ret_fd);
 /** channel_pair() - two ends of one channel. Return: 0 or negative errno. */
 int channel_pair(int ret_fds[static 2]);
 
-/** channel_is_unread() - whether something of what was sent has not been received yet: descriptors may be in it. */
+/**
+ * channel_is_unread() - whether something of what was sent has not been received yet: descriptors may be in
+ * it.
+ */
 bool channel_is_unread(int fd);
 
 /** channel_is_connection() - whether @fd is a socket that channel_accept() could have made. */

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define QUEUE_MESSAGE_OVERHEAD 96 /* bytes that the kernel adds to each message's room; measured, see tests/test-kernel.c */
+#define QUEUE_MESSAGE_OVERHEAD                                                                               \
+    96 /* bytes that the kernel adds to each message's room; measured, see tests/test-kernel.c */
 
 static const struct {
     const char *name;
@@ -88,7 +89,10 @@ static uint64_t least_in(const char *folder, const char *controller, char *path,
     }
 }
 
-/* A line of /proc/PID/cgroup: number, controllers, path. The second version of control groups has no controllers there. */
+/*
+ * A line of /proc/PID/cgroup: number, controllers, path. The second version of control groups has no
+ * controllers there.
+ */
 static uint64_t limit_of_line(const char *folder, char *line) {
     char *controllers = strchr(line, ':');
     char *path = controllers ? strchr(controllers + 1, ':') : NULL;

@@ -18,5 +18,8 @@ typedef struct Message {
 
 _Static_assert(sizeof(Message) == 32, "docs/protocol.md says 32 bytes");
 
-/* How many messages a reply queue holds: one is enough to wake its reader, the second keeps a late look from missing one. */
+/*
+ * How many messages a reply queue holds: one is enough to wake its reader, the second keeps a late look from
+ * missing one.
+ */
 #define REPLY_QUEUE_DEPTH 2
