@@ -515,6 +515,52 @@ START_TEST(one_queue_twice_makes_its_worker_come_again) {
 }
 END_TEST
 
+/* What cannot be waited for, what can, and a queue of something else. */
+START_TEST(what_is_no_queue_makes_its_worker_come_again) {
+    FakeHost fake;
+    Packet packet;
+    int fds[3];
+
+    fake_begin(&fake);
+    fds[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
+    fds[1] = eventfd(0, EFD_CLOEXEC);
+    ck_assert_int_eq(queue_create(unit_name(), 1, sizeof(Message) + 1, &fds[2]), 0);
+    packet_init(&packet, PACKET_QUEUE, 0);
+    for (size_t i = 0; i < ELEMENTS(fds); i++) {
+        fake_welcome(&fake);
+        fake_say(&fake, &packet, &fds[i], 1);
+        fake_accept(&fake);
+        fd_close(fds[i]);
+    }
+    fake_end(&fake);
+}
+END_TEST
+
+/* The end of each test counts descriptors. */
+START_TEST(descriptors_with_garbage_in_place_of_an_answer_are_closed) {
+    const Message message = {.client = 5, .generation = 1};
+    int fds[CHANNEL_FDS_MAX], queue;
+    size_t bytes, n_fds;
+    FakeHost fake;
+    Packet packet;
+
+    fake_begin(&fake);
+    fake_welcome(&fake);
+    ck_assert_int_eq(queue_create(unit_name(), 1, sizeof(Message), &queue), 0);
+    packet_init(&packet, PACKET_QUEUE, 0);
+    fake_say(&fake, &packet, &queue, 1);
+    ck_assert_int_eq(queue_send(queue, &message, sizeof(message), 0), 0);
+    party_await_fd(fake.channel);
+    ck_assert_int_eq(channel_receive(fake.channel, &packet, sizeof(packet), &bytes, fds, &n_fds), 0);
+    ck_assert_uint_eq(packet.header.type, PACKET_MEET);
+    packet_init(&packet, PACKET_PING, 0);
+    fake_say(&fake, &packet, &queue, 1);
+    fake_accept(&fake);
+    fd_close(queue);
+    fake_end(&fake);
+}
+END_TEST
+
 /* What the host tells of a client when it is asked. */
 static const PacketClient bad_clients[] = {
     {.n_slots = 0, .stride = 4096},          {.n_slots = SLOTS_MAX + 1, .stride = 4096},
@@ -755,6 +801,8 @@ static void add_bad_hosts(TCase *tests) {
     tcase_add_test(tests, welcome_without_a_number_is_no_welcome);
     tcase_add_test(tests, garbage_from_a_host_makes_its_worker_come_again);
     tcase_add_test(tests, one_queue_twice_makes_its_worker_come_again);
+    tcase_add_test(tests, what_is_no_queue_makes_its_worker_come_again);
+    tcase_add_test(tests, descriptors_with_garbage_in_place_of_an_answer_are_closed);
     tcase_add_test(tests, client_that_does_not_hang_together_makes_its_worker_come_again);
 }
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "os/channel.h"
+#include "os/queue.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -127,11 +128,18 @@ static int seek_host(Worker *worker) {
     return say_hello(worker);
 }
 
+/* Whatever else came would be an error of this worker's as soon as it is waited for, or read. */
+static bool is_queue(int fd) {
+    uint32_t message_bytes;
+
+    return queue_depth(fd, NULL, NULL, &message_bytes) == 0 && message_bytes == sizeof(Message);
+}
+
 static int add_queue(Worker *worker, uid_t uid, int *fd) {
     WorkerQueue *queue;
     int r;
 
-    if (table_find(&worker->queues, uid))
+    if (table_find(&worker->queues, uid) || !is_queue(*fd))
         return error_origin(-EBADMSG); /* no host of ours says so */
     queue = calloc(1, sizeof(*queue));
     if (!queue)
@@ -252,6 +260,11 @@ static int hear(Worker *worker, const Packet *packet, int *fds) {
     }
 }
 
+static void close_all(int *fds, size_t n_fds) {
+    for (size_t i = 0; i < n_fds; i++)
+        fds[i] = fd_close(fds[i]);
+}
+
 /* One packet, its descriptors the caller's. Return: 0; -EAGAIN when there is none; -ENOTCONN when the host is lost; or negative errno. */
 static int receive(Worker *worker, Packet *ret_packet, int fds[static CHANNEL_FDS_MAX], size_t *ret_n_fds) {
     size_t bytes;
@@ -267,12 +280,11 @@ static int receive(Worker *worker, Packet *ret_packet, int fds[static CHANNEL_FD
     }
     if (r < 0)
         return r;
-    return packet_check(ret_packet, bytes, *ret_n_fds, PEER_HOST) ? error_origin(-EBADMSG) : 0;
-}
-
-static void close_all(int *fds, size_t n_fds) {
-    for (size_t i = 0; i < n_fds; i++)
-        fds[i] = fd_close(fds[i]);
+    if (!packet_check(ret_packet, bytes, *ret_n_fds, PEER_HOST))
+        return 0;
+    close_all(fds, *ret_n_fds);
+    *ret_n_fds = 0;
+    return error_origin(-EBADMSG);
 }
 
 int worker_listen(Worker *worker) {
