@@ -231,11 +231,11 @@ static void begin_again(Host *host) {
     host->next_worker = index_last_worker(host->store.index.map);
     index_past(host->store.index.map, &past);
     host->past = past.counts;
+    host_repeat(host);
     for (size_t i = host->peers.n; i > 0; i--)
         (void)peer_say_again(table_at(&host->peers, i - 1));
     host_count_workers(host);
     host_sync_workers(host);
-    host_repeat(host);
     host->probe.due = true;
 }
 

@@ -6,6 +6,8 @@
 # MESSAGE_IDs are for ever, so they may well be said twice. (src/app/message-ids.h)
 # shellcheck disable=SC2034 # for the stories
 {
+    TAKEN_UP=1416975105ae4670a13864eebd13e83f
+    HOST_LOST=04720b5fe35549dd803739510519c590
     WORKER_DIED=9d9458d55d07479a8c88739146ad83a7
     HEALTH_CHANGED=52242d100826437499eb8f0d96c35fde
     HOST_ATTACHED=a0362d259b9545dd97e8ed1389f6f859

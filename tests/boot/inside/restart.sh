@@ -1,0 +1,191 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Restarting, killing and upgrading a host under load: no client notices.
+# shellcheck disable=SC2317 # check() calls them
+# shellcheck source=tests/tap.sh
+. "${0%/*}/tap.sh"
+# shellcheck source=tests/boot/inside/shmipc.sh
+. "${0%/*}/shmipc.sh"
+
+starts() {
+    configure_echo
+    systemctl start shmipc@host shmipc@worker shmipc@worker-2
+    call_echoes start
+}
+
+# One connection after the other, each with another payload, until /tmp/enough is there.
+call_on_and_on() {
+    local n=0 sent got
+    until [ -e /tmp/enough ]; do
+        n=$((n + 1))
+        head -c $((n % 9 * 40000 + 17)) /dev/urandom >"/tmp/sent.$1"
+        sent=$(sha256sum <"/tmp/sent.$1")
+        got=$(shmipc call -t 60 "/tmp/sent.$1" | sha256sum) || { echo "call $n failed"; return 1; }
+        [ "$sent" = "$got" ] || { echo "call $n brought other bytes back"; return 1; }
+    done
+    echo "$n" >"/tmp/calls.$1"
+}
+
+# One connection that stays. Its first calls need more and more memory.
+cat >/tmp/stay.py <<'END'
+import os, sys
+sys.path += sys.argv[1:]
+import shmipc
+n = 0
+with shmipc.connect() as host:
+    while not os.path.exists("/tmp/enough"):
+        n += 1
+        sent = os.urandom(n % 9 * 40000 + 23)
+        if bytes(host.call(sent, timeout=60)) != sent:
+            sys.exit(f"call {n} brought other bytes back")
+print(n)
+END
+python_folder=$(dirname "$(find /boot-test/stage -name shmipc.py)")
+
+begin_load() {
+    rm -f /tmp/enough /tmp/calls.*
+    set -o pipefail
+    call_on_and_on 1 >/tmp/load.1 2>&1 &
+    loads=$!
+    call_on_and_on 2 >/tmp/load.2 2>&1 &
+    loads="$loads $!"
+    python3 /tmp/stay.py "${python_folder#/boot-test/stage}" >/tmp/load.3 2>&1 &
+    loads="$loads $!"
+}
+
+# None saw an error, and each has done something.
+end_load() {
+    local load status=0
+    touch /tmp/enough
+    for load in $loads; do
+        wait "$load" || status=1
+    done
+    cat /tmp/load.1 /tmp/load.2 /tmp/load.3
+    [ "$status" = 0 ]
+    [ "$(cat /tmp/calls.1)" -gt 0 ]
+    [ "$(cat /tmp/calls.2)" -gt 0 ]
+    [ "$(cat /tmp/load.3)" -gt 0 ]
+}
+
+workers_were_not_disturbed() {
+    fails 1 logged worker MESSAGE_ID="$HOST_LOST"
+    fails 1 logged worker-2 MESSAGE_ID="$HOST_LOST"
+}
+
+n_stored() {
+    property host NFileDescriptorStore
+}
+
+restarts_cost_nobody() {
+    local pid inode
+    inode=$(stat -c %i /run/shmipc/host.sock)
+    begin_load
+    for _ in 1 2 3 4 5; do
+        pid=$(main_pid host)
+        systemctl restart shmipc@host
+        runs_anew host "$pid"
+        call_echoes 'restarted'
+    done
+    end_load
+    [ "$(stat -c %i /run/shmipc/host.sock)" = "$inode" ]
+    logged host MESSAGE_ID="$TAKEN_UP"
+    workers_were_not_disturbed
+}
+
+kills_cost_nobody() {
+    local pid
+    begin_load
+    for _ in 1 2 3 4 5; do
+        pid=$(main_pid host)
+        kill -KILL "$pid"
+        within 10 runs_anew host "$pid"
+        call_echoes 'killed'
+    done
+    end_load
+    workers_were_not_disturbed
+}
+
+# What a package does: other files, then a restart.
+upgrade_costs_nobody() {
+    local pid
+    begin_load
+    pid=$(main_pid host)
+    cp -a --remove-destination /boot-test/stage/. /
+    systemctl daemon-reload
+    systemctl restart shmipc@host
+    runs_anew host "$pid"
+    call_echoes 'upgraded'
+    end_load
+    workers_were_not_disturbed
+}
+
+watchdog_costs_nobody() {
+    local pid
+    override host <<<'WatchdogSec=2s
+TimeoutAbortSec=1s'
+    systemctl restart shmipc@host
+    begin_load
+    pid=$(main_pid host)
+    kill -STOP "$pid"
+    within 60 runs_anew host "$pid"
+    call_echoes 'after the watchdog'
+    end_load
+    workers_were_not_disturbed
+}
+
+store_has() {
+    n_stored
+    [ "$(n_stored)" = "$1" ]
+}
+
+calls_leave_nothing_in_the_store() {
+    local i
+    call_echoes 'once, so that this user has a queue'
+    within 10 store_has 8 # index, socket, queues of two users, two workers with two each
+    for i in 1 2 3 4 5; do
+        call_echoes "$i"
+    done
+    within 10 store_has 8
+}
+
+socket_unit_stays_what_it_is() {
+    local pid
+    systemctl stop shmipc.target
+    systemctl start shmipc@host.socket shmipc@host shmipc@worker shmipc@worker-2
+    call_echoes 'socket unit'
+    begin_load
+    pid=$(main_pid host)
+    systemctl restart shmipc@host
+    runs_anew host "$pid"
+    kill -KILL "$(main_pid host)"
+    call_echoes 'killed'
+    end_load
+}
+
+full_stop_leaves_nothing() {
+    systemctl stop shmipc.target
+    none_runs shmipc@host shmipc@worker shmipc@worker-2
+    [ "$(n_stored)" = 0 ]
+    nothing_is_left
+}
+
+starts_afresh_after_a_full_stop() {
+    systemctl start shmipc@host shmipc@worker
+    call_echoes 'afresh'
+    systemctl stop shmipc.target
+}
+
+check 'installs' install_shmipc
+check 'starts' starts
+check 'calls leave nothing in the store' calls_leave_nothing_in_the_store
+check 'restarts of the host under load cost nobody anything' restarts_cost_nobody
+check 'kills of the host under load cost nobody anything' kills_cost_nobody
+check 'an upgrade under load costs nobody anything' upgrade_costs_nobody
+check 'a host that hangs and is killed costs nobody anything' watchdog_costs_nobody
+check 'a host with a socket unit is restarted and killed likewise' socket_unit_stays_what_it_is
+check 'a full stop leaves nothing' full_stop_leaves_nothing
+check 'a host starts afresh after a full stop' starts_afresh_after_a_full_stop
+check 'nothing of ours is left' nothing_is_left
+check 'sanitizers found nothing' sanitizers_found_nothing
+finish
