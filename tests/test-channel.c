@@ -563,16 +563,19 @@ START_TEST(shed_turns_away_one_when_descriptors_are_out) {
     int spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int listener = listen_at(path), first = connect_to(path), second = connect_to(path), fd = -7;
     rlim_t limit = limit_fds(0);
-    int refused = channel_accept(listener, &fd), shed = channel_shed(listener, &spare);
+    int refused = channel_accept(listener, &fd), shed = channel_shed(listener, &spare, "no", 2);
+    char said[CHANNEL_RECORD_MAX];
 
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){limit, limit}), 0);
     ck_assert_int_eq(refused, -EMFILE);
     ck_assert_int_eq(shed, 0);
     ck_assert_int_ge(fcntl(spare, F_GETFD), 0);
     ck_assert_int_eq(wait_for_fd(first, 0, FOR_EVER), WAIT_HANGUP);
+    ck_assert_int_eq(recv(first, said, sizeof(said), 0), 2);
+    ck_assert_int_eq(recv(first, said, sizeof(said), 0), 0);
     ck_assert_int_eq(wait_for_fd(second, 0, 0), 0);
     accept_from(listener);
-    ck_assert_int_eq(channel_shed(listener, &spare), -EAGAIN);
+    ck_assert_int_eq(channel_shed(listener, &spare, "no", 2), -EAGAIN);
     ck_assert_int_ge(fcntl(spare, F_GETFD), 0);
 }
 END_TEST

@@ -503,6 +503,7 @@ static rlim_t next_file(void) {
 
 START_TEST(connection_for_which_there_is_no_descriptor_is_turned_away) {
     struct rlimit limit;
+    Packet packet;
     int fd;
 
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -510,10 +511,37 @@ START_TEST(connection_for_which_there_is_no_descriptor_is_turned_away) {
     limit_files(next_file());
     AWAIT(party_n_events(EVENT_LIMIT) > 0);
     ck_assert_ptr_nonnull(strstr(party_event(EVENT_LIMIT)->text, "LimitNOFILE="));
+    raw_expect(fd, PACKET_REFUSED, &packet, NULL);
+    limit_files(limit.rlim_cur);
+    ck_assert_uint_eq(packet.refused.code, REASON_LIMIT);
+    ck_assert_ptr_nonnull(strstr(packet.refused.text, "LimitNOFILE="));
     raw_expect_end(fd);
     fd_close(fd);
-    limit_files(limit.rlim_cur);
     ck_assert_int_ge(party.host->spare_fd, 0);
+    party_add_client();
+}
+END_TEST
+
+/* Many at once are turned away one by one, with the one spare descriptor, and those who are in go on. */
+START_TEST(crowd_for_which_there_are_no_descriptors_is_turned_away) {
+    struct rlimit limit;
+    int fds[100];
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (size_t i = 0; i < ELEMENTS(fds); i++)
+        fds[i] = raw_connect(PEER_STRANGER);
+    limit_files(next_file());
+    for (size_t i = 0; i < ELEMENTS(fds); i++) {
+        Packet packet;
+
+        raw_expect(fds[i], PACKET_REFUSED, &packet, NULL);
+        raw_expect_end(fds[i]);
+    }
+    limit_files(limit.rlim_cur);
+    ck_assert_uint_eq(party.host->n_limits, ELEMENTS(fds));
+    ck_assert_uint_le(party_n_events(EVENT_LIMIT), EVENTS_BURST);
+    for (size_t i = 0; i < ELEMENTS(fds); i++)
+        fd_close(fds[i]);
     party_add_client();
 }
 END_TEST
@@ -613,6 +641,7 @@ static void add_crowds(Suite *suite) {
 
     tcase_add_test(tests, crowd_of_strangers_does_not_keep_clients_out);
     tcase_add_test(tests, connection_for_which_there_is_no_descriptor_is_turned_away);
+    tcase_add_test(tests, crowd_for_which_there_are_no_descriptors_is_turned_away);
     tcase_add_test(tests, host_without_any_descriptor_goes_on);
     tcase_add_test(tests, client_for_whom_there_are_no_descriptors_is_refused_in_words);
 }

@@ -44,11 +44,29 @@ void peer_becomes(Peer *peer, PeerRole role) {
     peer->role = role;
 }
 
+static const char no_descriptor[] = "no descriptor is left; raise LimitNOFILE= of the unit";
+static const char no_memory[] = "no memory is left";
+
+/* What is said to one for whom there is no place. Return: its size. */
+static size_t busy(Packet *packet, const char *why) {
+    packet_init(packet, PACKET_REFUSED, 0);
+    packet->refused.code = REASON_LIMIT;
+    snprintf(packet->refused.text, sizeof(packet->refused.text), "busy: %s", why);
+    return packet->header.bytes;
+}
+
+static void say_busy(int fd, const char *why) {
+    Packet packet;
+
+    (void)channel_send(fd, &packet, busy(&packet, why), NULL, 0);
+}
+
 int host_add_peer(Host *host, int fd, bool is_probe, Peer **ret) {
     Peer *peer = calloc(1, sizeof(*peer));
     int r;
 
     if (!peer) {
+        say_busy(fd, no_memory);
         fd_close(fd);
         return error_origin(-ENOMEM);
     }
@@ -63,6 +81,7 @@ int host_add_peer(Host *host, int fd, bool is_probe, Peer **ret) {
     if (r == 0)
         r = table_insert(&host->peers, peer->number, peer);
     if (r < 0) {
+        say_busy(fd, r == -ENOMEM ? no_memory : no_descriptor);
         peer_free(peer);
         return r;
     }
@@ -175,8 +194,6 @@ int peer_say_again(Peer *peer) {
     return 0; /* one that has hung up is seen by its own event */
 }
 
-static const char no_descriptor[] = "no descriptor is left; raise LimitNOFILE= of the unit";
-
 static void turned_away(Host *host, const char *why) {
     Event *event = event_push_of(&host->events, EVENT_LIMIT, NOBODY);
 
@@ -191,22 +208,11 @@ static int take_nobody(Host *host) {
 
 /* Where not even the spare descriptor can be had, whoever knocks waits. */
 static int shed(Host *host) {
-    int r = channel_shed(host->listener, &host->spare_fd);
+    Packet packet;
+    int r = channel_shed(host->listener, &host->spare_fd, &packet, busy(&packet, no_descriptor));
 
     turned_away(host, no_descriptor);
     return r == -EMFILE || r == -ENFILE ? take_nobody(host) : 0;
-}
-
-/* A descriptor too many is closed, and who knocked is told at least that. */
-static void turn_away(Host *host, int fd, const char *why) {
-    Packet packet;
-
-    packet_init(&packet, PACKET_REFUSED, 0);
-    packet.refused.code = REASON_LIMIT;
-    snprintf(packet.refused.text, sizeof(packet.refused.text), "busy: %s", why);
-    (void)channel_send(fd, &packet, packet.header.bytes, NULL, 0);
-    fd_close(fd);
-    turned_away(host, why);
 }
 
 /* Return: 0, or what ends the host. */
@@ -217,7 +223,7 @@ static int cannot_accept(Host *host, int r) {
         return shed(host);
     case -ENOMEM:
     case -ENOBUFS:
-        turned_away(host, "the kernel has no memory for it");
+        turned_away(host, no_memory);
         return take_nobody(host);
     case -EBADF:
     case -EINVAL:
@@ -230,13 +236,16 @@ static int cannot_accept(Host *host, int r) {
 }
 
 int host_accept(Host *host) {
+    static const char no_place[] = "more than `max_clients` and 256 others are connected";
     Peer *peer;
     int fd, r = channel_accept(host->listener, &fd);
 
     if (r < 0)
         return cannot_accept(host, r);
     if (!host_make_place(host)) {
-        turn_away(host, fd, "more than `max_clients` and 256 others are connected");
+        say_busy(fd, no_place);
+        fd_close(fd);
+        turned_away(host, no_place);
         return 0;
     }
     r = host_add_peer(host, fd, false, &peer);
@@ -245,7 +254,7 @@ int host_accept(Host *host) {
     else if (r == -EMFILE || r == -ENFILE)
         turned_away(host, no_descriptor);
     else if (r == -ENOMEM)
-        turned_away(host, "no memory is left");
+        turned_away(host, no_memory);
     return 0; /* one who went away again is no fault of ours */
 }
 

@@ -226,13 +226,15 @@ int channel_accept(int fd, int *ret_fd) {
     return 0;
 }
 
-int channel_shed(int fd, int *spare_fd) {
+int channel_shed(int fd, int *spare_fd, const void *farewell, size_t bytes) {
     int peer, r;
 
     *spare_fd = fd_close(*spare_fd);
     r = channel_accept(fd, &peer);
-    if (r == 0)
+    if (r == 0) {
+        (void)channel_send(peer, farewell, bytes, NULL, 0);
         fd_close(peer);
+    }
     *spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (*spare_fd < 0 && r == 0)
         return error_errno();

@@ -66,10 +66,10 @@ int channel_refuse_fds(int fd);
 int channel_accept(int fd, int *ret_fd);
 
 /**
- * channel_shed() - give up the spare descriptor to accept one connection and close it at once
+ * channel_shed() - give up the spare descriptor to accept one connection, say one record, and close it at once
  * Return: 0 or negative errno.
  */
-int channel_shed(int fd, int *spare_fd);
+int channel_shed(int fd, int *spare_fd, const void *farewell, size_t bytes);
 
 /**
  * channel_connect() - connect to whoever listens there

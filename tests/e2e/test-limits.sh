@@ -186,28 +186,23 @@ is_refused() {
     grep -q 'refused by the host' "$world"/call.*.log
 }
 
-# Answered; or refused in words; or turned away by a host that has not even the descriptors for that, and
-# says so itself.
+# Answered; or refused in words.
 is_answered_or_refused() {
     local name=$1 limit=$2 status=0
     ended "$name" || status=$?
     case $status in
     0) [ ! -s "$world/$name.log" ] ;;
-    3)
-        says "$world/$name.log" 'hung up without an answer: it may have no descriptor left'
-        says "$world/host.log" "a connection was turned away: .*$limit"
-        ;;
     8) says "$world/$name.log" "refused by the host: busy: .*$limit" ;;
     *) fails 0 exit "$status" ;;
     esac
 }
 
-# With room for $1 descriptors more, the host cannot even say no; it says so in its log.
+# With room for $1 descriptors more, the host cannot let anybody in, but says so.
 host_without_descriptors_turns_away() {
     configure
     start_host
     prlimit --pid "${pids[host]}" --nofile=$(($(lowest_free_descriptor) + $1)):
-    refuses 3 'hung up without an answer: it may have no descriptor left' call
+    refuses 8 'refused by the host: busy: no descriptor is left; raise LimitNOFILE=' call
     wait_for says "$world/host.log" 'a connection was turned away: .*LimitNOFILE'
     prlimit --pid "${pids[host]}" --nofile=1024:
     start_workers worker
