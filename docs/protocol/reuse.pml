@@ -26,8 +26,8 @@
  * Variants that must be rejected: NO_GENERATION, LOOK_FIRST, LOOK_BEFORE_WISH,
  * CLAIM_UNSUBMITTED, TRUST_MESSAGE, GENERATION_FIRST, WORD_FIRST, REUSE_BEFORE_END, HOST_WRITES_OPEN,
  * HOST_TEARS, HOST_STORES, MODULUS 2; with DEADLINES: CLOCK_BEFORE_CLAIM; with WORKERS 0:
- * NO_LOOK_PACKET; with SLOTS 2: ANY_SLOT; with DEATHS: PARK_LATE, and with STAYS_AWAY: SETTLE_BLIND; with
- * RESTARTS, too: NO_AGAIN, PARK_FORGOTTEN.
+ * NO_LOOK_PACKET; with SLOTS 2: ANY_SLOT; with DEATHS: PARK_LATE, PARK_GOES_ON, PARK_UNCHECKED, and with
+ * STAYS_AWAY: SETTLE_BLIND; with RESTARTS, too: NO_AGAIN, PARK_FORGOTTEN.
  */
 #ifndef SLOTS
 #define SLOTS 1
@@ -60,7 +60,8 @@
 
 mtype = { FRESH, WAITING, CLAIMED, DONE, FAILED, CANCELLED, EXPIRED };
 mtype = { RECEIVE, CHECK, CLAIM, LOOK, FINISH, WRITE, END };
-mtype = { SERVE, WORD, GENERATION, WISHED, SWAP, PARK, FAIL, NEXT_SLOT }; /* what the host does next */
+mtype = { NONE, COPY, KEEP, COPIED }; /* of what is parked */
+mtype = { SERVE, WORD, GENERATION, WISHED, SWAP, PARKED, NEXT_SLOT }; /* what the host does next */
 
 typedef Word {
     byte generation;
@@ -88,11 +89,15 @@ typedef Slot {
     byte current;
     byte running;
     byte runs;
-    byte parked; /* the payload of it that was copied aside */
+    byte parked; /* the payload of it that was copied aside and is kept */
     bool ended;
     bool sworn;
     bool finished;
 
+    mtype park; /* how far the copy is, */
+    byte dead;  /* whose claim it was, */
+    byte copy;  /* the copy, */
+    bool stop;  /* and whether it is to be thrown away */
     bool owed;  /* by the host: an announcement */
     bool again; /* from the host to the client: AGAIN */
 }
@@ -100,7 +105,7 @@ Slot slot[SLOTS];
 
 chan requests = [DEPTH] of { byte, byte, byte }; /* slot, generation, size */
 chan looks = [SLOTS * EXCHANGES + RESTARTS * SLOTS] of { byte };
-chan exits = [DEATHS + 1] of { byte };
+chan exits = [DEATHS + 1 + SLOTS * RESTARTS] of { byte };
 byte number[WORKERS + 1];
 byte numbers = WORKERS;
 byte deaths;
@@ -400,18 +405,7 @@ end:
 
 /* ---- the host ---- */
 
-/*
- * Host 3: settle and announce, slot after slot; let go of the pidfd then, for a new host would see it again.
- * At the last attempt the slot stays with its dead owner until the request is copied aside.
- */
-#ifdef PARK_FORGOTTEN
-#define SEE    exits?w
-#define FORGET skip
-#else
-#define SEE    exits?<w>
-#define FORGET exits?_
-#endif
-
+/* Host 3: settle and announce, slot after slot; then let go of the pidfd, for a new host would see it again. */
 inline next(then) {
     g = 0;
     seen_cancel = false;
@@ -432,6 +426,28 @@ inline serve() {
 #define SEEN_WISH WISHES(seen_cancel, seen_deadline)
 #endif
 
+inline end_claimed(how) {
+    slot[s].word.owner = 0;
+    check_end(how);
+    slot[s].word.state = how
+}
+
+/*
+ * Host 6: at the last attempt the slot stays with its dead owner until the request is copied aside, by a thread. A
+ * wish ends it at once: first the thread is told to throw the copy away, then the client may write over the request.
+ */
+#ifdef PARK_UNCHECKED
+#define IS_PARKS (slot[s].word.state == CLAIMED && slot[s].park != NONE)
+#else
+#define IS_PARKS (slot[s].word.state == CLAIMED && slot[s].park != NONE && slot[s].word.owner == slot[s].dead)
+#endif
+inline end_parking(how) {
+#ifndef PARK_GOES_ON
+    slot[s].stop = true;
+#endif
+    end_claimed(how)
+}
+
 /* Host 4: what nobody has claimed. A claimed one: CANCEL to its owner, which may look at any time. */
 #ifdef HOST_STORES
 #define MAY_SWAP true
@@ -445,25 +461,16 @@ inline end_unclaimed() {
         slot[s].word.owner = 0;
         check_end(UNWANTED);
         slot[s].word.state = UNWANTED
+    :: IS_PARKS && SEEN_WISH && IS_SAME -> end_parking(UNWANTED)
     :: else
     fi;
     serve()
 }
 
-inline end_claimed(how) {
-    slot[s].word.owner = 0;
-    check_end(how);
-    slot[s].word.state = how
-}
-
 #ifdef PARK_LATE
-#define FIRST_OF_PARKING FAIL
-#define PARKED  next(NEXT_SLOT)
-#define FAILURE slot[s].parked = slot[s].current; end_claimed(FAILED); slot[s].parked = 0; step = PARK
+#define BEGIN_PARKING slot[s].parked = slot[s].current; end_claimed(FAILED); slot[s].park = COPY
 #else
-#define FIRST_OF_PARKING PARK
-#define PARKED  step = FAIL
-#define FAILURE end_claimed(FAILED); next(NEXT_SLOT)
+#define BEGIN_PARKING slot[s].dead = w; slot[s].park = COPY
 #endif
 
 inline settle() {
@@ -473,7 +480,44 @@ inline settle() {
         slot[s].word.owner = 0;
         slot[s].word.state = WAITING;
         next(NEXT_SLOT)
-    :: !SEEN_WISH && was.attempts >= ATTEMPTS -> step = FIRST_OF_PARKING
+    :: !SEEN_WISH && was.attempts >= ATTEMPTS -> BEGIN_PARKING; next(NEXT_SLOT)
+    fi
+}
+
+inline keep(x) {
+    assert(slot[x].word.generation == slot[x].copy % MODULUS); /* parked */
+    slot[x].parked = slot[x].copy;
+    slot[x].park = COPIED
+}
+
+/* The thread that copies, and the host as it hears that it has done. */
+#define COPIES(x)                                                                                     \
+    :: atomic { slot[x].park == COPY -> slot[x].copy = slot[x].payload; slot[x].park = KEEP }         \
+    :: atomic { slot[x].park == KEEP && slot[x].stop -> slot[x].park = COPIED }                       \
+    :: atomic { slot[x].park == KEEP && !slot[x].stop -> keep(x) }
+#define HEARS_OF_COPY(x)                                                                              \
+    :: atomic { IS(SERVE) && slot[x].park == COPIED -> s = x; step = PARKED }
+
+inline forget_copy() {
+    slot[s].park = NONE;
+    slot[s].stop = false;
+    slot[s].dead = 0;
+    slot[s].copy = 0
+}
+
+/* A claim of somebody whom the new host does not know: the old one has seen it dead, and was parking. */
+#ifdef PARK_FORGOTTEN
+#define IS_ORPHAN false
+#else
+#define IS_ORPHAN                                                                                     \
+    (slot[s].word.state == CLAIMED && slot[s].word.owner != number[0] &&                              \
+     slot[s].word.owner != number[WORKERS - 1] && !exits??[eval(slot[s].word.owner)])
+#endif
+
+inline settle_orphan() {
+    if
+    :: IS_ORPHAN -> exits!slot[s].word.owner
+    :: else
     fi
 }
 
@@ -498,7 +542,7 @@ proctype Host() {
 end:
     do
     :: atomic { IS(SERVE) && nempty(looks) -> looks?s; step = WORD }
-    :: atomic { IS(SERVE) && nempty(exits) -> SEE; step = WORD }
+    :: atomic { IS(SERVE) && nempty(exits) -> exits?<w>; step = WORD }
     :: atomic { IS(WORD) ->                                      /* the word first, */
 #ifdef HOST_TEARS
         if
@@ -529,16 +573,25 @@ end:
         :: w == 0 -> end_unclaimed()                             /* 4 */
         :: w > 0 -> settle()                                     /* 3 */
         fi }
-    :: atomic { IS(PARK) ->
-        assert(slot[s].word.generation == slot[s].payload % MODULUS); /* parked */
-        slot[s].parked = slot[s].payload;
-        PARKED }
-    :: atomic { IS(FAIL) -> FAILURE }
+    COPIES(0)
+    HEARS_OF_COPY(0)
+#if SLOTS > 1
+    COPIES(1)
+    HEARS_OF_COPY(1)
+#endif
+    :: atomic { IS(PARKED) ->                                    /* 6 */
+        if
+        :: IS_PARKS && WISHES(slot[s].cancel, slot[s].deadline) -> end_claimed(UNWANTED)
+        :: IS_PARKS && !WISHES(slot[s].cancel, slot[s].deadline) -> end_claimed(FAILED)
+        :: !IS_PARKS
+        fi;
+        forget_copy();
+        serve() }
     :: atomic { IS(NEXT_SLOT) ->
         slot[s].owed = true;
         if
         :: s < SLOTS - 1 -> s++; step = WORD
-        :: s == SLOTS - 1 -> FORGET; s = 0; w = 0; step = SERVE
+        :: s == SLOTS - 1 -> exits?_; s = 0; w = 0; step = SERVE
         fi }
     PAY(0)
 #if SLOTS > 1
@@ -554,6 +607,8 @@ end:
 #ifndef NO_AGAIN
             slot[s].again = true;
 #endif
+            forget_copy();
+            settle_orphan();
             s++
         :: s == SLOTS -> break
         od;
@@ -616,7 +671,7 @@ init {
 
     atomic {
         do
-        :: i < SLOTS -> slot[i].word.state = FRESH; slot[i].ended = true; run Client(i); i++
+        :: i < SLOTS -> slot[i].word.state = FRESH; slot[i].park = NONE; slot[i].ended = true; run Client(i); i++
         :: i == SLOTS -> break
         od;
         i = 0;
