@@ -12,6 +12,7 @@
 #include "core/host-internal.h"
 #include "os/queue.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -283,13 +284,16 @@ static void step(Input *input) {
 }
 
 static void begin(void) {
+    char name[32];
+
     for (size_t i = 0; i < N_PEERS; i++)
         ends[i] = (End){.fd = -1,
                         .request_queue = -1,
                         .submit = PAGE_NULL,
                         .met_states = PAGE_NULL,
                         .met_submit = PAGE_NULL};
-    MUST(host_new(&host, "fuzz", &settings) == 0);
+    snprintf(name, sizeof(name), "fuzz-%d", (int)getpid()); /* others of its kind run beside it */
+    MUST(host_new(&host, name, &settings) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {

@@ -8,20 +8,30 @@
 #include "wire/message.h"
 #include "wire/slots.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+/* Others of its kind run beside it. */
+static const char *own_name(void) {
+    static char name[32];
+
+    snprintf(name, sizeof(name), "/fuzz.%d", (int)getpid());
+    return name;
+}
 
 void world_open(World *world) {
     size_t bytes = slots_page_bytes(WORLD_SLOTS);
 
     *world = (World)WORLD_NULL;
-    MUST(queue_create("/fuzz", 3, sizeof(Message), &world->request_queue) == 0);
-    MUST(queue_create("/fuzz", 2, sizeof(Message), &world->reply_queue) == 0);
+    MUST(queue_create(own_name(), 3, sizeof(Message), &world->request_queue) == 0);
+    MUST(queue_create(own_name(), 2, sizeof(Message), &world->reply_queue) == 0);
     MUST(page_init_create(&world->submit, "fuzz-submit", bytes) == 0);
     MUST(page_init_create(&world->states, "fuzz-state", bytes) == 0);
     submit_page_format(world->submit.map, WORLD_SLOTS);
     state_page_format(world->states.map, WORLD_SLOTS);
-    MUST(object_create("/fuzz", WORLD_SLOTS * WORLD_STRIDE, &world->requests_fd) == 0);
-    MUST(object_create("/fuzz", WORLD_SLOTS * WORLD_STRIDE, &world->responses_fd) == 0);
+    MUST(object_create(own_name(), WORLD_SLOTS * WORLD_STRIDE, &world->requests_fd) == 0);
+    MUST(object_create(own_name(), WORLD_SLOTS * WORLD_STRIDE, &world->responses_fd) == 0);
 }
 
 void world_close(World *world) {
