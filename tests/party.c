@@ -339,7 +339,8 @@ PartyWorker *party_start_worker(Handler *handler) {
     PartyWorker *worker = calloc(1, sizeof(*worker));
 
     ck_assert_ptr_nonnull(worker);
-    worker->settings = (WorkerSettings){.serves = (char *)"test", .timeout_ns = 100 * NS_PER_SEC};
+    worker->settings = (WorkerSettings){.serves = (char *)"test", .timeout_ns = 100 * NS_PER_SEC,
+                                        .poll_ns = party.poll_ns};
     worker->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&worker->lock, NULL);
     ck_assert_int_eq(worker_new(&worker->worker, "test-worker", party.path, &worker->settings,

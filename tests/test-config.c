@@ -7,6 +7,7 @@
 #include "app/config-settings.h"
 #include "base/units.h"
 #include "os/limits.h"
+#include "core/spin.h"
 #include "config-unit.h"
 #include "unit.h"
 
@@ -264,8 +265,25 @@ START_TEST(worker_defaults_are_these) {
     ck_assert_str_eq(worker->serves, "host");
     ck_assert_int_eq(worker->wire, WIRE_SLOTS);
     ck_assert_uint_eq(worker->timeout_ns, 300 * NS_PER_SEC);
-    ck_assert_uint_eq(worker->poll_ns, 0);
+    ck_assert_uint_eq(worker->poll_ns, SPIN_AUTO);
     ck_assert_int_eq(worker->handler.type, HANDLER_ECHO);
+}
+END_TEST
+
+START_TEST(polling_is_a_number_of_microseconds_or_a_word) {
+    static const struct {
+        const char *text;
+        uint64_t ns;
+    } cases[] = {{"0", 0}, {"50", 50 * NS_PER_US}, {"1000000", NS_PER_SEC}, {"\"auto\"", SPIN_AUTO}, {"\"always\"", SPIN_ALWAYS}};
+
+    for (size_t i = 0; i < ELEMENTS(cases); i++) {
+        _cleanup_(config_freep) Config *config = NULL;
+        char text[80];
+
+        snprintf(text, sizeof(text), "w: { role = \"worker\"; poll_us = %s; };", cases[i].text);
+        config = load_valid(text);
+        ck_assert_uint_eq(instance_of(config, "w").worker->poll_ns, cases[i].ns);
+    }
 }
 END_TEST
 
@@ -502,6 +520,7 @@ static TCase *case_values(void) {
     tcase_add_test(tests, host_defaults_are_these);
     tcase_add_test(tests, worker_defaults_are_these);
     tcase_add_test(tests, exec_defaults_are_these);
+    tcase_add_test(tests, polling_is_a_number_of_microseconds_or_a_word);
     tcase_add_test(tests, plugin_has_no_settings_by_default);
     tcase_add_test(tests, plain_names_default_to_those_of_the_protocol);
     tcase_add_test(tests, principals_are_looked_up);

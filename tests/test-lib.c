@@ -310,6 +310,61 @@ START_TEST(several_in_flight_are_handed_out_once_each) {
 }
 END_TEST
 
+START_TEST(many_are_called_at_once_and_each_has_its_own_result) {
+    shmipc_client *client = client_of_host();
+    shmipc_request *requests[4], *other;
+    Served served;
+
+    serve_in_thread(&served, 4);
+    ck_assert_int_eq(shmipc_call_many(NULL, 0, PATIENT), 0);
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        ck_assert_int_eq(shmipc_take(client, i + 1, &requests[i]), 0);
+        memset(shmipc_data(requests[i]), '0' + (int)i, i + 1);
+    }
+    ck_assert_int_eq(shmipc_call_many(requests, 4, PATIENT), 0);
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        uint64_t bytes;
+        const char *reply = shmipc_reply(requests[i], &bytes);
+
+        ck_assert_int_eq(shmipc_result(requests[i]), 0);
+        ck_assert_uint_eq(bytes, i + 1);
+        ck_assert_int_eq(reply[i], '0' + (int)i);
+        shmipc_release(requests[i]);
+    }
+    ck_assert_int_eq(shmipc_wait(client, 0, &other), -ETIMEDOUT); /* none is handed out again */
+    served_end(&served);
+    shmipc_close(client);
+}
+END_TEST
+
+START_TEST(many_of_several_clients_are_not_called) {
+    shmipc_client *first = client_of_host(), *second = client_of_host();
+    shmipc_request *requests[2];
+
+    ck_assert_int_eq(shmipc_take(first, 1, &requests[0]), 0);
+    ck_assert_int_eq(shmipc_take(second, 1, &requests[1]), 0);
+    ck_assert_int_eq(shmipc_call_many(requests, 2, PATIENT), -EINVAL);
+    ck_assert_int_eq(shmipc_result(requests[0]), -EINPROGRESS);
+    shmipc_close(first);
+    shmipc_close(second);
+}
+END_TEST
+
+START_TEST(call_of_many_without_a_worker_times_out) {
+    shmipc_client *client = client_of_host();
+    shmipc_request *requests[2];
+
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+        ck_assert_int_eq(shmipc_take(client, 1, &requests[i]), 0);
+    ck_assert_int_eq(shmipc_call_many(requests, 2, SECOND / 10), 0);
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        ck_assert_int_eq(shmipc_result(requests[i]), -ETIMEDOUT);
+        shmipc_release(requests[i]);
+    }
+    shmipc_close(client);
+}
+END_TEST
+
 START_TEST(user_bytes_travel_both_ways) {
     shmipc_client *client = client_of_host();
     shmipc_request *request, *ended;
@@ -582,6 +637,9 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, request_beyond_the_memory_budget_is_refused_and_named);
     tcase_add_test(tests, taking_more_than_there_are_slots_says_busy);
     tcase_add_test(tests, several_in_flight_are_handed_out_once_each);
+    tcase_add_test(tests, many_are_called_at_once_and_each_has_its_own_result);
+    tcase_add_test(tests, many_of_several_clients_are_not_called);
+    tcase_add_test(tests, call_of_many_without_a_worker_times_out);
     tcase_add_test(tests, user_bytes_travel_both_ways);
     tcase_add_test(tests, higher_priorities_go_first);
     tcase_add_test(tests, cancelled_before_a_claim_never_runs);

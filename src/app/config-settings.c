@@ -4,6 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+static const Choice spins[] = {
+    {.word = "auto", .value = SPIN_WORD_AUTO},
+    {.word = "always", .value = SPIN_WORD_ALWAYS},
+    {0},
+};
+
 static const Choice roles[] = {
     {"host", ROLE_HOST, IN_HOST},
     {"worker", ROLE_WORKER, IN_WORKER},
@@ -207,13 +213,15 @@ const Setting settings[] = {
     {
         .name = "poll_us",
         .where = IN_WORKER_SLOTS,
-        .kind = SETTING_MICROSECONDS,
+        .kind = SETTING_SPIN,
         FIELD(worker.poll_ns),
-        .fallback = "0",
+        .fallback = "\"auto\"",
+        .choices = spins,
         .min = "0",
-        .max = "0",
-        .help = "How many microseconds the worker polls shared memory after an answer before it sleeps. "
-                "Polling is not built yet: the worker always sleeps.",
+        .max = "1000000",
+        .help = "How many microseconds the worker polls its clients' shared memory after an answer before it sleeps: "
+                "then an exchange takes no system call. \"auto\" is as long as waking up takes, and rarely where "
+                "nothing comes of it; 0 is never; \"always\" never sleeps and uses up a processor.",
     },
     {
         .name = "wire",
@@ -390,10 +398,6 @@ const char *setting_example(const Setting *setting) {
     return setting->example ? setting->example : setting->fallback;
 }
 
-static bool setting_is_fixed(const Setting *setting) {
-    return setting->min && strcmp(setting->min, setting->max) == 0;
-}
-
 static void choices_text(const Choice *choices, char buffer[static SETTING_TEXT_MAX]) {
     size_t n = 0;
 
@@ -413,6 +417,16 @@ static void range_text(const Setting *setting, char buffer[static SETTING_TEXT_M
         snprintf(buffer + n, SETTING_TEXT_MAX - (size_t)n, ", or \"%s\"", setting->word);
 }
 
+static void number_text(const Setting *setting, char buffer[static SETTING_TEXT_MAX]) {
+    char words[SETTING_TEXT_MAX];
+    int n = snprintf(buffer, SETTING_TEXT_MAX, "a whole number from %s to %s", setting->min, setting->max);
+
+    if (setting->choices) {
+        choices_text(setting->choices, words);
+        snprintf(buffer + n, SETTING_TEXT_MAX - (size_t)n, ", %s", words);
+    }
+}
+
 const char *setting_allowed(const Setting *setting, char buffer[static SETTING_TEXT_MAX]) {
     static const char *const texts[] = {
         [SETTING_INSTANCE_NAME] = "the name of an instance: 1 to 32 letters, digits, \"_\" and \"-\"",
@@ -430,18 +444,16 @@ const char *setting_allowed(const Setting *setting, char buffer[static SETTING_T
         choices_text(setting->choices, buffer);
     else if (setting->kind == SETTING_SIZE || setting->kind == SETTING_DURATION)
         range_text(setting, buffer);
-    else if (setting->kind != SETTING_INTEGER && setting->kind != SETTING_MICROSECONDS)
+    else if (setting->kind != SETTING_INTEGER && setting->kind != SETTING_SPIN)
         snprintf(buffer, SETTING_TEXT_MAX, "%s", texts[setting->kind]);
-    else if (setting_is_fixed(setting))
-        snprintf(buffer, SETTING_TEXT_MAX, "only %s yet", setting->min);
     else
-        snprintf(buffer, SETTING_TEXT_MAX, "a whole number from %s to %s", setting->min, setting->max);
+        number_text(setting, buffer);
     return buffer;
 }
 
 const char *setting_like(const Setting *setting, char buffer[static SETTING_TEXT_MAX]) {
     buffer[0] = '\0';
-    if (setting->kind != SETTING_CHOICE && !setting_is_fixed(setting))
+    if (!setting->choices)
         snprintf(buffer, SETTING_TEXT_MAX, ", like %s", setting_example(setting));
     return buffer;
 }

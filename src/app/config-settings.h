@@ -40,7 +40,7 @@ typedef struct Group {
 typedef enum SettingKind {
     SETTING_CHOICE,        /* one of some words: int or enum */
     SETTING_INTEGER,       /* a number: uint32_t */
-    SETTING_MICROSECONDS,  /* a number: uint64_t nanoseconds */
+    SETTING_SPIN,          /* a number of microseconds, or a word: uint64_t as spin_begin() takes it */
     SETTING_SIZE,          /* "64M": uint64_t bytes */
     SETTING_DURATION,      /* "5min": uint64_t nanoseconds */
     SETTING_INSTANCE_NAME, /* "host": char * */
@@ -52,6 +52,9 @@ typedef enum SettingKind {
     SETTING_FREE,          /* { ... } of what only somebody else knows: PluginSettings */
     SETTING_GROUP,         /* { ... }: settings of their own */
 } SettingKind;
+
+/* The words of a SETTING_SPIN. */
+enum { SPIN_WORD_AUTO, SPIN_WORD_ALWAYS };
 
 /* A word that a setting can have, and the places that are then meant. */
 typedef struct Choice {

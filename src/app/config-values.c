@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "core/spin.h"
 #include "os/limits.h"
 
 #include <grp.h>
@@ -55,17 +56,26 @@ static int store_refuse_member(const Store *store, const Element *element) {
     return store_refuse(store, element->line, what, NULL);
 }
 
-static int store_choice(const Store *store) {
+/* The word's value, if it is one that is known; a fault otherwise. Return: whether it is, or negative errno. */
+static int choice_take(const Store *store, int *ret_value) {
     Suggestion suggestion = {.word = store->value->string};
     const Choice *choice = setting_choice(store->setting, store->value->string, strlen(store->value->string));
+    int r;
 
-    if (!choice) {
-        for (choice = store->setting->choices; choice->word; choice++)
-            suggestion_consider(&suggestion, choice->word);
-        return store_refuse_string(store, &suggestion);
+    if (choice) {
+        *ret_value = choice->value;
+        return true;
     }
-    *(int *)store->field = choice->value;
-    return 0;
+    for (choice = store->setting->choices; choice->word; choice++)
+        suggestion_consider(&suggestion, choice->word);
+    r = store_refuse_string(store, &suggestion);
+    return r < 0 ? r : false;
+}
+
+static int store_choice(const Store *store) {
+    int r = choice_take(store, store->field);
+
+    return r < 0 ? r : 0;
 }
 
 /* The number, if it is in range; a fault otherwise. Return: whether it is, or negative errno. */
@@ -93,10 +103,17 @@ static int store_integer(const Store *store) {
     return r < 0 ? r : 0;
 }
 
-static int store_microseconds(const Store *store) {
+static int store_spin(const Store *store) {
     long long number;
-    int r = number_take(store, &number);
+    int word, r;
 
+    if (store->value->type == VALUE_STRING) {
+        r = choice_take(store, &word);
+        if (r > 0)
+            *(uint64_t *)store->field = word == SPIN_WORD_ALWAYS ? SPIN_ALWAYS : SPIN_AUTO;
+        return r < 0 ? r : 0;
+    }
+    r = number_take(store, &number);
     if (r > 0)
         *(uint64_t *)store->field = (uint64_t)number * NS_PER_US;
     return r < 0 ? r : 0;
@@ -353,7 +370,7 @@ static const struct {
 } kinds[] = {
     [SETTING_CHOICE] = {VALUE_STRING, store_choice},
     [SETTING_INTEGER] = {VALUE_NUMBER, store_integer},
-    [SETTING_MICROSECONDS] = {VALUE_NUMBER, store_microseconds},
+    [SETTING_SPIN] = {VALUE_NUMBER, store_spin}, /* or a word */
     [SETTING_SIZE] = {VALUE_STRING, store_size},
     [SETTING_DURATION] = {VALUE_STRING, store_duration},
     [SETTING_INSTANCE_NAME] = {VALUE_STRING, store_instance_name},
@@ -377,7 +394,7 @@ int value_store(const Setting *setting, const Value *value, Group *group, Faults
     /* The library has cut a number of this line short: what it says is not what the file says. */
     if (value->type == VALUE_NUMBER && faults_scanned_at(faults, value->place))
         return 0;
-    if (value->type != kinds[setting->kind].type)
+    if (value->type != kinds[setting->kind].type && !(setting->kind == SETTING_SPIN && value->type == VALUE_STRING))
         return store_refuse(&store, value->place.line, value->type_text, NULL);
     return kinds[setting->kind].store(&store);
 }

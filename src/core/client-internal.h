@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/client.h"
+#include "core/spin.h"
 #include "os/page.h"
 #include "os/wait.h"
 #include "wire/hello.h"
@@ -34,6 +35,12 @@ struct Client {
     uint32_t n_workers;
     Request *requests; /* n_slots */
     uint32_t n_in_flight;
+    uint64_t spin_ns;    /* as client_set_spin() */
+    bool skips;          /* as request_post() */
+    bool awake;          /* as the submit page says */
+    SpinPace pace;
+    uint64_t last_bytes; /* of the latest request and response together */
+    uint32_t last_cpu;   /* where the latest response came from */
 
     Reason refused;
     char refused_text[REFUSED_TEXT_BYTES];
@@ -41,6 +48,12 @@ struct Client {
 
 /* client-request.c: look at every slot in flight; end what has ended. Return: 0 or negative errno. */
 int client_look(Client *client);
+
+/*
+ * client-poll.c: look at the slots in flight for a while, if somebody polls for this client.
+ * Return: 1 if something has ended, 0, or negative errno.
+ */
+int client_poll(Client *client, uint64_t until_ns);
 
 /* client-request.c: send what is owed, as far as there is room. Return: 0 or negative errno. */
 int client_pay(Client *client);

@@ -2,6 +2,7 @@
 /* Requests: one slot each, from taken to released (docs/protocol.md, section 5, "Client"). */
 #include "base/error.h"
 #include "core/client-internal.h"
+#include "os/cpu.h"
 #include "os/queue.h"
 #include "wire/message.h"
 
@@ -64,6 +65,8 @@ static int request_answer(Request *request, SlotState end) {
     }
     request->status = answer.status;
     request->response_bytes = answer.payload_bytes;
+    request->client->last_bytes = request->payload_bytes + answer.payload_bytes;
+    request->client->last_cpu = answer.cpu;
     memcpy(request->response_user, answer.user, sizeof(answer.user));
     request_end(request, end, end == SLOT_FAILED ? (Reason)answer.reason : REASON_NONE);
     return 0;
@@ -291,14 +294,30 @@ static int request_announce(Request *request) {
     return queue_send(client->request_queue, &message, sizeof(message), request->priority);
 }
 
-int request_send(Request *request) {
+static void request_owe(Request *request) {
+    request->owed = true;
+    request->client->n_owed++;
+}
+
+/* The timer is set already for this deadline or an earlier one, as nearly always. */
+static int watch_deadline(const Request *request) {
+    Client *client = request->client;
+
+    if (request->deadline_ns == 0 || (client->timer_ns && client->timer_ns <= request->deadline_ns))
+        return 0;
+    return client_watch_deadlines(client);
+}
+
+/* @may_skip: the message may wait while somebody polls. */
+static int request_submit(Request *request, bool may_skip) {
     Client *client = request->client;
     SubmitRecord record = {
         .generation = request->generation + 1,
-        .flags = SUBMIT_TAKEN,
+        .flags = SUBMIT_TAKEN | (may_skip ? SUBMIT_QUIET : 0),
         .payload_bytes = request->payload_bytes,
         .segment_bytes = request->segment.bytes,
         .deadline_ns = request->deadline_ns,
+        .cpu = cpu_current(),
     };
     int r;
 
@@ -306,7 +325,6 @@ int request_send(Request *request) {
     request->generation = record.generation;
     request->looked = false;
     request->state = REQUEST_SENT;
-    request->sent_ns = clock_now_ns();
     client->n_in_flight++;
     if (client->state != CLIENT_READY) {
         request->response_bytes = 0;
@@ -315,15 +333,25 @@ int request_send(Request *request) {
     }
     submit_publish(client->submit.map, request->slot, &record);
 
+    if (may_skip && state_poller(client->states.map) != 0) {
+        client->skips = true;
+        request_owe(request);
+        return watch_deadline(request);
+    }
     r = request_announce(request);
     if (r == -EAGAIN) {
-        request->owed = true;
-        if (client->n_owed++ == 0)
-            r = wait_modify(&client->request_source, WAIT_WRITE);
-        else
-            r = 0;
+        request_owe(request);
+        r = wait_modify(&client->request_source, WAIT_WRITE);
     }
-    return r < 0 ? r : client_watch_deadlines(client);
+    return r < 0 ? r : watch_deadline(request);
+}
+
+int request_send(Request *request) {
+    return request_submit(request, false);
+}
+
+int request_post(Request *request) {
+    return request_submit(request, request->client->spin_ns > 0);
 }
 
 int client_pay(Client *client) {
@@ -343,7 +371,8 @@ int client_pay(Client *client) {
     }
     if (r < 0 && r != -EAGAIN)
         return r;
-    return client->n_owed == 0 ? wait_modify(&client->request_source, 0) : 0;
+    client->skips = false;
+    return wait_modify(&client->request_source, client->n_owed ? WAIT_WRITE : 0);
 }
 
 static int request_ask_to_look(Request *request) {

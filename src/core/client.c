@@ -214,7 +214,8 @@ static int client_work(Client *client) {
         if (r < 0)
             return r;
     }
-    wait_timer_expired(client->wait);
+    if (wait_timer_expired(client->wait))
+        client->timer_ns = 0;
     if (client->state != CLIENT_READY)
         return 0;
     r = client_look(client);
@@ -231,8 +232,13 @@ int client_dispatch(Client *client) {
 }
 
 int client_wait(Client *client, uint64_t until_ns) {
-    int r = wait_poll(client->wait, until_ns);
+    int r = client_poll(client, until_ns);
 
+    if (r == 0)
+        r = client_rest(client);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = wait_poll(client->wait, until_ns);
     return r < 0 ? r : client_work(client);
 }
 

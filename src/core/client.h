@@ -20,6 +20,7 @@
 #pragma once
 
 #include "base/cleanup.h"
+#include "core/spin.h"
 #include "os/segment.h"
 #include "wire/reason.h"
 #include "wire/slots.h"
@@ -61,7 +62,6 @@ typedef struct Request {
     unsigned priority;      /* of its message: 0 to 31 */
 
     uint32_t generation;
-    uint64_t sent_ns;
     bool owed;              /* its message is still to be sent */
     bool owes_ask;          /* the host is still to be asked for memory */
     bool owes_look;         /* the host is still to be asked to look */
@@ -115,6 +115,17 @@ int client_dispatch(Client *client);
  */
 int client_wait(Client *client, uint64_t until_ns);
 
+/**
+ * client_set_spin() - let client_wait() look at memory for a while before it sleeps
+ * @ns:         as spin_begin(). Only while a worker polls in turn. 0, as it is at first, is a must where the
+ *              descriptor is waited for by others: they are woken by messages only
+ * Return: 0 or negative errno.
+ */
+int client_set_spin(Client *client, uint64_t ns);
+
+/** client_is_polled() - whether a worker polls for this client. It lives then, and its host did a moment ago. */
+bool client_is_polled(const Client *client);
+
 ClientState client_state(const Client *client);
 
 /** client_refusal() - why the host refused. @ret_text lives as long as the client. */
@@ -159,6 +170,27 @@ int request_send(Request *request);
  * died.
  */
 bool request_was_claimed(const Request *request);
+
+/**
+ * request_post() - as request_send(), for a caller who waits at once
+ *
+ * Where a worker polls, the message is left out at first. It is made up for by client_wait() before that
+ * sleeps, and by client_settle().
+ */
+int request_post(Request *request);
+
+/**
+ * client_settle() - after request_post(), and before doing anything else than client_wait(): send what was left
+ * out. Return: 0 or negative errno.
+ */
+int client_settle(Client *client);
+
+/**
+ * client_rest() - before something else than client_wait() waits for the descriptor: settle, say that it
+ * sleeps, look once more.
+ * Return: 1 if something has ended, 0, or negative errno.
+ */
+int client_rest(Client *client);
 
 /**
  * request_cancel() - wish that it be given up. It still ends in one way or another. Return: 0 or negative

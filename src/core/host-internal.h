@@ -127,6 +127,7 @@ typedef struct HostProbe {
     Request *request;
     uint32_t round;
     bool due;
+    uint64_t sent_ns;
     uint64_t next_ns; /* when it is due by itself; ticks may come more often */
     bool known;
     bool healthy;

@@ -91,7 +91,8 @@ static int advance(Host *host) {
         return r < 0 ? r : 0;
     fill(probe, probe->request->segment.map);
     probe->request->payload_bytes = probe_bytes(probe);
-    probe->request->deadline_ns = clock_now_ns() + host->patience.probe_ns;
+    probe->sent_ns = clock_now_ns();
+    probe->request->deadline_ns = probe->sent_ns + host->patience.probe_ns;
     return request_send(probe->request);
 }
 
@@ -158,7 +159,7 @@ static bool all_are_busy(const Host *host) {
 
 static void judge(Host *host) {
     HostProbe *probe = &host->probe;
-    uint64_t now_ns = clock_now_ns(), took_ns = now_ns - probe->request->sent_ns;
+    uint64_t now_ns = clock_now_ns(), took_ns = now_ns - probe->sent_ns;
 
     if (probe->request->end == SLOT_DONE && is_same(probe)) {
         set_health(host, true, took_ns, "a probe went to a worker and back");

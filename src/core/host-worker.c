@@ -66,6 +66,7 @@ void host_worker_free(Host *host, HostWorker *worker) {
     for (size_t i = worker->met.n; i > 0; i--) {
         HostClient *client = table_at(&worker->met, i - 1);
 
+        state_poll_end(client->states.map, worker->number);
         client->n_met--;
         host_forget_client(host, client);
     }

@@ -85,6 +85,6 @@ typedef struct WorkerSettings {
     Wire wire;
     PlainNames plain;    /* wire = plain: the host's names */
     uint64_t timeout_ns; /* of one claim */
-    uint64_t poll_ns;    /* always 0 yet */
+    uint64_t poll_ns;    /* that clients' slots are polled: as spin_begin() */
     HandlerSettings handler;
 } WorkerSettings;

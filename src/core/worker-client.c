@@ -16,6 +16,7 @@ static WorkerClient *worker_client_free(WorkerClient *client) {
         segment_disconnect(&client->slots[i].response);
     }
     free(client->slots);
+    free(client->seen);
     page_deinit(&client->submit);
     page_deinit(&client->states);
     fd_close(client->reply_queue);
@@ -45,7 +46,8 @@ static int worker_client_new(WorkerClient **ret, const PacketClient *packet, int
     client->requests_fd = TAKE_FD(fds[CLIENT_REQUESTS]);
     client->responses_fd = TAKE_FD(fds[CLIENT_RESPONSES]);
     client->slots = calloc(client->n_slots, sizeof(*client->slots));
-    if (!client->slots)
+    client->seen = calloc(client->n_slots, sizeof(*client->seen));
+    if (!client->slots || !client->seen)
         return error_origin(-ENOMEM);
     for (uint32_t i = 0; i < client->n_slots; i++) {
         segment_init(&client->slots[i].request, client->requests_fd, false, i * client->stride, client->stride);
@@ -109,6 +111,8 @@ int worker_meet_client(Worker *worker, uint64_t id, uid_t uid, WorkerClient **re
 int worker_drop_client(Worker *worker, uint64_t id) {
     WorkerClient *client = table_find(&worker->clients, id);
 
+    if (client)
+        worker_poll_leave(worker, client);
     if (client && client->n_jobs > 0) {
         client->gone = true;
         return 0;
@@ -130,6 +134,7 @@ void worker_drop_all_clients(Worker *worker) {
     for (size_t i = 0; i < worker->clients.n; i++) {
         WorkerClient *client = table_at(&worker->clients, i);
 
+        worker_poll_leave(worker, client);
         client->gone = client->orphan = true;
         if (client->n_jobs == 0)
             worker_client_free(client);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "os/cpu.h"
 #include "os/queue.h"
 
 #include <errno.h>
@@ -194,10 +195,12 @@ static void publish(Job *job, SlotState end) {
         .segment_bytes = slot_of(job)->response.bytes,
         .reason = job->exchange.reason,
         .status = job->exchange.status,
+        .cpu = job->cpu,
     };
 
     memcpy(answer.user, job->exchange.response_user, sizeof(answer.user));
-    if (slots_end(job->client->states.map, job->exchange.slot, &job->claim, end, &answer))
+    if (slots_end(job->client->states.map, job->exchange.slot, &job->claim, end, &answer) &&
+        !submit_is_awake(job->client->submit.map))
         notify(job, &answer);
 }
 
@@ -217,10 +220,14 @@ static Event *tell(Job *job, EventKind kind) {
 
 static void tell_end(Job *job, SlotState end) {
     const Exchange *exchange = &job->exchange;
-    Event *event = tell(job, end == SLOT_DONE ? EVENT_EXCHANGE_DONE : EVENT_EXCHANGE_FAILED);
+    uint64_t took_ns = job->worker->took_ns = clock_now_ns() - job->claimed_ns;
+    Event *event;
 
+    if (job->worker->is_terse && end == SLOT_DONE && took_ns < SLOW_NS)
+        return;
+    event = tell(job, end == SLOT_DONE ? EVENT_EXCHANGE_DONE : EVENT_EXCHANGE_FAILED);
     event->response_bytes = exchange->response_bytes;
-    event->duration_ns = clock_now_ns() - job->claimed_ns;
+    event->duration_ns = took_ns;
     event->ok = end == SLOT_DONE ? event->duration_ns < SLOW_NS : end == SLOT_CANCELLED;
     event->reason = exchange->reason;
     event->status = exchange->status;
@@ -238,6 +245,7 @@ static int finish(Job *job, SlotState end) {
         job->worker->n_exchanges++;
         tell_end(job, end);
     }
+    worker_poll_enter(job->worker, job->client, job);
     return worker_client_unpin(job->worker, job->client);
 }
 
@@ -312,10 +320,22 @@ static int find_client(Worker *worker, uid_t uid, const Message *message, Worker
     return 0;
 }
 
+int worker_claim(Worker *worker, WorkerClient *client, uint32_t slot, uint32_t generation) {
+    Job *job = &client->slots[slot].job;
+    SlotClaim claim;
+    int r;
+
+    if (!slots_claim(client->submit.map, client->states.map, slot, generation, worker->number, 0, &claim))
+        return 0;
+    *job = (Job){.exchange.slot = slot, .worker = worker, .client = client, .claim = claim, .cpu = cpu_current()};
+    job->claimed_ns = clock_now_ns(); /* after the claim: what the client saw unclaimed at its deadline must not run */
+    slots_note(client->states.map, slot, job->claimed_ns);
+    r = begin(job);
+    return r < 0 ? r : 1;
+}
+
 static int consider(Worker *worker, uid_t uid, const Message *message) {
     WorkerClient *client;
-    SlotClaim claim;
-    Job *job;
     int r = find_client(worker, uid, message, &client);
 
     if (r < 0)
@@ -324,15 +344,11 @@ static int consider(Worker *worker, uid_t uid, const Message *message) {
         dropped(worker, uid, message, "no such client or slot of that uid");
         return 0;
     }
-    if (!slots_claim(client->submit.map, client->states.map, message->slot, message->generation, worker->number,
-                     clock_now_ns(), &claim)) {
+    r = worker_claim(worker, client, message->slot, message->generation);
+    if (r == 0)
         dropped(worker, uid, message, "claims nothing: repeated, late or forged");
-        return 0;
-    }
-    job = &client->slots[message->slot].job;
-    *job = (Job){.exchange.slot = message->slot, .worker = worker, .client = client, .claim = claim};
-    job->claimed_ns = clock_now_ns(); /* after the claim: what the client saw unclaimed at its deadline must not run */
-    return begin(job);
+    worker->by_message = r > 0;
+    return r < 0 ? r : 0;
 }
 
 int worker_take_message(Worker *worker, WorkerQueue *queue) {

@@ -2,12 +2,15 @@
 #pragma once
 
 #include "base/table.h"
+#include "core/spin.h"
 #include "core/worker.h"
 #include "os/page.h"
 #include "os/wait.h"
 #include "wire/hello.h"
 #include "wire/message.h"
 #include "wire/slots.h"
+
+#define POLLED_MAX 8u /* clients that a worker polls at a time */
 
 typedef struct WorkerClient WorkerClient;
 
@@ -19,6 +22,7 @@ typedef struct Job {
     SlotClaim claim;
     uint64_t claimed_ns;
     uint64_t copy_bytes; /* of its private copy */
+    uint32_t cpu;      /* as of cpu_current(), when it was claimed */
 } Job;
 
 /* A slot as this worker sees it. It has at most one claim on it. */
@@ -37,6 +41,9 @@ struct WorkerClient {
     bool gone;   /* to be dropped as soon as its jobs have ended */
     bool orphan; /* and the host that it belonged to is lost: nobody is to be told */
     bool known;  /* has had an exchange here */
+    bool polled;
+    uint32_t *seen;      /* while it is: for each slot, the latest generation that was looked at */
+    uint32_t seen_slot;  /* where something new was found last */
     uint32_t n_jobs;
     uint32_t n_slots;
     uint64_t stride;
@@ -72,6 +79,7 @@ struct Worker {
     WorkerState state;
     uint32_t number;     /* the host's name for this worker; the owner in a slot's word */
     uint64_t n_exchanges;
+    bool is_terse;       /* as worker_set_terse() */
     uint64_t max_payload; /* of the host: bytes of a response */
     uint64_t retry_ns;   /* how long to wait before the next try to connect */
     bool told_missing;   /* the journal knows that the host is missing, or refuses */
@@ -90,6 +98,15 @@ struct Worker {
     Table queues;        /* WorkerQueue, by uid */
     Table clients;       /* WorkerClient, by id */
     Job *ready;          /* claimed, for worker_pop() */
+
+    WorkerClient *polled[POLLED_MAX];
+    uint32_t n_polled;
+    uint32_t poll_turn;  /* counts looks */
+    uint64_t took_ns;    /* the latest exchange */
+    bool by_message;     /* the latest claim, so that there may be another message */
+    uint32_t n_in_a_row; /* claims since the descriptors were looked at */
+    Spin spin;           /* since the latest exchange */
+    SpinPace pace;
     EventQueue events;
 };
 
@@ -129,3 +146,21 @@ int worker_copies_tell(Worker *worker);
 
 /* worker-exchange.c: take at most one message from the queue and see it through. Return: 0 or negative errno. */
 int worker_take_message(Worker *worker, WorkerQueue *queue);
+
+/*
+ * worker-exchange.c: claim a slot, and handle it or have it ready for worker_pop().
+ * Return: 1 if it was claimed, 0 if there was nothing to claim, or negative errno.
+ */
+int worker_claim(Worker *worker, WorkerClient *client, uint32_t slot, uint32_t generation);
+
+/* worker-poll.c: an exchange has ended: go on with looking at its client's slots, if that is worth it. */
+void worker_poll_enter(Worker *worker, WorkerClient *client, const Job *job);
+void worker_poll_leave(Worker *worker, WorkerClient *client);
+
+/* worker-poll.c: look at the slots of polled clients, until there is a reason not to. Return: one of these, or negative errno. */
+enum {
+    WORKER_POLLS_NOT = 0, /* nobody is polled any more: block */
+    WORKER_POLL_CLAIMED,  /* and perhaps handled */
+    WORKER_POLL_READY,    /* a descriptor has something, or it is time to see */
+};
+int worker_poll(Worker *worker, uint64_t until_ns);

@@ -434,18 +434,30 @@ static int work_off(Worker *worker) {
 }
 
 /*
- * What is left of the last poll is first. epoll names what is still ready in the same order each time, so a queue
- * that never empties would hold up those of all other users.
+ * Look at the descriptors, or wait for one. What is left of the last time is first: epoll names what is still ready
+ * in the same order each time, so a queue that never empties would hold up those of all other users.
+ * Return: 0 or negative errno.
  */
-int worker_wait(Worker *worker, uint64_t until_ns) {
-    int r = work_off(worker);
+static int turn(Worker *worker, uint64_t until_ns) {
+    int r;
 
+    worker->n_in_a_row = 0;
+    worker->by_message = false;
+    r = work_off(worker);
     if (r == 0 && !worker->lost && !worker->ready)
         r = wait_poll(worker->wait, until_ns);
     if (r == 0)
         r = work_off(worker);
     if (wait_timer_expired(worker->wait) && r == 0 && worker->state == WORKER_SEEKING)
         r = seek_host(worker);
+    return r;
+}
+
+int worker_wait(Worker *worker, uint64_t until_ns) {
+    int r = worker_poll(worker, until_ns);
+
+    if (r == WORKER_POLLS_NOT || r == WORKER_POLL_READY)
+        r = turn(worker, r == WORKER_POLL_READY ? 0 : until_ns);
     if (r == -EBADMSG)
         worker->lost = true; /* no host of ours: let go, and try again */
     else if (r < 0)
@@ -467,6 +479,10 @@ void worker_abandon(Worker *worker) {
 
 WorkerState worker_state(const Worker *worker) {
     return worker->state;
+}
+
+void worker_set_terse(Worker *worker, bool terse) {
+    worker->is_terse = terse;
 }
 
 uint64_t worker_n_exchanges(const Worker *worker) {

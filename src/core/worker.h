@@ -79,6 +79,9 @@ void worker_stop(Worker *worker);
 
 WorkerState worker_state(const Worker *worker);
 
+/** worker_set_terse() - whether exchanges that went well within a second are left out of the events. */
+void worker_set_terse(Worker *worker, bool terse);
+
 /** worker_n_exchanges() - ended by this worker, probes not counted. */
 uint64_t worker_n_exchanges(const Worker *worker);
 

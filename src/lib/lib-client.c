@@ -35,6 +35,7 @@ struct shmipc_client {
     const volatile char *canary;
     Wait *wait;
     Link *links;         /* the current one first */
+    bool watched;        /* the descriptor was asked for: others wait for it */
     char text[256];
 };
 
@@ -123,6 +124,7 @@ static int dial_once(shmipc_client *client, uint64_t until_ns) {
     r = await_welcome(client, link->client, until_ns);
     if (r < 0)
         return r;
+    (void)client_set_spin(link->client, client->watched ? 0 : lib_spin_ns()); /* nothing is in flight */
     r = wait_add(client->wait, &link->source, client_get_fd(link->client), WAIT_READ, 0, link);
     if (r < 0)
         return fail(client, r, NULL);
@@ -144,7 +146,8 @@ static int dial(shmipc_client *client, uint64_t until_ns) {
  * somebody looks anyway.
  */
 static int look(shmipc_client *client) {
-    if (!client->links || client_n_taken(client->links->client) > 0)
+    if (!client->links || client_is_polled(client->links->client) ||
+        client_n_taken(client->links->client) > 0)
         return 0;
     return client_dispatch(client->links->client);
 }
@@ -222,8 +225,17 @@ PUBLIC uint32_t shmipc_n_slots(const shmipc_client *client) {
     return client->links ? client_n_slots(client->links->client) : 0;
 }
 
-PUBLIC int shmipc_get_fd(const shmipc_client *client) {
-    return is_stranger(client) ? -ECHILD : wait_get_fd(client->wait);
+PUBLIC int shmipc_get_fd(shmipc_client *client) {
+    if (is_stranger(client))
+        return -ECHILD;
+    client->watched = true; /* whoever waits for it is woken by messages only */
+    for (Link *link = client->links; link; link = link->next) {
+        int r = client_set_spin(link->client, 0);
+
+        if (r < 0)
+            return fail(client, r, NULL);
+    }
+    return wait_get_fd(client->wait);
 }
 
 /* --- requests --- */
@@ -312,7 +324,8 @@ PUBLIC void *shmipc_get_tag(const shmipc_request *request) {
     return core_of(request)->tag;
 }
 
-PUBLIC int shmipc_send(shmipc_request *request, unsigned priority, int64_t timeout_ns) {
+/* @waits: the caller waits for it at once. */
+static int send(shmipc_request *request, unsigned priority, int64_t timeout_ns, bool waits) {
     Request *core = core_of(request);
     shmipc_client *client = owner_of(request);
     uint64_t until_ns;
@@ -329,8 +342,12 @@ PUBLIC int shmipc_send(shmipc_request *request, unsigned priority, int64_t timeo
     until_ns = lib_until(timeout_ns);
     core->priority = priority;
     core->deadline_ns = until_ns == UINT64_MAX ? 0 : until_ns ? until_ns : clock_now_ns();
-    r = request_send(core);
+    r = waits ? request_post(core) : request_send(core);
     return r < 0 ? fail(client, r, NULL) : 0;
+}
+
+PUBLIC int shmipc_send(shmipc_request *request, unsigned priority, int64_t timeout_ns) {
+    return send(request, priority, timeout_ns, false);
 }
 
 PUBLIC int shmipc_cancel(shmipc_request *request) {
@@ -361,6 +378,11 @@ static int turn(shmipc_client *client, uint64_t until_ns) {
     /* One connection, as nearly always: no need to ask twice. */
     if (client->links && !client->links->next)
         return client_wait(client->links->client, until_ns);
+    for (Link *link = client->links; link; link = link->next) {
+        r = client_rest(link->client);
+        if (r != 0)
+            return r < 0 ? r : 0;
+    }
     r = wait_poll(client->wait, until_ns);
     while (r == 0 && (source = wait_next(client->wait, &events)))
         r = client_dispatch(((Link *)source->owner)->client);
@@ -457,10 +479,12 @@ static int await_end(Request *request) {
 /* Send and wait for this one request; others that end meanwhile are handed out by shmipc_wait() later. */
 static int see_through(shmipc_client *client, Request *request, int64_t timeout_ns,
                        shmipc_request **ret_reply) {
-    int r = shmipc_send((shmipc_request *)request, 0, timeout_ns);
+    int r = send((shmipc_request *)request, 0, timeout_ns, true);
 
     if (r == 0)
         r = await_end(request);
+    if (r == 0)
+        r = client_settle(request->client);
     if (r < 0) {
         request_release(request);
         return fail(client, r, NULL);
@@ -468,6 +492,24 @@ static int see_through(shmipc_client *client, Request *request, int64_t timeout_
     request->popped = true;
     *ret_reply = (shmipc_request *)request;
     r = lib_result(request->end, request->reason);
+    return r < 0 ? fail(client, r, NULL) : 0;
+}
+
+PUBLIC int shmipc_call_many(shmipc_request *const *requests, size_t n, int64_t timeout_ns) {
+    shmipc_client *client = n ? owner_of(requests[0]) : NULL;
+    int r = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (owner_of(requests[i]) != client)
+            return fail(client, -EINVAL, "the requests are of several clients");
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = send(requests[i], 0, timeout_ns, true);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = await_end(core_of(requests[i]));
+        core_of(requests[i])->popped = true;
+    }
+    for (Link *link = client ? client->links : NULL; link && r == 0; link = link->next)
+        r = client_settle(link->client);
     return r < 0 ? fail(client, r, NULL) : 0;
 }
 

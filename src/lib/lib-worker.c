@@ -54,6 +54,7 @@ PUBLIC int shmipc_worker_new(shmipc_worker **ret_worker, const char *host, int64
     if (!worker)
         return -ENOMEM;
     worker->settings.timeout_ns = (uint64_t)timeout_ns;
+    worker->settings.poll_ns = lib_spin_ns();
     r = lib_find_host(host, path);
     if (r == 0)
         r = canary_new(&worker->canary);
@@ -63,6 +64,7 @@ PUBLIC int shmipc_worker_new(shmipc_worker **ret_worker, const char *host, int64
         shmipc_worker_free(worker);
         return r;
     }
+    worker_set_terse(worker->core, true);
     *ret_worker = worker;
     return 0;
 }

@@ -2,13 +2,18 @@
 #include "lib/lib.h"
 
 #include "base/error.h"
+#include "base/units.h"
 #include "core/endpoint.h"
+#include "core/spin.h"
 #include "os/wait.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+
+#define SPIN_US_MAX 1000000 /* as in shmipc.conf */
 
 /* What errno's own words do not say. */
 static const struct {
@@ -56,6 +61,20 @@ uint64_t lib_until(int64_t timeout_ns) {
     if (timeout_ns < 0 || __builtin_add_overflow(clock_now_ns(), (uint64_t)timeout_ns, &until_ns))
         return UINT64_MAX;
     return timeout_ns == 0 ? 0 : until_ns;
+}
+
+/* A program that was given more rights than its caller has does not let that decide how much it computes. */
+uint64_t lib_spin_ns(void) {
+    const char *text = secure_getenv("SHMIPC_POLL_US");
+    char *end;
+    unsigned long us;
+
+    if (text && strcmp(text, "always") == 0)
+        return SPIN_ALWAYS;
+    if (!text || !isdigit((unsigned char)*text))
+        return SPIN_AUTO;
+    us = strtoul(text, &end, 10);
+    return *end || us > SPIN_US_MAX ? SPIN_AUTO : us * NS_PER_US;
 }
 
 int lib_find_host(const char *host, char *path) {

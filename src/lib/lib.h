@@ -12,6 +12,9 @@
 /** lib_until() - the moment that a relative timeout means; UINT64_MAX for ever. */
 uint64_t lib_until(int64_t timeout_ns);
 
+/** lib_spin_ns() - what SHMIPC_POLL_US in the environment asks for, as spin_begin() takes it. */
+uint64_t lib_spin_ns(void);
+
 /** lib_find_host() - the path of the socket that @host means. Return: 0 or negative errno. */
 int lib_find_host(const char *host, char *path);
 

@@ -137,6 +137,16 @@ void *shmipc_get_tag(const shmipc_request *request);
 int shmipc_send(shmipc_request *request, unsigned priority, int64_t timeout_ns);
 
 /**
+ * shmipc_call_many() - send requests that were taken and filled, and wait until all of them have ended
+ * @requests:   @n of one client; each is then read and released as if shmipc_wait() had handed it out
+ * @timeout_ns: of each, as shmipc_send()
+ *
+ * The fastest way, for one request, too: while a worker is awake nothing but memory is touched.
+ * Return: 0 once all have ended, whatever became of each: shmipc_result() says it.
+ */
+int shmipc_call_many(shmipc_request *const *requests, size_t n, int64_t timeout_ns);
+
+/**
  * shmipc_cancel() - do not want the answer any more. If no worker has claimed it yet, none will; otherwise
  * the worker can see it. It ends nevertheless, in one way or another.
  */
@@ -156,7 +166,7 @@ int shmipc_wait(shmipc_client *client, int64_t timeout_ns, shmipc_request **ret_
  * It stays the same, also when the connection comes back. When it is readable, and before sleeping on it for
  * the first time, call shmipc_wait() with a timeout of 0 until that says -ETIMEDOUT.
  */
-int shmipc_get_fd(const shmipc_client *client);
+int shmipc_get_fd(shmipc_client *client);
 
 /**
  * shmipc_result() - how a request ended

@@ -187,6 +187,12 @@ int wait_poll(Wait *wait, uint64_t until_ns) {
     return 0;
 }
 
+bool wait_is_ready(const Wait *wait) {
+    struct pollfd pollfd = {.fd = wait->epoll_fd, .events = POLLIN};
+
+    return poll(&pollfd, 1, 0) != 0;
+}
+
 WaitSource *wait_next(Wait *wait, uint32_t *ret_events) {
     while (wait->first < wait->n_ready) {
         const struct epoll_event *ready = &wait->ready[wait->first++];

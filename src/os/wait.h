@@ -74,6 +74,9 @@ int wait_set_timer(Wait *wait, uint64_t at_ns);
  */
 int wait_poll(Wait *wait, uint64_t until_ns);
 
+/** wait_is_ready() - whether wait_poll() would find something now; it is left where it is. */
+bool wait_is_ready(const Wait *wait);
+
 /** wait_next() - the next source that wait_poll() found. Return: NULL when there is none left. */
 WaitSource *wait_next(Wait *wait, uint32_t *ret_events);
 

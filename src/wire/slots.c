@@ -229,6 +229,21 @@ uint32_t submit_generation(const void *submit, uint32_t slot) {
     return atomic_load(&submit_at(submit, slot)->generation);
 }
 
+bool submit_is_quiet(const void *submit, uint32_t slot) {
+    return GET(submit_at(submit, slot)->flags) & SUBMIT_QUIET;
+}
+
+bool submit_find_new(const void *submit, const uint32_t *seen, uint32_t n_slots, uint32_t *slot) {
+    for (uint32_t i = 0, at = *slot; i < n_slots; i++, at++) {
+        at = at < n_slots ? at : 0;
+        if (atomic_load(&submit_at(submit, at)->generation) != seen[at]) {
+            *slot = at;
+            return true;
+        }
+    }
+    return false;
+}
+
 uint32_t submit_released(const void *submit, uint32_t slot) {
     return atomic_load_explicit(&submit_at(submit, slot)->released, memory_order_acquire);
 }
@@ -257,6 +272,12 @@ SlotWord state_load(const void *state, uint32_t slot, uint64_t *ret_raw) {
     if (ret_raw)
         *ret_raw = raw;
     return word_unpack(raw);
+}
+
+bool state_has_ended(const void *state, uint32_t slot, uint32_t generation) {
+    SlotWord word = word_unpack(atomic_load(&state_at(state, slot)->word));
+
+    return word.generation == generation && state_is_end(word.state);
 }
 
 bool state_is_end(SlotState state) {
@@ -330,6 +351,10 @@ bool slots_claim(const void *submit, void *state, uint32_t slot, uint32_t genera
     ret_claim->attempt = claim.attempts;
     submit_copy(submit, slot, &ret_claim->request);
     return true;
+}
+
+void slots_note(void *state, uint32_t slot, uint64_t now_ns) {
+    SET(state_at(state, slot)->claimed_ns, now_ns);
 }
 
 bool slots_end(void *state, uint32_t slot, const SlotClaim *claim, SlotState end, const AnswerRecord *answer) {

@@ -26,6 +26,7 @@
 
 #define SUBMIT_CANCEL 1u /* flag: the client does not want the answer any more */
 #define SUBMIT_TAKEN  2u /* flag: the client uses the request's window */
+#define SUBMIT_QUIET  8u /* flag: perhaps there is no message; who polls may claim it */
 #define SUBMIT_USER   4u /* flag: the caller's own bytes are not all zero; submit_publish() sees to it */
 
 #define WINDOW_REQUEST  1u
@@ -108,16 +109,33 @@ void submit_cancel(void *submit, uint32_t slot);
 /** submit_release() - the response of @generation is not read any more, and the request's window not used. */
 void submit_release(void *submit, uint32_t slot, uint32_t generation);
 
-/** submit_set_awake() - whether the client looks at its slots by itself, without a message. Look at them after it was set to false. */
+/**
+ * submit_set_awake() - whether the client looks at its slots by itself, without a message. Look at them after it
+ * was set to false.
+ */
 void submit_set_awake(void *submit, bool awake);
 
-/** state_poller() - the number of the worker that polls this client's slots; 0 for none. Ask after submit_publish(). */
+/**
+ * state_poller() - the number of the worker that polls this client's slots; 0 for none. Ask after
+ * submit_publish().
+ */
 uint32_t state_poller(const void *state);
 
 /* --- reading --- */
 
 /** submit_generation() - the latest generation submitted. */
 uint32_t submit_generation(const void *submit, uint32_t slot);
+
+/** submit_is_quiet() - whether the slot's request may be claimed without a message. */
+bool submit_is_quiet(const void *submit, uint32_t slot);
+
+/**
+ * submit_find_new() - look through all slots for a generation that is not the one in @seen
+ * @seen:       for each slot
+ * @slot:       where to begin; the slot that was found
+ * Return: whether there is one.
+ */
+bool submit_find_new(const void *submit, const uint32_t *seen, uint32_t n_slots, uint32_t *slot);
 
 /** submit_released() - the last generation whose response the client no longer reads. */
 uint32_t submit_released(const void *submit, uint32_t slot);
@@ -130,6 +148,9 @@ bool submit_is_cancelled(const void *submit, uint32_t slot, uint32_t generation)
 
 /** state_load() - the word; @ret_raw is what a compare-and-swap expects, and may be NULL. */
 SlotWord state_load(const void *state, uint32_t slot, uint64_t *ret_raw);
+
+/** state_has_ended() - whether this generation's exchange shows an end. */
+bool state_has_ended(const void *state, uint32_t slot, uint32_t generation);
 
 /** state_is_end() - whether a client may submit the next generation. FRESH counts. */
 bool state_is_end(SlotState state);
@@ -173,6 +194,9 @@ bool slots_is_open(const void *submit, const void *state, uint32_t slot, uint32_
  */
 bool slots_claim(const void *submit, void *state, uint32_t slot, uint32_t generation, uint32_t owner, uint64_t now_ns,
                  SlotClaim *ret_claim);
+
+/** slots_note() - when the claim was made, where slots_claim() was not told: @now_ns 0 there. */
+void slots_note(void *state, uint32_t slot, uint64_t now_ns);
 
 /** slots_end() - end an exchange that was claimed, with its answer. Return: false if the claim was not this one's any more. */
 bool slots_end(void *state, uint32_t slot, const SlotClaim *claim, SlotState end, const AnswerRecord *answer);

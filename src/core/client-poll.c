@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Polling: looking at the slots in flight before sleeping (docs/protocol.md, section 5, "Polling")
+ *
+ * Only while a worker polls for this client, too: where that is switched off, nobody polls. While the client is
+ * awake no reply message is sent to it. It stays awake until it is about to block: nobody else waits for its
+ * descriptor meanwhile, or client_set_spin() has not been called.
+ */
+#include "core/client-internal.h"
+
+#include "os/cpu.h"
+
+static bool is_in_flight(const Request *request) {
+    return request->state == REQUEST_SENT || request->state == REQUEST_ABANDONED;
+}
+
+/* A slot at a time, in turn: any that has ended will do. */
+static bool look_at(const Client *client, uint32_t *slot) {
+    if (client->n_in_flight > 1 || !is_in_flight(&client->requests[*slot]))
+        do
+            *slot = *slot + 1 < client->n_slots ? *slot + 1 : 0;
+        while (!is_in_flight(&client->requests[*slot]));
+    return state_has_ended(client->states.map, *slot, client->requests[*slot].generation);
+}
+
+static void wake_up(Client *client) {
+    if (client->awake)
+        return;
+    client->awake = true;
+    submit_set_awake(client->submit.map, true);
+}
+
+int client_poll(Client *client, uint64_t until_ns) {
+    bool shares_cpu = client->last_cpu && client->last_cpu == cpu_current();
+    uint32_t slot = 0;
+    bool found;
+    Spin spin;
+
+    if (client->spin_ns == 0 || client->n_in_flight == 0 || !client_is_polled(client) ||
+        !spin_begin(&spin, &client->pace, client->spin_ns, client->last_bytes, shares_cpu))
+        return 0;
+    wake_up(client);
+    spin_cap(&spin, until_ns);
+    do
+        found = look_at(client, &slot);
+    while (!found && spin_once(&spin));
+    spin_end(&client->pace, found);
+    if (found) {
+        int r = client_look(client);
+
+        return r < 0 ? r : 1;
+    }
+    return 0;
+}
+
+bool client_is_polled(const Client *client) {
+    return client->state == CLIENT_READY && state_poller(client->states.map) != 0;
+}
+
+int client_settle(Client *client) {
+    return client->skips && client->n_owed > 0 && client->state == CLIENT_READY ? client_pay(client) : 0;
+}
+
+int client_rest(Client *client) {
+    uint32_t before = client->n_in_flight;
+    int r = client_settle(client);
+
+    if (r < 0 || !client->awake)
+        return r;
+    client->awake = false;
+    submit_set_awake(client->submit.map, false);
+    r = client_look(client);
+    return r < 0 ? r : client->n_in_flight < before;
+}
+
+int client_set_spin(Client *client, uint64_t ns) {
+    int r;
+
+    client->spin_ns = ns;
+    if (ns > 0 || client->state != CLIENT_READY)
+        return 0;
+    r = client_rest(client);
+    /* What has ended was told by no message: the descriptor must be readable all the same. */
+    return r > 0 ? wait_set_timer(client->wait, clock_now_ns()) : r;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Polling: for a while after an exchange its client's slots are looked at (docs/protocol.md, section 5, "Polling")
+ *
+ * A client that is polled sends no message, so this worker may not block before it has said that it polls no
+ * more, and has looked once more. Nobody else is kept waiting: after IN_A_ROW exchanges, and every few
+ * microseconds while there are none, it is seen whether a descriptor has something.
+ */
+#include "core/worker-internal.h"
+
+#include "base/units.h"
+
+#define IN_A_ROW    16u
+#define LONG_NS     (50 * NS_PER_US) /* past this the caller may have something to do between two exchanges */
+#define READY_EVERY 256u /* looks at memory between two looks at descriptors */
+
+/* Claim what is new in one client's slots, one at most. Return: 1 if something was claimed, 0, or negative errno. */
+static int look_at_client(Worker *worker, WorkerClient *client) {
+    uint32_t slot = client->seen_slot;
+
+    while (submit_find_new(client->submit.map, client->seen, client->n_slots, &slot)) {
+        int r;
+
+        client->seen_slot = slot;
+        client->seen[slot] = submit_generation(client->submit.map, slot); /* claimed by whomever, it is nothing new */
+        if (!submit_is_quiet(client->submit.map, slot))
+            continue; /* its message comes, in its turn */
+        r = worker_claim(worker, client, slot, client->seen[slot]);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+/* One claim at a time, the clients in turn. */
+static int look(Worker *worker) {
+    uint32_t first = worker->poll_turn++;
+
+    for (uint32_t i = 0; i < worker->n_polled; i++) {
+        int r = look_at_client(worker, worker->polled[(first + i) % worker->n_polled]);
+
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+static void remove_at(Worker *worker, uint32_t i) {
+    WorkerClient *client = worker->polled[i];
+
+    state_poll_end(client->states.map, worker->number);
+    client->polled = false;
+    worker->polled[i] = worker->polled[--worker->n_polled];
+}
+
+void worker_poll_leave(Worker *worker, WorkerClient *client) {
+    for (uint32_t i = 0; client->polled && i < worker->n_polled; i++)
+        if (worker->polled[i] == client) {
+            remove_at(worker, i);
+            return;
+        }
+}
+
+/* Each client is told before its slots are looked at for the last time. Return: as look_at_client(). */
+static int leave_all(Worker *worker) {
+    while (worker->n_polled > 0) {
+        WorkerClient *client = worker->polled[worker->n_polled - 1];
+        int r;
+
+        remove_at(worker, worker->n_polled - 1);
+        r = look_at_client(worker, client);
+        if (r != 0)
+            return r; /* the others are still polled */
+    }
+    return 0;
+}
+
+void worker_poll_enter(Worker *worker, WorkerClient *client, const Job *job) {
+    uint64_t bytes = job->claim.request.payload_bytes + job->exchange.response_bytes;
+    bool shares_cpu = job->cpu && job->claim.request.cpu == job->cpu;
+
+    if (client->gone || worker->lost || client->probe ||
+        !spin_begin(&worker->spin, &worker->pace, worker->settings->poll_ns, bytes, shares_cpu))
+        return;
+    if (client->polled || worker->n_polled == POLLED_MAX || !state_poll_begin(client->states.map, worker->number))
+        return;
+    for (uint32_t slot = 0; slot < client->n_slots; slot++)
+        client->seen[slot] = state_load(client->states.map, slot, NULL).generation;
+    client->polled = true;
+    worker->polled[worker->n_polled++] = client;
+}
+
+int worker_poll(Worker *worker, uint64_t until_ns) {
+    if (worker->n_polled == 0)
+        return WORKER_POLLS_NOT;
+    if (worker->n_in_a_row >= IN_A_ROW)
+        return WORKER_POLL_READY;
+    spin_cap(&worker->spin, until_ns);
+    do {
+        int r = look(worker);
+
+        if (r < 0)
+            return r;
+        if (r > 0) {
+            spin_end(&worker->pace, true);
+            if (++worker->n_in_a_row >= IN_A_ROW || worker->ready || worker->lost || worker->took_ns > LONG_NS)
+                return WORKER_POLL_CLAIMED;
+        } else if (worker->by_message || (worker->spin.n % READY_EVERY == READY_EVERY - 1 && wait_is_ready(worker->wait))) {
+            return WORKER_POLL_READY;
+        }
+    } while (spin_once(&worker->spin));
+    spin_end(&worker->pace, false);
+    return leave_all(worker);
+}

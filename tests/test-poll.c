@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Polling (docs/protocol.md, section 5, "Polling"), with a real host and workers' real threads
+ *
+ * Who polls is seen in the pages, who was sent a message in the queues. SPIN_ALWAYS makes both sure: who polls
+ * goes on until there is a reason not to.
+ */
+#include "party.h"
+
+#include "base/units.h"
+#include "os/queue.h"
+
+#include <poll.h>
+#include <signal.h>
+
+#define STRANGER 0xabcdu /* number of no worker */
+
+static bool is_readable(int fd) {
+    struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+
+    return poll(&pollfd, 1, 0) > 0;
+}
+
+static uint32_t poller_of(const Client *client) {
+    return state_poller(client->states.map);
+}
+
+/* A client that has had an exchange with a worker that polls it now. */
+static Client *add_polled_client(void) {
+    Client *client = party_add_client();
+
+    party_echo(client, 100);
+    AWAIT(poller_of(client) != 0);
+    return client;
+}
+
+static Request *post(Client *client) {
+    Request *request = party_take(client, 100);
+
+    ck_assert_int_eq(request_post(request), 0);
+    return request;
+}
+
+/* Wait inside the client's own call, as the library does. */
+static void see_through(Client *client, Request *request) {
+    while (request->state != REQUEST_ENDED) {
+        ck_assert_int_eq(client_wait(client, clock_now_ns() + NS_PER_MS), 0);
+        party_settle();
+    }
+    ck_assert_int_eq(request->end, SLOT_DONE);
+    request_release(request);
+}
+
+static void begin_polling(void) {
+    party_begin();
+    party.poll_ns = SPIN_ALWAYS;
+}
+
+/* ---- the worker ---- */
+
+START_TEST(worker_polls_whom_it_has_answered) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = add_polled_client();
+
+    ck_assert_uint_eq(poller_of(client), party_event(EVENT_WORKER_ATTACHED)->worker);
+    party_stop_worker(worker);
+    ck_assert_uint_eq(poller_of(client), 0);
+}
+END_TEST
+
+START_TEST(worker_that_is_not_to_poll_does_not) {
+    PartyWorker *worker;
+    Client *client;
+
+    party.poll_ns = 0;
+    worker = party_add_worker(NULL);
+    client = party_add_client();
+    for (int i = 0; i < 10; i++) {
+        party_echo(client, 100);
+        ck_assert_uint_eq(poller_of(client), 0);
+    }
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(worker_that_finds_nothing_says_that_it_sleeps) {
+    PartyWorker *worker;
+    Client *client;
+
+    party.poll_ns = 1;
+    worker = party_add_worker(NULL);
+    client = party_add_client();
+    party_echo(client, 100);
+    AWAIT(poller_of(client) == 0);
+    party_echo(client, 100);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(probe_is_not_polled) {
+    PartyWorker *worker = party_add_worker(NULL);
+
+    AWAIT(party.host->probe.known && party.host->probe.healthy);
+    ck_assert_uint_eq(state_poller(party.host->probe.client->states.map), 0);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(others_are_not_kept_waiting_by_who_is_polled) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = add_polled_client();
+    Client *other = party_add_client();
+    Request *request = party_send(other, 100);
+
+    ck_assert_int_eq(client_set_spin(client, SPIN_ALWAYS), 0);
+    while (request->state != REQUEST_ENDED)
+        see_through(client, post(client));
+    ck_assert_int_eq(request->end, SLOT_DONE);
+    request_release(request);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(several_clients_are_polled_at_once) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *clients[3];
+
+    for (int i = 0; i < 3; i++) {
+        clients[i] = add_polled_client();
+        ck_assert_int_eq(client_set_spin(clients[i], SPIN_ALWAYS), 0);
+    }
+    for (int i = 0; i < 30; i++)
+        see_through(clients[i % 3], post(clients[i % 3]));
+    for (int i = 0; i < 3; i++)
+        ck_assert_uint_ne(poller_of(clients[i]), 0);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(one_worker_polls_a_client) {
+    PartyWorker *first = party_add_worker(NULL);
+    Client *client = add_polled_client();
+    uint32_t poller = poller_of(client);
+    PartyWorker *second = party_add_worker(NULL);
+
+    for (int i = 0; i < 50; i++)
+        party_echo(client, 100);
+    ck_assert_uint_eq(poller_of(client), poller);
+    party_stop_worker(second);
+    ck_assert_uint_eq(poller_of(client), poller);
+    party_stop_worker(first);
+}
+END_TEST
+
+START_TEST(client_that_goes_is_polled_no_more) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = add_polled_client(), *next;
+
+    party_remove_client(client);
+    next = add_polled_client();
+    AWAIT(party.host->clients.n == 2); /* this one and the probe's: the worker has let go of the other */
+    party_echo(next, 100);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(host_that_goes_is_noticed_by_who_polls) {
+    PartyWorker *worker = party_add_worker(NULL);
+
+    (void)add_polled_client();
+    party_stop_host();
+    AWAIT(party_worker_told(worker, EVENT_HOST_LOST) == 1);
+    party_start_host();
+    party_stop_worker(worker);
+}
+END_TEST
+
+static int work(void) {
+    return child_work(&handler_echo, 1000 * NS_PER_SEC);
+}
+
+START_TEST(dead_worker_polls_no_more) {
+    Child child = child_start(UNIT_SAME_UID, work);
+    Client *client;
+
+    AWAIT(party_n_events(EVENT_WORKER_ATTACHED) == 1);
+    client = add_polled_client();
+    ck_assert_int_eq(kill(child.pid, SIGKILL), 0);
+    AWAIT(poller_of(client) == 0);
+    ck_assert_int_eq(child_end(&child), -SIGKILL);
+}
+END_TEST
+
+/* ---- the client ---- */
+
+START_TEST(request_that_is_polled_needs_no_message) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = add_polled_client();
+
+    ck_assert_int_eq(client_set_spin(client, SPIN_ALWAYS), 0);
+    for (int i = 0; i < 20; i++) {
+        Request *request = post(client);
+
+        ck_assert(request->owed || request->state == REQUEST_ENDED);
+        ck_assert(!is_readable(party_client_of_host(client)->uid->queue));
+        see_through(client, request);
+    }
+    ck_assert_uint_eq(client->n_owed, 0);
+    ck_assert(!is_readable(client->reply_queue));
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(message_is_made_up_for_before_the_client_sleeps) {
+    PartyWorker *worker;
+    Client *client;
+
+    party.poll_ns = 0;
+    worker = party_add_worker(NULL);
+    client = party_add_client();
+    party_echo(client, 100);
+    ck_assert(state_poll_begin(party_client_of_host(client)->states.map, STRANGER)); /* who is stopped, say */
+    ck_assert_int_eq(client_set_spin(client, NS_PER_US), 0);
+    for (int i = 0; i < 10; i++) {
+        Request *request = post(client);
+
+        ck_assert(request->owed);
+        see_through(client, request);
+    }
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(message_is_made_up_for_when_it_is_settled) {
+    Client *client = party_add_client();
+    HostClient *of_host = party_client_of_host(client);
+    Request *request;
+
+    ck_assert(state_poll_begin(of_host->states.map, STRANGER));
+    ck_assert_int_eq(client_set_spin(client, SPIN_ALWAYS), 0);
+    request = post(client);
+    ck_assert(!is_readable(of_host->uid->queue));
+    ck_assert_int_eq(client_settle(client), 0);
+    ck_assert(is_readable(of_host->uid->queue));
+    ck_assert(!request->owed);
+    request_release(request);
+}
+END_TEST
+
+START_TEST(settled_messages_that_do_not_fit_are_owed) {
+    PartyWorker *worker;
+    Client *client = party_add_client();
+    HostClient *of_host = party_client_of_host(client);
+    Request *requests[4];
+
+    ck_assert(state_poll_begin(of_host->states.map, STRANGER));
+    ck_assert_int_eq(client_set_spin(client, NS_PER_US), 0);
+    for (uint32_t i = 0; i < party.settings.queue_depth; i++)
+        ck_assert_int_eq(queue_send(of_host->uid->queue, &(Message){0}, sizeof(Message), 0), 0);
+    for (size_t i = 0; i < ELEMENTS(requests); i++)
+        requests[i] = post(client);
+    ck_assert_int_eq(client_settle(client), 0);
+    ck_assert_uint_eq(client->n_owed, ELEMENTS(requests));
+    party.poll_ns = 0;
+    worker = party_add_worker(NULL);
+    for (size_t i = 0; i < ELEMENTS(requests); i++)
+        see_through(client, requests[i]);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(who_sends_without_waiting_sends_a_message) {
+    Client *client = party_add_client();
+    HostClient *of_host = party_client_of_host(client);
+    Request *request = party_take(client, 100);
+
+    ck_assert(state_poll_begin(of_host->states.map, STRANGER));
+    ck_assert_int_eq(client_set_spin(client, SPIN_ALWAYS), 0);
+    ck_assert_int_eq(request_send(request), 0);
+    ck_assert(is_readable(of_host->uid->queue));
+    request_release(request);
+}
+END_TEST
+
+/* Use the first slots once, so that nobody needs the host to go on with them. */
+static void warm_up(Client *client) {
+    Request *requests[3];
+
+    for (size_t i = 0; i < ELEMENTS(requests); i++)
+        requests[i] = party_send(client, 100);
+    for (size_t i = 0; i < ELEMENTS(requests); i++) {
+        party_check_echo(requests[i]);
+        request_release(requests[i]);
+    }
+    party_settle();
+}
+
+static void send_and_watch(Request *request) {
+    ck_assert_int_eq(request_send(request), 0);
+    while (!state_has_ended(request->client->states.map, request->slot, request->generation))
+        continue;
+}
+
+/* The worker does one after the other: when the second has ended, all that the first would be told has been said. */
+START_TEST(client_that_is_awake_gets_no_message) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = add_polled_client();
+    Request *requests[3];
+    Message message = {.slot = UINT32_MAX};
+    size_t bytes;
+
+    warm_up(client);
+    for (size_t i = 0; i < ELEMENTS(requests); i++)
+        requests[i] = party_take(client, 100);
+    submit_set_awake(client->submit.map, true);
+    send_and_watch(requests[0]);
+    send_and_watch(requests[1]);
+    submit_set_awake(client->submit.map, false);
+    send_and_watch(requests[2]);
+    while (message.slot != requests[2]->slot) {
+        ck_assert_int_gt(wait_for_fd(client->reply_queue, WAIT_READ, UINT64_MAX), 0);
+        ck_assert_int_eq(queue_receive(client->reply_queue, &message, sizeof(message), &bytes), 0);
+        ck_assert_uint_ne(message.slot, requests[0]->slot);
+    }
+    ck_assert_int_eq(client_dispatch(client), 0);
+    for (size_t i = 0; i < ELEMENTS(requests); i++) {
+        ck_assert(requests[i]->state == REQUEST_ENDED);
+        request_release(requests[i]);
+    }
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(client_says_that_it_sleeps_before_it_does) {
+    Client *client = party_add_client();
+    Request *request;
+
+    ck_assert(state_poll_begin(party_client_of_host(client)->states.map, STRANGER));
+    ck_assert_int_eq(client_set_spin(client, NS_PER_US), 0);
+    request = post(client);
+    ck_assert_int_eq(client_wait(client, clock_now_ns() + NS_PER_MS), 0);
+    ck_assert(!submit_is_awake(client->submit.map));
+    request_release(request);
+}
+END_TEST
+
+/* What ended while the client was awake was told by no message. */
+START_TEST(descriptor_tells_of_what_ended_before_it_was_asked_for) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = add_polled_client();
+    Request *first, *second;
+
+    warm_up(client);
+    ck_assert_int_eq(client_set_spin(client, SPIN_ALWAYS), 0);
+    first = post(client);
+    second = post(client);
+    see_through(client, first); /* awake from here on */
+    while (!state_has_ended(client->states.map, second->slot, second->generation))
+        continue;
+    if (second->state != REQUEST_ENDED) {
+        ck_assert_int_eq(client_set_spin(client, 0), 0);
+        ck_assert(is_readable(client_get_fd(client)));
+        ck_assert_int_eq(client_dispatch(client), 0);
+    }
+    ck_assert(second->state == REQUEST_ENDED);
+    request_release(second);
+    party_stop_worker(worker);
+}
+END_TEST
+
+Suite *unit_suite(void) {
+    Suite *suite = suite_create("poll");
+    TCase *worker = tcase_create("worker");
+    TCase *client = tcase_create("client");
+
+    tcase_add_checked_fixture(worker, begin_polling, party_end);
+    tcase_set_timeout(worker, 30);
+    tcase_add_test(worker, worker_polls_whom_it_has_answered);
+    tcase_add_test(worker, worker_that_is_not_to_poll_does_not);
+    tcase_add_test(worker, worker_that_finds_nothing_says_that_it_sleeps);
+    tcase_add_test(worker, probe_is_not_polled);
+    tcase_add_test(worker, others_are_not_kept_waiting_by_who_is_polled);
+    tcase_add_test(worker, several_clients_are_polled_at_once);
+    tcase_add_test(worker, one_worker_polls_a_client);
+    tcase_add_test(worker, client_that_goes_is_polled_no_more);
+    tcase_add_test(worker, host_that_goes_is_noticed_by_who_polls);
+    tcase_add_test(worker, dead_worker_polls_no_more);
+    suite_add_tcase(suite, worker);
+
+    tcase_add_checked_fixture(client, begin_polling, party_end);
+    tcase_set_timeout(client, 30);
+    tcase_add_test(client, request_that_is_polled_needs_no_message);
+    tcase_add_test(client, message_is_made_up_for_before_the_client_sleeps);
+    tcase_add_test(client, message_is_made_up_for_when_it_is_settled);
+    tcase_add_test(client, settled_messages_that_do_not_fit_are_owed);
+    tcase_add_test(client, who_sends_without_waiting_sends_a_message);
+    tcase_add_test(client, client_that_is_awake_gets_no_message);
+    tcase_add_test(client, client_says_that_it_sleeps_before_it_does);
+    tcase_add_test(client, descriptor_tells_of_what_ended_before_it_was_asked_for);
+    suite_add_tcase(suite, client);
+    return suite;
+}
