@@ -178,24 +178,15 @@ bool loop_is_listener(int fd) {
     return sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) > 0;
 }
 
-bool loop_is_kept(void) {
+/* Where the service manager listens; NULL where there is none. */
+static const char *manager_path(void) {
     const char *path = secure_getenv("NOTIFY_SOCKET");
 
-    return path && *path;
+    return path && (*path == '/' || *path == '@') ? path : NULL;
 }
 
-/* FDPOLL=0: a socket that has hung up says that a peer has gone while nobody looked. */
-int loop_keep(const char *name, const int *fds, size_t n_fds) {
-    char text[64];
-    int r;
-
-    snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
-    r = sd_pid_notify_with_fds(0, 0, text, fds, (unsigned)n_fds);
-    return r < 0 ? error_origin(r) : 0;
-}
-
-void loop_drop(const char *name) {
-    loop_notify("FDSTOREREMOVE=1\nFDNAME=%s", name);
+bool loop_is_kept(void) {
+    return manager_path();
 }
 
 /* What comes again by itself, or is only for people, is not waited for. */
@@ -203,30 +194,50 @@ static bool is_essential(const char *state) {
     return strncmp(state, "STATUS=", strlen("STATUS=")) != 0 && strcmp(state, "WATCHDOG=1") != 0;
 }
 
-/* Not sd_notify(), which waits for as long as the service manager takes nothing: it would stop us with it. */
-static void notify(const char *state, const char *path) {
+/*
+ * Not sd_notify(), which waits for as long as the service manager takes nothing: it would stop us with it. One
+ * that has let us wait in vain is not waited for until it has taken something.
+ */
+static int tell_manager(const char *state, const char *path, const int *fds, size_t n_fds) {
+    static volatile bool is_deaf; /* one word; to wait once more or less does not matter */
     const struct iovec part = {(void *)state, strlen(state)};
-    uint64_t until_ns = clock_now_ns() + MANAGER_WAIT_NS;
+    uint64_t until_ns = clock_now_ns() + (is_deaf || !is_essential(state) ? 0 : MANAGER_WAIT_NS);
     _cleanup_close_ int fd = -1;
     int r = datagram_open(&fd);
 
     if (r == 0)
-        r = datagram_send(fd, path, &part, 1);
-    while (r == -EAGAIN && is_essential(state) && clock_now_ns() < until_ns) {
+        r = datagram_send_fds(fd, path, &part, 1, fds, n_fds);
+    while (r == -EAGAIN && clock_now_ns() < until_ns) {
         (void)datagram_await_room(fd, path, until_ns);
-        r = datagram_send(fd, path, &part, 1);
+        r = datagram_send_fds(fd, path, &part, 1, fds, n_fds);
     }
+    if (is_essential(state))
+        is_deaf = r == -EAGAIN;
+    return r;
+}
+
+/* FDPOLL=0: a socket that has hung up says that a peer has gone while nobody looked. */
+int loop_keep(const char *name, const int *fds, size_t n_fds) {
+    const char *path = manager_path();
+    char text[64];
+
+    snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
+    return path ? tell_manager(text, path, fds, n_fds) : 0;
+}
+
+void loop_drop(const char *name) {
+    loop_notify("FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
 
 void loop_notify(const char *state, ...) {
-    const char *path = getenv("NOTIFY_SOCKET");
+    const char *path = manager_path();
     char text[256];
     va_list arguments;
 
-    if (!path || (*path != '/' && *path != '@'))
+    if (!path)
         return;
     va_start(arguments, state);
     vsnprintf(text, sizeof(text), state, arguments);
     va_end(arguments);
-    notify(text, path);
+    (void)tell_manager(text, path, NULL, 0);
 }

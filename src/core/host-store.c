@@ -20,18 +20,6 @@ static void drop(const Host *host, const char *name) {
     host->store.keeper->drop(host->store.keeper->data, name);
 }
 
-int host_store_begin(Host *host) {
-    Page *index = &host->store.index;
-    int r = page_init_sparse(index, "shmipc-index", index_bytes());
-
-    if (r == 0)
-        r = page_allocate(index, 0, PAGE_BYTES);
-    if (r < 0)
-        return r;
-    index_format(index->map, host->name);
-    return store(host, INDEX_NAME, &index->fd, 1);
-}
-
 static int identify(const int *fds, size_t n_fds, IndexObject *objects) {
     int r = 0;
 
@@ -95,6 +83,23 @@ static void tell_unkept(Host *host, int r) {
         snprintf(event->text, sizeof(event->text),
                  "the service manager takes no descriptors: some clients lose their connection when the host is restarted: %s",
                  strerror(-r));
+}
+
+int host_store_begin(Host *host) {
+    Page *index = &host->store.index;
+    int r = page_init_sparse(index, "shmipc-index", index_bytes());
+
+    if (r == 0)
+        r = page_allocate(index, 0, PAGE_BYTES);
+    if (r < 0)
+        return r;
+    index_format(index->map, host->name);
+    r = store(host, INDEX_NAME, &index->fd, 1);
+    if (r < 0) {
+        tell_unkept(host, r);
+        host->store.keeper = NULL; /* without an index nothing else is worth keeping */
+    }
+    return 0;
 }
 
 void host_store_uid(Host *host, HostUid *uid) {

@@ -32,18 +32,41 @@ int datagram_open(int *ret_fd) {
     return 0;
 }
 
-int datagram_send(int fd, const char *path, const struct iovec *parts, size_t n_parts) {
+typedef union Control {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(DATAGRAM_FDS_MAX * sizeof(int))];
+} Control;
+
+static void attach_fds(struct msghdr *message, Control *control, const int *fds, size_t n_fds) {
+    control->header = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(n_fds * sizeof(int))};
+    memcpy(CMSG_DATA(&control->header), fds, n_fds * sizeof(int));
+    message->msg_control = control;
+    message->msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+}
+
+int datagram_send_fds(int fd, const char *path, const struct iovec *parts, size_t n_parts, const int *fds,
+                      size_t n_fds) {
     struct sockaddr_un address;
     struct msghdr message = {.msg_name = &address, .msg_iov = (struct iovec *)parts, .msg_iovlen = n_parts};
+    Control control = {0};
     int r = set_address(&address, path, &message.msg_namelen);
     ssize_t n;
 
     if (r < 0)
         return r;
+    if (n_fds > DATAGRAM_FDS_MAX)
+        return error_origin(-EINVAL);
+    if (n_fds > 0)
+        attach_fds(&message, &control, fds, n_fds);
     do
         n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : 0;
+}
+
+int datagram_send(int fd, const char *path, const struct iovec *parts, size_t n_parts) {
+    return datagram_send_fds(fd, path, parts, n_parts, NULL, 0);
 }
 
 int datagram_await_room(int fd, const char *path, uint64_t until_ns) {

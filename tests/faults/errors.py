@@ -91,9 +91,9 @@ CANNOT_FAIL = {
     "only for what a program of ours never passes (EBADF, EFAULT, EINVAL)": """
         clock_gettime close getrlimit64 isatty lseek64 munmap pthread_join pthread_sigmask raise sigaction signal
         sigpending sigprocmask sigtimedwait sigwaitinfo sysconf timerfd_settime dlclose dlerror dlsym closedir
-        inotify_rm_watch""",
+        inotify_rm_watch shutdown""",
     "it fails when malloc or a system call in this list does, beneath it": """
-        asprintf vasprintf __isoc99_fscanf fclose fflush fopen fprintf fputc fputs fwrite perror printf putc puts vfprintf
+        asprintf vasprintf __isoc99_fscanf fclose fflush fgets fopen fprintf fputc fputs fwrite perror printf putc puts vfprintf
         readdir64 getgrnam getpwnam dlopen fputs_unlocked putchar open_memstream""",
     "it makes a process that has to share the caller's stack: no library can stand between": """
         vfork""",
