@@ -163,7 +163,7 @@ long_cases=(
     'holds reuse -DSLOTS=2 -DEXCHANGES=2 -DFORGED=0 -DWORKERS=1'
     'holds reuse -DEXCHANGES=2 -DDEATHS=2 -DWORKERS=1 -DRESTARTS=1 -DFORGED=0'
     'holds reuse -DEXCHANGES=2 -DDEATHS=1 -DWORKERS=1 -DRESTARTS=1 -DDEADLINES -DFORGED=0'
-    'holds giveback -DEXCHANGES=4 -DTRIMS=3 -DWORKERS=2 -DFORGED=1'
+    'holds giveback -DWORKERS=2 -DFORGED=1'
     'holds giveback -DDEATHS=2 -DTRIMS=3 -DFORGED=1'
 )
 lanes=2 # as many at a time, since the memory of more would add up

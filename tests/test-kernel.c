@@ -406,6 +406,23 @@ START_TEST(punched_pages_are_given_back_under_a_mapping) {
 }
 END_TEST
 
+/* So a window that the host gave back needs no new mapping in those who come back to it. */
+START_TEST(old_mapping_shows_what_is_allocated_anew) {
+    int fd = make_object(2 * PAGE);
+    volatile char *writer = map(fd, 2 * PAGE, PROT_READ | PROT_WRITE);
+    volatile char *reader = map(fd, 2 * PAGE, PROT_READ);
+
+    writer[PAGE] = 5;
+    ck_assert_int_eq(reader[PAGE], 5);
+    ck_assert_int_eq(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 2 * PAGE), 0);
+    ck_assert_int_eq(held(fd), 0);
+    ck_assert_int_eq(posix_fallocate(fd, 0, 2 * PAGE), 0);
+    writer[PAGE] = 6;
+    ck_assert_int_eq(reader[PAGE], 6);
+    ck_assert_int_eq(held(fd), 2 * PAGE);
+}
+END_TEST
+
 START_TEST(touch_of_what_the_owner_cut_off_is_sigbus) {
     int fd = make_object(2 * PAGE);
     volatile char *memory = map(fd, 2 * PAGE, PROT_READ);
@@ -559,6 +576,7 @@ static void add_memory(Suite *suite) {
     tcase_add_test(tests, pread_of_a_hole_is_zeros_and_costs_nothing);
     tcase_add_test(tests, read_of_a_mapped_hole_takes_memory);
     tcase_add_test(tests, punched_pages_are_given_back_under_a_mapping);
+    tcase_add_test(tests, old_mapping_shows_what_is_allocated_anew);
     tcase_add_test_raise_signal(tests, touch_of_what_the_owner_cut_off_is_sigbus, SIGBUS);
     tcase_add_test(tests, system_calls_say_what_was_cut_off);
     tcase_add_test(tests, object_of_shm_open_is_not_sealed);
