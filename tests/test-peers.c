@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -18,12 +20,14 @@
 
 static PartyWorker *good_worker;
 static Client *good_client;
+static size_t n_fds_with_good_ones;
 
 static void begin(void) {
     party_begin();
     good_worker = party_add_worker(NULL);
     good_client = party_add_client();
     party_echo(good_client, 1000);
+    n_fds_with_good_ones = unit_n_fds();
 }
 
 static void end(void) {
@@ -492,6 +496,79 @@ static void limit_files(rlim_t n) {
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
+/* A TCP socket with something to say to nobody, which takes a minute to close: longer than this test may. */
+static int make_lingering(int ret_others[static 2]) {
+    const struct linger linger = {.l_onoff = 1, .l_linger = 60};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    static char much[65536];
+
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, bytes), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&address, &bytes), 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, bytes), 0);
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+    ret_others[0] = listener;
+    ret_others[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    while (send(fd, much, sizeof(much), MSG_DONTWAIT) > 0)
+        ;
+    return fd;
+}
+
+/* Then whoever still closes it is done, in a thread that nobody hears of. */
+static void end_lingering(int others[static 2]) {
+    fd_close(others[0]);
+    fd_close(others[1]);
+    while (unit_n_fds() > n_fds_with_good_ones)
+        (void)poll(NULL, 0, 1);
+}
+
+/* As before Linux 6.16, where who listens cannot refuse descriptors. */
+static void let_fds_come(void) {
+    const int yes = 1;
+
+    (void)setsockopt(party.host->listener, SOL_SOCKET, 83 /* SO_PASSRIGHTS */, &yes, sizeof(yes));
+    party.host->fds_may_come = true;
+}
+
+/* Were it closed in the host's own thread, that would do nothing else for a minute. */
+START_TEST(descriptor_that_takes_long_to_close_delays_nobody) {
+    int others[2], lingering = make_lingering(others), fd;
+    Packet packet;
+
+    let_fds_come();
+    fd = raw_connect(_i ? PEER_CLIENT : PEER_STRANGER);
+    if (_i)
+        raw_expect(fd, PACKET_WELCOME, &packet, NULL);
+    packet_init(&packet, PACKET_HELLO, 0);
+    ck_assert_int_eq(channel_send(fd, &packet, packet.header.bytes, &lingering, 1), 0);
+    fd_close(lingering);
+    check_thrown_out(fd);
+    party_echo(good_client, 3000);
+    end_lingering(others);
+}
+END_TEST
+
+/* Nor where it was never received. */
+START_TEST(descriptor_that_lies_in_a_socket_delays_nobody) {
+    int others[2], lingering = make_lingering(others), fd;
+    Packet packet;
+
+    let_fds_come();
+    fd = raw_connect(PEER_STRANGER);
+    AWAIT(party.host->peers.n == 4);
+    packet_init(&packet, PACKET_STATUS, 0);
+    raw_say(fd, &packet); /* that is what it is thrown out for */
+    ck_assert_int_eq(channel_send(fd, &packet, packet.header.bytes, &lingering, 1), 0);
+    fd_close(lingering);
+    check_thrown_out(fd);
+    party_echo(good_client, 3000);
+    end_lingering(others);
+}
+END_TEST
+
 /* The number that the next descriptor will have. */
 static rlim_t next_file(void) {
     int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -641,6 +718,8 @@ static void add_crowds(Suite *suite) {
 
     tcase_add_test(tests, crowd_of_strangers_does_not_keep_clients_out);
     tcase_add_test(tests, connection_for_which_there_is_no_descriptor_is_turned_away);
+    tcase_add_loop_test(tests, descriptor_that_takes_long_to_close_delays_nobody, 0, 2);
+    tcase_add_test(tests, descriptor_that_lies_in_a_socket_delays_nobody);
     tcase_add_test(tests, crowd_for_which_there_are_no_descriptors_is_turned_away);
     tcase_add_test(tests, host_without_any_descriptor_goes_on);
     tcase_add_test(tests, client_for_whom_there_are_no_descriptors_is_refused_in_words);

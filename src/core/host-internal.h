@@ -154,6 +154,7 @@ struct Host {
     uid_t uid;
     int listener;
     int spare_fd;
+    bool fds_may_come;    /* from strangers: the kernel does not refuse them (before Linux 6.16) */
     WaitSource listener_source;
     Wait *wait;
     uint64_t timer_ns;

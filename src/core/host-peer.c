@@ -3,6 +3,7 @@
 #include "core/host-internal.h"
 
 #include "base/error.h"
+#include "os/descriptor.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -106,7 +107,10 @@ void peer_free(Peer *peer) {
     channel_peer_deinit(&peer->who);
     if (host->store.keeper && !host->store.closing)
         channel_hang_up(peer->fd); /* the service manager has it, too, and takes its time */
-    fd_close(peer->fd);
+    if (host->fds_may_come)
+        descriptor_close_aside(peer->fd);
+    else
+        fd_close(peer->fd);
     free(peer);
 }
 
@@ -402,8 +406,13 @@ static int listen_to(Peer *peer) {
     size_t bytes, n_fds;
     Packet packet;
     const char *fault;
-    int r = channel_receive(peer->fd, &packet, sizeof(packet), &bytes, fds, &n_fds);
+    int r;
 
+    if (peer->host->fds_may_come && channel_next_has_fds(peer->fd)) {
+        peer_misbehaved(peer, "descriptors, which nobody has any to send");
+        return 0;
+    }
+    r = channel_receive(peer->fd, &packet, sizeof(packet), &bytes, fds, &n_fds);
     if (r == -EAGAIN)
         return 0;
     if (r < 0) {

@@ -118,7 +118,8 @@ static int listen_on(Host *host, int fd) {
     int r = channel_refuse_fds(fd); /* nobody has any to send; an older kernel lets them try */
 
     host->listener = fd;
-    if (r < 0 && r != -ENOPROTOOPT)
+    host->fds_may_come = r == -ENOPROTOOPT;
+    if (r < 0 && !host->fds_may_come)
         return r;
     return wait_add(host->wait, &host->listener_source, fd, WAIT_READ, SOURCE_LISTENER, host);
 }

@@ -266,6 +266,14 @@ int channel_pair(int ret_fds[static 2]) {
     return 0;
 }
 
+bool channel_next_has_fds(int fd) {
+    char byte;
+    struct iovec vector = {.iov_base = &byte, .iov_len = sizeof(byte)};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+
+    return recvmsg(fd, &message, MSG_DONTWAIT | MSG_PEEK) >= 0 && message.msg_flags & MSG_CTRUNC;
+}
+
 bool channel_is_unread(int fd) {
     int bytes = 0;
 

@@ -60,6 +60,14 @@ bool channel_listens(int fd);
 int channel_refuse_fds(int fd);
 
 /**
+ * channel_next_has_fds() - whether the next record brings descriptors; none is received
+ *
+ * Where they cannot be refused, that is the only safe thing to do with a stranger's: once received, or dropped for want
+ * of room, they have to be closed. See descriptor_close_aside() for the socket in which they lie.
+ */
+bool channel_next_has_fds(int fd);
+
+/**
  * channel_accept() - take one connection
  * Return: 0, -EAGAIN when nobody waits, or negative errno (-EMFILE, -ENFILE: see channel_shed()).
  */

@@ -5,9 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define CLOSER_STACK_BYTES (64 << 10)
 
 int descriptor_reopen(int fd, int flags, int *ret_fd) {
     char path[sizeof("/proc/self/fd/-2147483648")];
@@ -31,6 +36,32 @@ int descriptor_identify(int fd, uint64_t *ret_device, uint64_t *ret_inode) {
     *ret_device = st.st_dev;
     *ret_inode = st.st_ino;
     return 0;
+}
+
+static void *close_one(void *data) {
+    (void)close((int)(intptr_t)data);
+    return NULL;
+}
+
+/* Signals are for the thread that made it. */
+void descriptor_close_aside(int fd) {
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    pthread_t thread;
+    int r;
+
+    if (fd < 0)
+        return;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    (void)pthread_attr_init(&attributes);
+    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    (void)pthread_attr_setstacksize(&attributes, CLOSER_STACK_BYTES);
+    r = pthread_create(&thread, &attributes, close_one, (void *)(intptr_t)fd);
+    (void)pthread_attr_destroy(&attributes);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r != 0)
+        (void)close(fd);
 }
 
 bool descriptor_same(int a, int b) {
