@@ -69,6 +69,14 @@ no_setting_that_breaks_instances() {
         "$built/shmipc@.service" && ! grep -n '%I' "$built/shmipc@.service" "$built/shmipc@.socket"
 }
 
+# Requests that kill workers must not use up how often a unit may be started again, nor be lost for want of a place.
+unit_outlives_poison() {
+    for line in StartLimitIntervalSec=0 Restart=on-failure RestartSec=500ms StateDirectory=shmipc StateDirectoryMode=0700; do
+        grep -qx "$line" "$built/shmipc@.service" || echo "no $line"
+    done
+    ! grep -nE '^StartLimit(Burst|Action)=' "$built/shmipc@.service"
+}
+
 code_ids() {
     sed -nE 's/^#define MESSAGE_ID_[A-Z_]+ +"([0-9a-f]{32})".*/\1/p' "$source/src/app/message-ids.h" | sort
 }
@@ -126,6 +134,7 @@ for drop_in in open-handler.conf private-ipc.conf plain-wire.conf; do
 done
 silent 'security exposure is at most 1.0' exposure_is_at_most_1
 silent 'no hardening that breaks hosts, workers or handlers' no_setting_that_breaks_instances
+silent 'no start limit that poison could use up, and a place for what it was' unit_outlives_poison
 silent 'every message id has one catalog entry, and every entry its id' every_id_has_one_catalog_entry
 silent 'catalog compiles and keeps every entry' catalog_compiles
 silent "sysusers.d makes the units' user and group" sysusers_makes_user_and_group

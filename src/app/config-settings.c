@@ -154,6 +154,30 @@ const Setting settings[] = {
                 "dies. With 1 a request is never handled twice.",
     },
     {
+        .name = "max_deaths",
+        .where = IN_HOST,
+        .kind = SETTING_INTEGER,
+        FIELD(host.max_deaths),
+        .fallback = "3",
+        .min = "0",
+        .max = "16",
+        .help = "How many workers may die within a minute while they handle requests of one user. Then the user "
+                "is refused for a minute, so that the workers are there for others. A worker that somebody kills "
+                "at work counts, too. With 0 nobody is refused.",
+    },
+    {
+        .name = "parked",
+        .where = IN_HOST,
+        .kind = SETTING_SIZE,
+        FIELD(host.parked),
+        .fallback = "\"256M\"",
+        .min = "0",
+        .max = "1T",
+        .help = "How much room on disk the requests can have that their workers did not survive. They are kept in "
+                "the host's state folder (/var/lib/shmipc) until `shmipc parked` retries or drops them; when the "
+                "room is used up, new ones are not kept. With \"0\" none is.",
+    },
+    {
         .name = "access",
         .where = IN_HOST,
         .kind = SETTING_PRINCIPALS,

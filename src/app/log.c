@@ -174,6 +174,26 @@ static void say_redelivered(const Event *event, char *at, char *end) {
     append(at, end, " died");
 }
 
+static void say_parked(const Event *event, char *at, char *end) {
+    char size[UNITS_TEXT_MAX];
+
+    at = put_exchange(at, end, event);
+    at = append(at, end, " of uid %u (%s, pid %d), %s, is%s parked: %s", (unsigned)event->uid, event->name, (int)event->pid,
+             size_format(event->request_bytes, size), event->kind == EVENT_EXCHANGE_PARKED ? "" : " not", event->text);
+    if (event->kind == EVENT_EXCHANGE_PARKED)
+        append(at, end, "; see `shmipc parked show %" PRIu64 "-%u-%u`", event->client, event->slot, event->generation);
+}
+
+static void say_user(const Event *event, char *at, char *end) {
+    char duration[UNITS_TEXT_MAX];
+
+    at = append(at, end, "user %u is ", (unsigned)event->uid);
+    if (event->ok)
+        append(at, end, "heard again");
+    else
+        append(at, end, "refused for %s: as many workers have died within a minute at its requests as `max_deaths` allows", duration_format(event->duration_ns, duration));
+}
+
 static void say_health(const Event *event, char *at, char *end) {
     char duration[UNITS_TEXT_MAX];
 
@@ -252,6 +272,9 @@ static const struct {
     [EVENT_CLIENT_REFUSED] = {LOG_WARNING, MESSAGE_ID_CLIENT_REFUSED, say_peer},
     [EVENT_PEER_MISBEHAVED] = {LOG_WARNING, MESSAGE_ID_PEER_MISBEHAVED, say_peer},
     [EVENT_EXCHANGE_REDELIVERED] = {LOG_WARNING, MESSAGE_ID_EXCHANGE_REDELIVERED, say_redelivered},
+    [EVENT_EXCHANGE_PARKED] = {LOG_WARNING, MESSAGE_ID_EXCHANGE_PARKED, say_parked},
+    [EVENT_EXCHANGE_NOT_PARKED] = {LOG_ERR, MESSAGE_ID_LIMIT_REACHED, say_parked},
+    [EVENT_USER_REFUSED] = {LOG_ERR, MESSAGE_ID_USER_REFUSED, say_user},
     [EVENT_HEALTH] = {LOG_WARNING, MESSAGE_ID_HEALTH_CHANGED, say_health},
     [EVENT_LIMIT] = {LOG_ERR, MESSAGE_ID_LIMIT_REACHED, say_text},
     [EVENT_CAPACITY] = {LOG_WARNING, MESSAGE_ID_CAPACITY, say_text},
@@ -272,6 +295,8 @@ static int level_of(const Event *event) {
     if (event->kind == EVENT_HEALTH && event->ok)
         return LOG_INFO;
     if (event->kind == EVENT_CAPACITY && event->ok)
+        return LOG_INFO;
+    if (event->kind == EVENT_USER_REFUSED && event->ok)
         return LOG_INFO;
     if (event->kind == EVENT_WORKER_DIED && event->ok)
         return LOG_INFO;

@@ -16,6 +16,8 @@
 #define MESSAGE_ID_HEALTH_CHANGED       "52242d100826437499eb8f0d96c35fde" /* host: and first probe */
 #define MESSAGE_ID_EXCHANGE_FAILED      "4ed628b2d6514d1dae253321b5927735" /* worker */
 #define MESSAGE_ID_EXCHANGE_REDELIVERED "f3a9977c5bba42d8a2ba0d682c769c84" /* host */
+#define MESSAGE_ID_EXCHANGE_PARKED      "1a865e6a9e314f5a83422fe3920b81a4" /* host */
+#define MESSAGE_ID_USER_REFUSED         "751724bf56694f3085d7df85f8ab5dab" /* host: and heard again */
 #define MESSAGE_ID_HOST_ATTACHED        "a0362d259b9545dd97e8ed1389f6f859" /* worker */
 #define MESSAGE_ID_HOST_LOST            "04720b5fe35549dd803739510519c590" /* worker */
 #define MESSAGE_ID_LIMIT_REACHED        "38e29313d8c446dd83897497d56b54a4" /* either */

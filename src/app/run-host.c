@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "core/host.h"
+#include "core/parking.h"
 #include "os/wait.h"
 
 #include <errno.h>
@@ -174,12 +175,26 @@ static int open_all(HostRun *state) {
     return r;
 }
 
+/* A host that can keep nothing is a host all the same. */
+static void open_parking(HostRun *state) {
+    char path[PARKING_PATH_MAX] = "";
+    int r = parking_of_host(state->run->name, path);
+
+    if (r == 0)
+        r = host_park_in(state->host, path);
+    if (r < 0 && state->run->instance.host->parked > 0)
+        log_line(LOG_WARNING, NULL, "requests that workers do not survive cannot be kept: %s: %s; set `parked` = \"0\" if they need not",
+                 *path ? path : "there is no $STATE_DIRECTORY, $XDG_STATE_HOME or $HOME", strerror(-r));
+}
+
 /* Return: 0, an exit status, or negative errno. */
 static int start(HostRun *state) {
     int r = host_new(&state->host, state->run->name, state->run->instance.host);
 
     if (r == 0 && !suits(state, state->run->instance.host))
         return EXIT_CONFIG;
+    if (r == 0)
+        open_parking(state);
     if (r == 0)
         r = open_all(state);
     if (r == 0)

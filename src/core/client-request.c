@@ -139,6 +139,7 @@ int client_take(Client *client, Request **ret_request) {
         request->payload_bytes = request->deadline_ns = 0;
         request->tag = NULL;
         request->priority = 0;
+        request->unkept = false;
         request->popped = false;
         memset(request->user, 0, sizeof(request->user));
         memset(request->response_user, 0, sizeof(request->response_user)); /* of the last exchange here */
@@ -313,7 +314,7 @@ static int request_submit(Request *request, bool may_skip) {
     Client *client = request->client;
     SubmitRecord record = {
         .generation = request->generation + 1,
-        .flags = SUBMIT_TAKEN | (may_skip ? SUBMIT_QUIET : 0),
+        .flags = SUBMIT_TAKEN | (may_skip ? SUBMIT_QUIET : 0) | (request->unkept ? SUBMIT_UNKEPT : 0),
         .payload_bytes = request->payload_bytes,
         .segment_bytes = request->segment.bytes,
         .deadline_ns = request->deadline_ns,

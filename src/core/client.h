@@ -59,6 +59,7 @@ typedef struct Request {
     uint8_t user[SLOT_USER_BYTES];
     uint64_t deadline_ns;   /* CLOCK_MONOTONIC; 0 for none */
     void *tag;              /* the caller's */
+    bool unkept;            /* never to be written to a disk, should its workers not survive it */
     unsigned priority;      /* of its message: 0 to 31 */
 
     uint32_t generation;

@@ -29,6 +29,9 @@ typedef enum EventKind {
     EVENT_CLIENT_REFUSED,      /* pid, uid, reason, text */
     EVENT_PEER_MISBEHAVED,     /* client or worker, pid, uid, text; it was disconnected */
     EVENT_EXCHANGE_REDELIVERED,/* client, slot, generation, worker (the dead one), attempt */
+    EVENT_EXCHANGE_PARKED,     /* client, slot, generation, pid, uid, name, attempt, request_bytes; text: why */
+    EVENT_EXCHANGE_NOT_PARKED, /* likewise; text: why it could not be kept, and the cure */
+    EVENT_USER_REFUSED,        /* uid, duration_ns: its requests killed workers; ok: no longer */
     EVENT_HEALTH,              /* ok: whether it is well; duration_ns of the probe; text */
     EVENT_LIMIT,               /* a limit was reached; text names it and the cure */
     EVENT_CAPACITY,            /* ok: `max_clients` can be reached; text: how many clients fit */

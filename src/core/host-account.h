@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define ACCOUNT_DEATHS 3
+#define ACCOUNT_DEATHS 16 /* that are remembered */
 
 typedef struct Host Host;
 

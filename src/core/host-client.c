@@ -55,6 +55,7 @@ void host_client_free(Host *host, HostClient *client) {
     free(client->reserved[1]);
     free(client->owed);
     free(client->idle);
+    host_free_losses(client);
     free(client);
     if (host->repeat_due)
         host->tick_ns = 0; /* what was wanting is there again: look at once */
@@ -200,9 +201,14 @@ static void refuse_for_limit(Peer *peer, int r) {
 
 void client_attach(Peer *peer) {
     Host *host = peer->host;
+    char text[REFUSED_TEXT_BYTES];
     HostClient *client = NULL;
     int r;
 
+    if (host_refuses(peer->account) && !peer->is_probe) {
+        peer_refuse(peer, REASON_REFUSED, "%s", host_refusal_text(host, peer->account, text));
+        return;
+    }
     host_look_at_flying(host, peer->account);
     if (!host_admits_client(peer))
         return;
@@ -354,6 +360,8 @@ void client_hear_look(Host *host, HostClient *client, const PacketSlot *look) {
         return;
     }
     owner = table_find(&host->workers, state_load(client->states.map, look->slot, NULL).owner);
+    if (!owner)
+        host_park_look(host, client, look->slot);
     if (!owner || !owner->peer)
         return;
     packet_init(&packet, PACKET_CANCEL, 0);
@@ -367,7 +375,8 @@ void host_client_gone(Host *host, HostClient *client) {
     if (!client->probe)
         host->n_clients--;
     for (uint32_t i = 0; i < client->n_slots; i++)
-        slots_look(client->submit.map, client->states.map, i, true, 0);
+        if (slots_look(client->submit.map, client->states.map, i, true, 0) == SLOT_CLAIMED)
+            host_park_look(host, client, i);
     host_sync_workers(host);
     host_forget_client(host, client);
 }

@@ -15,9 +15,10 @@
 #include "os/wait.h"
 #include "wire/hello.h"
 #include "wire/message.h"
+#include "wire/parked.h"
 #include "wire/slots.h"
 
-enum { SOURCE_LISTENER, SOURCE_PEER, SOURCE_PIDFD, SOURCE_UID, SOURCE_PROBE, SOURCE_WATCH };
+enum { SOURCE_LISTENER, SOURCE_PEER, SOURCE_PIDFD, SOURCE_UID, SOURCE_PROBE, SOURCE_WATCH, SOURCE_PARKING };
 
 #define NOBODY ((uid_t)-1)
 
@@ -61,6 +62,13 @@ typedef struct HostIdle {
     uint32_t generation;
 } HostIdle;
 
+/* The workers that the exchange of one slot has killed. */
+typedef struct HostLosses {
+    uint32_t generation;
+    uint32_t n;
+    ParkedWorker workers[SLOT_ATTEMPTS_MAX];
+} HostLosses;
+
 struct HostClient {
     uint64_t id;
     Peer *peer;      /* NULL: gone */
@@ -88,6 +96,7 @@ struct HostClient {
     bool *owed;                 /* for each slot: an announcement */
     HostIdle *idle;             /* for each slot */
     uint32_t kept;              /* as in HostUid */
+    HostLosses **losses;        /* for each slot; NULL as long as there are none */
 };
 
 struct HostWorker {
@@ -104,6 +113,7 @@ struct HostWorker {
     bool counting;        /* it was told AGAIN, and has not said all that it holds: nothing that it asks is heard */
     bool older;           /* than this host: it may hold clients that this one has never known */
     bool suspect;         /* to be seen dead before its claims are touched */
+    const char *why;      /* why the host killed it; NULL: it has not */
     bool in_reach;        /* this host may kill it */
     bool again;           /* what it had claimed may go to another worker */
     uint64_t pinged_ns;   /* 0: no ping without an answer */
@@ -142,8 +152,20 @@ typedef struct HostPatience {
     uint64_t look_ns;   /* between two looks at who has claimed what, at least */
     uint64_t probe_ns;  /* that a probe has for its way */
     uint64_t squeeze_ns; /* between two times that all idle memory is given back for want of it */
+    uint64_t poison_ns; /* in which three deaths are too many, and for which they have a user refused */
     uint64_t idle_ns;   /* that a queue outlives its uid's last client: calls come one after the other */
 } HostPatience;
+
+/* What is being parked; see host-park.c. */
+typedef struct HostParking {
+    char *path;        /* NULL: nothing is */
+    int bell_fd;       /* rung by threads that have ended */
+    WaitSource source;
+    Table parks;       /* by number */
+    uint64_t latest;   /* number */
+    uint32_t n_running;
+    uint64_t n_parked; /* since the host's start */
+} HostParking;
 
 struct Host {
     char name[NAME_BYTES];
@@ -185,6 +207,8 @@ struct Host {
     uint64_t n_refused;    /* peers, whose own doing it is */
     uint64_t n_misbehaved; /* likewise, and were disconnected */
     uint64_t n_limits;     /* times that a limit of the system was reached */
+    uint64_t refused_ns;  /* when the next refused user is heard again; 0: none is */
+    HostParking parking;
     SlotCounts past;      /* what clients that are gone had done */
     HostProbe probe;
     HostStore store;
@@ -332,6 +356,37 @@ void host_ping_workers(Host *host, uint64_t now_ns);
 
 /* When the next worker has to be judged; UINT64_MAX for never. */
 uint64_t host_next_judgement(const Host *host);
+
+/* host-settle.c */
+void host_settle(Host *host, const HostWorker *worker); /* all that it had claimed; it was seen dead */
+void host_settle_own(Host *host); /* what the host before was about to end */
+void host_free_losses(HostClient *client);
+
+/* End what the dead @owner has claimed: as FAILED, unless its client wishes otherwise. */
+void host_end_lost(Host *host, HostClient *client, uint32_t slot, uint32_t owner, Reason reason);
+
+/* End a claim of the host's own, or of a dead worker, as FAILED with a text. */
+void host_fail(Host *host, HostClient *client, uint32_t slot, const SlotClaim *claim, Reason reason, const char *text);
+
+/* host-poison.c: one more worker died of this user's requests */
+void host_note_death(Host *host, HostAccount *account);
+bool host_refuses(const HostAccount *account);
+bool host_refuses_uid(const Host *host, uid_t uid);
+const char *host_refusal_text(const Host *host, const HostAccount *account, char text[static REFUSED_TEXT_BYTES]);
+void host_refuse_slot(Host *host, HostClient *client, uint32_t slot); /* if it is submitted or WAITING */
+int host_drain_uid(Host *host, HostUid *uid);
+void host_end_refusals(Host *host, uint64_t now_ns);
+
+/*
+ * host-park.c: keep the request of a slot whose last owner is dead: @worker, or with NULL one of a host before.
+ * Return: whether that is under way, and will end the slot; if not, the caller ends it.
+ */
+bool host_park(Host *host, const HostClient *client, uint32_t slot, const HostWorker *worker, Reason reason);
+
+/* The client of a slot that may be being parked has wished, or is gone. */
+void host_park_look(Host *host, HostClient *client, uint32_t slot);
+void host_parking_dispatch(Host *host);
+void host_parking_deinit(Host *host);
 
 /* host-probe.c */
 int host_probe_init(Host *host);

@@ -138,6 +138,8 @@ int host_probe(Host *host) {
             set_health(host, false, 0, "no worker is attached");
         return 0;
     }
+    if (host_refuses_uid(host, host->uid))
+        return 0; /* its queue is nobody's for a while */
     if (has_failed(probe))
         return begin_again(host);
     if (probe->request && probe->request->state != REQUEST_TAKEN)
@@ -167,7 +169,7 @@ static void judge(Host *host) {
         set_health(host, false, took_ns, "a probe came back with other bytes than it went with");
     } else if (probe->request->end == SLOT_FAILED) {
         set_health(host, false, took_ns, reason_name(probe->request->reason));
-    } else {
+    } else if (!host_refuses_uid(host, host->uid)) {
         host_ping_workers(host, now_ns);
         if (!all_are_busy(host))
             set_health(host, false, took_ns, "no worker has answered a probe in time");

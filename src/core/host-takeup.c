@@ -236,6 +236,7 @@ static void begin_again(Host *host) {
         (void)peer_say_again(table_at(&host->peers, i - 1));
     host_count_workers(host);
     host_sync_workers(host);
+    host_settle_own(host);
     host->probe.due = true;
 }
 

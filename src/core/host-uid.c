@@ -126,6 +126,11 @@ static int announce(HostClient *client, uint32_t slot, uint32_t generation) {
 }
 
 void host_announce(Host *host, HostClient *client, uint32_t slot, uint32_t generation) {
+    if (host_refuses(client->account)) {
+        if (!client->probe)
+            host_refuse_slot(host, client, slot);
+        return;
+    }
     if (client->owed[slot] || announce(client, slot, generation) == 0)
         return;
     client->owed[slot] = true;
@@ -149,6 +154,8 @@ static bool pay_client(HostClient *client) {
 }
 
 int host_pay_uid(Host *host, HostUid *uid) {
+    if (host_refuses_uid(host, uid->uid))
+        return host_drain_uid(host, uid);
     for (size_t i = 0; i < host->clients.n && uid->n_owed > 0; i++) {
         HostClient *client = table_at(&host->clients, i);
 

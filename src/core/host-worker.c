@@ -202,7 +202,7 @@ static int sync_old_queues(HostWorker *worker, const Host *host) {
         const HostUid *now = table_find(&host->uids, uid);
         int r;
 
-        if (now && (uintptr_t)now->number == (uintptr_t)table_at(&worker->queues, i - 1))
+        if (now && !host_refuses_uid(host, now->uid) && (uintptr_t)now->number == (uintptr_t)table_at(&worker->queues, i - 1))
             continue;
         r = say_unqueue(worker, uid);
         if (r < 0)
@@ -217,7 +217,7 @@ static int sync_new_queues(HostWorker *worker, const Host *host) {
         const HostUid *uid = table_at(&host->uids, i);
         int r;
 
-        if (table_find(&worker->queues, uid->uid))
+        if (table_find(&worker->queues, uid->uid) || host_refuses_uid(host, uid->uid))
             continue;
         r = table_insert(&worker->queues, uid->uid, (void *)(uintptr_t)uid->number);
         if (r == 0)
@@ -603,9 +603,11 @@ void host_worker_hung_up(Host *host, HostWorker *worker) {
     suspect(host, worker);
 }
 
+/* @why is a text that stays. */
 void host_worker_kill(Host *host, HostWorker *worker, const char *why) {
     Event *event = tell(host, worker, EVENT_WORKER_KILLED);
 
+    worker->why = why;
     suspect(host, worker);
     event->ok = worker->again;
     event->client = worker->claimed_ns ? worker->busy_client : 0;
@@ -613,34 +615,6 @@ void host_worker_kill(Host *host, HostWorker *worker, const char *why) {
     text_copy(event->text, sizeof(event->text), why);
     if (worker->peer)
         peer_free(worker->peer);
-}
-
-static void tell_settled(Host *host, const HostWorker *worker, const HostClient *client, uint32_t slot, SlotState state) {
-    SlotWord word = state_load(client->states.map, slot, NULL);
-    Event *event = tell(host, worker, state == SLOT_WAITING ? EVENT_EXCHANGE_REDELIVERED : EVENT_EXCHANGE_FAILED);
-
-    event->client = client->id;
-    event->uid = client->uid->uid;
-    event->slot = slot;
-    event->generation = word.generation;
-    event->attempt = word.attempts;
-    event->reason = state == SLOT_FAILED ? REASON_WORKER_LOST : REASON_NONE;
-    text_copy(event->text, sizeof(event->text), state == SLOT_FAILED      ? "its worker died, and it is not tried again"
-                                                : state == SLOT_CANCELLED ? "cancelled; its worker died"
-                                                                          : "past its client's deadline; its worker died");
-}
-
-static void settle_client(Host *host, const HostWorker *worker, HostClient *client, uint64_t now_ns) {
-    for (uint32_t slot = 0; slot < client->n_slots; slot++) {
-        SlotState state = slots_settle(client->submit.map, client->states.map, slot, worker->number, host->settings->attempts,
-                                       worker->again, !client->peer, now_ns);
-
-        if (state == SLOT_DONE)
-            continue;
-        if (state == SLOT_WAITING)
-            host->n_redelivered++;
-        tell_settled(host, worker, client, slot, state);
-    }
 }
 
 /* Whether there is something that it said before its death and that will be heard: perhaps that it leaves. */
@@ -651,15 +625,12 @@ static bool has_last_words(const HostWorker *worker) {
 }
 
 void host_worker_dead(Host *host, HostWorker *worker) {
-    uint64_t now_ns = clock_now_ns();
-
     if (!process_has_exited(worker->pidfd) || has_last_words(worker))
         return;
     if (!worker->suspect)
         suspect(host, worker);
     tell(host, worker, EVENT_WORKER_DIED)->ok = worker->leaving;
-    for (size_t i = 0; i < host->clients.n; i++)
-        settle_client(host, worker, table_at(&host->clients, i), now_ns);
+    host_settle(host, worker);
     if (worker->peer)
         peer_free(worker->peer);
     host_worker_free(host, worker);

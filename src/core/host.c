@@ -20,6 +20,7 @@ static const HostPatience patience = {
     .look_ns = 5 * NS_PER_SEC,
     .probe_ns = 10 * NS_PER_SEC,
     .squeeze_ns = NS_PER_SEC,
+    .poison_ns = 60 * NS_PER_SEC,
     .idle_ns = 10 * NS_PER_SEC,
 };
 
@@ -36,7 +37,7 @@ int host_new(Host **ret, const char *name, const HostSettings *settings) {
 
     if (!host)
         return error_origin(-ENOMEM);
-    host->listener = host->watch = host->store.listener = -1;
+    host->listener = host->watch = host->store.listener = host->parking.bell_fd = -1;
     host->store.index = (Page)PAGE_NULL;
     host->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (host->spare_fd < 0)
@@ -71,6 +72,7 @@ Host *host_free(Host *host) {
     if (!host)
         return NULL;
     host->store.closing = true;
+    host_parking_deinit(host);
     host_probe_deinit(host);
     while (host->peers.n > 0)
         peer_free(table_at(&host->peers, host->peers.n - 1));
@@ -211,6 +213,9 @@ static int work(Host *host, WaitSource *source, uint32_t events) {
         return 0;
     case SOURCE_UID:
         return host_pay_uid(host, source->owner);
+    case SOURCE_PARKING:
+        host_parking_dispatch(host);
+        return 0;
     case SOURCE_WATCH:
         host_hear_watch(host);
         return 0;
@@ -226,6 +231,8 @@ static int set_timer(Host *host) {
         at_ns = host->tick_ns;
     if (host_next_trim(host) < at_ns)
         at_ns = host_next_trim(host);
+    if (host->refused_ns && host->refused_ns < at_ns)
+        at_ns = host->refused_ns;
     if (at_ns == host->timer_ns)
         return 0;
     host->timer_ns = at_ns;
@@ -245,9 +252,11 @@ int host_wait(Host *host, uint64_t until_ns) {
     if (wait_timer_expired(host->wait))
         host->timer_ns = 0;
     now_ns = clock_now_ns();
+    if (host->refused_ns && host->refused_ns <= now_ns)
+        host_end_refusals(host, now_ns);
     if (now_ns >= host->tick_ns)
         r = tick(host, now_ns);
-    else if (host->probe.due)
+    if (r == 0 && host->probe.due)
         r = host_probe(host);
     if (r < 0)
         return r;

@@ -4,7 +4,8 @@
  *
  * It alone makes queues, pages and memory, unlinks their names at once and passes descriptors; lets clients and workers in; accounts for memory; watches
  * workers and repairs what their death leaves. It is not on the path of an exchange, but takes part in one, by the ordinary client
- * code, to see whether the path works. A state machine without a loop or thread; never blocks; not thread-safe.
+ * code, to see whether the path works. A state machine without a loop; never blocks; not thread-safe. Files are written by threads of its own, which touch nothing
+ * else (host-park.c).
  *
  * What it keeps true: what a dead worker had claimed is given to another only when its pidfd reads as exited; every submitted slot is
  * announced again after any worker's death or leaving; an announcement that a full queue did not take is owed; numbers of clients and workers are never used twice.
@@ -88,6 +89,14 @@ int host_wait(Host *host, uint64_t until_ns);
  * Return: 0; or a positive code, with what to do in @text.
  */
 int host_check_settings(const Host *host, const HostSettings *settings, char *text, size_t bytes);
+
+/**
+ * host_park_in() - keep what its workers did not survive in this folder; without it nothing is kept
+ *
+ * Sweeps what is half written there.
+ * Return: 0 or negative errno; where the folder is the trouble, each request says so again that is to be kept.
+ */
+int host_park_in(Host *host, const char *path);
 
 /** host_set_settings() - from now on use these (borrowed). What a client or queue was made with stays with it. */
 void host_set_settings(Host *host, const HostSettings *settings);

@@ -33,6 +33,8 @@ typedef struct HostSettings {
     uint32_t user_share;           /* percent of each limit that one user can have */
     uint32_t queue_depth;          /* messages in each request queue */
     uint32_t attempts;             /* times an exchange is handed to a worker at most */
+    uint32_t max_deaths;           /* of workers, by requests of one user within a minute; 0: any number */
+    uint64_t parked;               /* bytes of all parked requests; 0: none is */
     uint64_t health_interval_ns;   /* between two probes; 0: none */
     Principals access;             /* who may be a client */
     Principals workers;            /* who may be a worker */

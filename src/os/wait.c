@@ -231,6 +231,13 @@ uint64_t clock_now_ns(void) {
     return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
+uint64_t clock_real_us(void) {
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return ((uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec) / NS_PER_US;
+}
+
 uint64_t clock_boot_us(void) {
     struct timespec now;
 

@@ -89,6 +89,9 @@ uint64_t clock_now_ns(void);
 /** clock_boot_us() - CLOCK_BOOTTIME in microseconds: never goes back while the machine is up. */
 uint64_t clock_boot_us(void);
 
+/** clock_real_us() - the time of day in microseconds, for people. */
+uint64_t clock_real_us(void);
+
 /**
  * wait_for_fd() - wait for one descriptor
  * Return: the events; 0 when @until_ns has passed or a signal came; or negative errno.

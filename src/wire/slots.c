@@ -415,18 +415,42 @@ SlotState slots_look(const void *submit, void *state, uint32_t slot, bool gone, 
     }
 }
 
-SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts, bool again, bool gone,
-                       uint64_t now_ns) {
-    StateSlot *shared = state_at(state, slot);
-    uint64_t raw;
-    SlotWord word = state_load(state, slot, &raw);
+/* What becomes of a claim whose owner is dead. */
+static SlotState verdict(const void *submit, uint32_t slot, SlotWord word, uint32_t owner, uint32_t max_attempts, bool again,
+                         bool gone, uint64_t now_ns) {
     SlotState end;
 
     if (word.state != SLOT_CLAIMED || word.owner != owner)
         return SLOT_DONE;
     end = wish(submit, slot, word.generation, gone, now_ns);
-    if (end == SLOT_WAITING && (!again || word.attempts >= max_attempts)) {
-        end = SLOT_FAILED;
+    return end == SLOT_WAITING && (!again || word.attempts >= max_attempts) ? SLOT_FAILED : end;
+}
+
+SlotState slots_verdict(const void *submit, const void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts, bool again,
+                        bool gone, uint64_t now_ns) {
+    return verdict(submit, slot, state_load(state, slot, NULL), owner, max_attempts, again, gone, now_ns);
+}
+
+bool slots_adopt(void *state, uint32_t slot, uint32_t owner) {
+    uint64_t raw;
+    SlotWord word = state_load(state, slot, &raw);
+
+    if (word.state != SLOT_CLAIMED || word.owner != owner)
+        return false;
+    word.owner = SLOT_OWNER_ENDER;
+    return word_swap(state_at(state, slot), raw, word);
+}
+
+SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts, bool again, bool gone,
+                       uint64_t now_ns) {
+    StateSlot *shared = state_at(state, slot);
+    uint64_t raw;
+    SlotWord word = state_load(state, slot, &raw);
+    SlotState end = verdict(submit, slot, word, owner, max_attempts, again, gone, now_ns);
+
+    if (end == SLOT_DONE)
+        return SLOT_DONE;
+    if (end == SLOT_FAILED) {
         SET(shared->payload_bytes, 0);
         SET(shared->reason, REASON_WORKER_LOST);
         SET(shared->status, 0);

@@ -19,8 +19,9 @@
 #include <stdint.h>
 
 #define SLOTS_MAX       1024u
-#define SLOT_OWNER_MAX  0xfffffeu /* workers' numbers have 24 bits; 0 is nobody */
-#define SLOT_OWNER_HOST 0xffffffu /* at an end: the host holds the slot, to give its windows back */
+#define SLOT_OWNER_MAX     0xfffffdu /* workers' numbers have 24 bits; 0 is nobody */
+#define SLOT_OWNER_ENDER   0xfffffeu /* the host, which is about to end the exchange: it parks or refuses its request */
+#define SLOT_OWNER_HOST    0xffffffu /* at an end: the host holds the slot, to give its windows back */
 #define SLOT_ATTEMPTS_MAX 15u
 #define SLOT_USER_BYTES 64u       /* of the caller's own, in both directions */
 
@@ -28,6 +29,7 @@
 #define SUBMIT_TAKEN  2u /* flag: the client uses the request's window */
 #define SUBMIT_QUIET  8u /* flag: perhaps there is no message; who polls may claim it */
 #define SUBMIT_USER   4u /* flag: the caller's own bytes are not all zero; submit_publish() sees to it */
+#define SUBMIT_UNKEPT 16u /* flag: never to be written to a disk */
 
 #define WINDOW_REQUEST  1u
 #define WINDOW_RESPONSE 2u
@@ -218,6 +220,13 @@ SlotState slots_look(const void *submit, void *state, uint32_t slot, bool gone, 
  */
 SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts, bool again, bool gone,
                        uint64_t now_ns);
+
+/** slots_adopt() - host: make the claim of a dead owner one of SLOT_OWNER_ENDER. Return: whether it was there. */
+bool slots_adopt(void *state, uint32_t slot, uint32_t owner);
+
+/** slots_verdict() - host: what slots_settle() would make of it now; nothing is changed. */
+SlotState slots_verdict(const void *submit, const void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts, bool again,
+                        bool gone, uint64_t now_ns);
 
 /**
  * slots_is_idle() - host: whether nobody uses either window: the latest exchange has ended, was released, and the
