@@ -119,7 +119,7 @@ class World:
         self.config = self.folder / "shmipc.conf"
         handler = {"exec": 'type = "exec"; command = ["cat"];',
                    "plugin": f'type = "plugin"; path = "{TOOLS}/bounce.so";'}.get(party, 'type = "echo";')
-        self.config.write_text('host: { role = "host"; health_interval = "1s"; };\n'
+        self.config.write_text('host: { role = "host"; parked = "0"; health_interval = "1s"; };\n'
                                f'worker: {{ role = "worker"; handler = {{ {handler} }}; }};\n')
         self.input = self.folder / "input"
         self.input.write_bytes(bytes(i * 7 % 251 for i in range(100_000)))

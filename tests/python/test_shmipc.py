@@ -43,7 +43,7 @@ class Host:
 
     def configure(self, settings=""):
         (self.folder / "conf").write_text(
-            'host: { role = "host"; log_level = "err"; max_payload = "32M"; '
+            'host: { role = "host"; parked = "0"; max_deaths = 0; log_level = "err"; max_payload = "32M"; '
             f"requests_per_client = {N_SLOTS}; {settings} }};\n", encoding="ascii")
 
     def start(self):
