@@ -184,6 +184,46 @@ full_queue_of_one_user_is_not_anothers() {
     done
 }
 
+# Alice wants more than her half. Bob has his.
+one_user_has_half_of_the_clients() {
+    local i
+    configure "access = [\"root\", \"$ALICE\", \"$BOB\"]; max_clients = 6;"
+    start_host
+    for i in 1 2 3; do
+        background "alice.$i" as "$ALICE" "$SHMIPC" call -t 0
+    done
+    wait_for host_has clients 3
+    refuses 8 "busy: user $ALICE has 3 clients, .*\`user_share\` = 50 % of \`max_clients\` = 6" call_as "$ALICE"
+    for i in 1 2 3; do
+        background "bob.$i" as "$BOB" "$SHMIPC" call -t 0
+    done
+    wait_for host_has clients 6
+    [ "$(grep -c 'was refused' "$world/host.log")" = 1 ]
+    host_has refused 1
+    start_workers worker
+    for i in 1 2 3; do
+        fails 0 ended "alice.$i"
+        fails 0 ended "bob.$i"
+    done
+    [ "$(echo room again | call_as "$ALICE")" = 'room again' ]
+}
+
+# Every one is counted, and either a line or kept out of the log: how many, depends on how fast they come.
+refused_calls_are_counted() {
+    local i lines
+    start_for_users
+    for i in $(seq 40); do
+        fails 4 call_as "$CAROL" </dev/null 2>/dev/null
+    done
+    host_has refused 40
+    lines=$(grep "uid $CAROL.* was refused" "$world/host.log" | grep -vc 'more like this')
+    host_has log_untold $((40 - lines))
+    [ "$lines" -ge 20 ]
+    [ "$(echo alice | call_as "$ALICE")" = alice ]
+}
+
+scenario_if has_uids 'one user can have half of the clients' one_user_has_half_of_the_clients
+scenario_if has_uids 'refused calls are counted' refused_calls_are_counted
 scenario_if has_uids 'a user who is listed is served' listed_user_is_served
 scenario_if has_uids 'a user who is not is refused, with the cure' user_who_is_not_listed_is_refused
 scenario_if has_uids 'so is root, where access leaves it out' root_is_nothing_special
