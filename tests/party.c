@@ -26,6 +26,8 @@ static void ring(int fd) {
 static int keeper_store(void *data, const char *name, const int *fds, size_t n_fds) {
     unsigned at = 0;
 
+    if (party.keeper_result < 0)
+        return party.keeper_result;
     for (size_t i = 0; i < n_fds; i++) {
         while (at < PARTY_KEPT && party.kept[at].fd > 0)
             at++;

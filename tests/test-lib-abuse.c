@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -455,6 +457,42 @@ START_TEST(job_of_a_lost_host_is_told_so_and_costs_the_worker_nothing) {
 }
 END_TEST
 
+/* A host in a child: it hangs up on @n_hung_up clients, then stops to listen. */
+static pid_t hang_up_on(const char *path, int n_hung_up) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    pid_t pid;
+
+    strcpy(address.sun_path, path);
+    (void)unlink(path);
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(fd, 1), 0);
+    pid = fork();
+    if (pid == 0) {
+        while (n_hung_up-- > 0)
+            close(accept(fd, NULL, NULL));
+        _exit(0);
+    }
+    close(fd);
+    return pid;
+}
+
+/* One that was restarted just then has only lost the HELLO. One that hangs up again and again is asked four times. */
+START_TEST(host_that_hangs_up_before_it_answers_is_asked_again) {
+    char path[] = "/tmp/shmipc-hang-up-XXXXXX";
+    shmipc_client *client = NULL;
+    pid_t pid;
+
+    ck_assert_int_ge(close(mkstemp(path)), 0);
+    pid = hang_up_on(path, 4);
+    ck_assert_int_eq(shmipc_connect(&client, path, PATIENT), -ECONNRESET);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid); /* all four came */
+    ck_assert_int_eq(shmipc_connect(&client, path, PATIENT), -ECONNREFUSED);
+    ck_assert_ptr_null(client);
+    unlink(path);
+}
+END_TEST
+
 START_TEST(worker_may_be_freed_while_its_host_is_away) {
     shmipc_client *client = client_of_host();
     shmipc_worker *worker = worker_of_host();
@@ -574,6 +612,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, responses_that_cannot_be_are_refused_and_the_job_goes_on);
     tcase_add_test(tests, failure_may_have_no_text_or_a_long_one);
     tcase_add_test(tests, job_of_a_lost_host_is_told_so_and_costs_the_worker_nothing);
+    tcase_add_test(tests, host_that_hangs_up_before_it_answers_is_asked_again);
     tcase_add_test(tests, worker_may_be_freed_while_its_host_is_away);
     tcase_add_test(tests, child_cannot_use_what_it_inherited_nor_harm_it);
     suite_add_tcase(suite, tests);

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "os/queue.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -162,6 +163,64 @@ START_TEST(full_stop_leaves_no_path) {
     party_stop_host();
     ck_assert_int_eq(access(party.path, F_OK), -1);
     party_start_host();
+}
+END_TEST
+
+/* ---- who cannot be kept ---- */
+
+START_TEST(clients_that_cannot_be_kept_work_until_the_host_ends) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client, *second;
+
+    party.keeper_result = -ENOBUFS;
+    client = party_add_client();
+    second = party_add_client();
+    party_echo(client, 5000);
+    party_echo(second, 5000);
+    ck_assert_uint_eq(party_n_kept("c0"), 0);
+    ck_assert_uint_eq(party_n_events(EVENT_LIMIT), 1); /* told once */
+    party.keeper_result = 0;
+    party_restart_host();
+    AWAIT(client_state(client) == CLIENT_LOST && client_state(second) == CLIENT_LOST);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(clients_beyond_the_index_are_not_kept) {
+    Client *client = party_add_client();
+    void *index = party.host->store.index.map;
+    IndexClient record = {0};
+    size_t offset, bytes;
+
+    ck_assert_int_eq(page_allocate(&party.host->store.index, 0, index_bytes()), 0);
+    for (uint32_t i = index_place(index, INDEX_CLIENT, &offset, &bytes); i != UINT32_MAX;
+         i = index_place(index, INDEX_CLIENT, &offset, &bytes)) {
+        index_put(index, INDEX_CLIENT, i, &record);
+        index_set(index, INDEX_CLIENT, i, 1 + i);
+    }
+    (void)party_add_client();
+    AWAIT(party_n_events(EVENT_LIMIT) == 1);
+    ck_assert_ptr_nonnull(strstr(party_event(EVENT_LIMIT)->text, "3000 clients"));
+    ck_assert_uint_eq(party_n_kept(NULL), 2 + 1 + KEPT_N_FDS);
+    party_restart_host(); /* the records that nobody has descriptors for are cleared */
+    AWAIT(party.host->n_clients == 1);
+    party_remove_client(client);
+    AWAIT(index_place(party.host->store.index.map, INDEX_CLIENT, &offset, &bytes) == 0);
+}
+END_TEST
+
+/* The next host would never know when its claims are over. */
+START_TEST(worker_that_cannot_be_kept_is_not_let_in) {
+    int fd;
+    Packet packet;
+
+    party.keeper_result = -ENOBUFS;
+    fd = raw_connect(PEER_WORKER);
+    raw_expect(fd, PACKET_REFUSED, &packet, NULL);
+    ck_assert_uint_eq(packet.refused.code, REASON_LIMIT);
+    raw_expect_end(fd);
+    ck_assert_uint_eq(party.host->workers.n, 0);
+    fd_close(fd);
 }
 END_TEST
 
@@ -653,6 +712,12 @@ static void add_peers(TCase *tests) {
     tcase_add_test(tests, full_stop_leaves_no_path);
 }
 
+static void add_unkept(TCase *tests) {
+    tcase_add_test(tests, clients_that_cannot_be_kept_work_until_the_host_ends);
+    tcase_add_test(tests, clients_beyond_the_index_are_not_kept);
+    tcase_add_test(tests, worker_that_cannot_be_kept_is_not_let_in);
+}
+
 static void add_exchanges(TCase *tests) {
     tcase_add_test(tests, exchanges_go_on_without_a_host);
     tcase_add_test(tests, client_that_waits_for_memory_gets_it_of_the_next_host);
@@ -689,6 +754,7 @@ Suite *unit_suite(void) {
     Suite *suite = suite_create("takeup");
 
     add_peers(add_case(suite, "peers"));
+    add_unkept(add_case(suite, "unkept"));
     add_exchanges(add_case(suite, "exchanges"));
     add_workers(add_case(suite, "workers"));
     add_distrust(add_case(suite, "distrust"));

@@ -206,6 +206,7 @@ static void say_text(const Event *event, char *at, char *end) {
     static const char *const intros[_EVENT_N] = {
         [EVENT_LIMIT] = "limit reached: ",
         [EVENT_CAPACITY] = "",
+        [EVENT_TAKEN_UP] = "",
         [EVENT_HOST_MISSING] = "waiting for the host: ",
         [EVENT_HOST_REFUSED] = "the host refuses this worker: ",
         [EVENT_PLAIN_PEER] = "plain wire: ",

@@ -57,6 +57,7 @@ kills_cost_no_call() {
     done
     end_load 1 2
     fails 1 grep -h 'lost' "$world/worker.log"
+    says "$world/host.log" '^shmipc\[host\]: took up [0-9]+ clients and 1 workers of the host before'
     [ "$(ctl status worker | sed 's/.*"starts": \([0-9]*\).*/\1/')" = 1 ]
     manager_end
 }
