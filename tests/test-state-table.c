@@ -218,8 +218,10 @@ END_TEST
 
 START_TEST(claimed__owner_dies) {
     be_claimed();
+    ck_assert(state_poll_begin(scene.of_host->states.map, word().owner));
     worker_dies(&scene.owner);
     check_word(SLOT_WAITING, 1, 1);
+    ck_assert_uint_eq(state_poller(scene.states.map), 0);
     ck_assert_uint_eq(n_announced(), 1);
     ck_assert_uint_eq(n_told(), 0);
     check_client_waits();
@@ -294,12 +296,14 @@ END_TEST
 START_TEST(claimed__host_restarts_after_its_owner) {
     party_keep();
     be_claimed();
+    ck_assert(state_poll_begin(scene.of_host->states.map, word().owner));
     party_leave_host();
     end_child(&scene.owner);
     party_start_host();
     AWAIT(word().state == SLOT_WAITING);
     party_settle();
     check_word(SLOT_WAITING, 1, 1);
+    ck_assert_uint_eq(state_poller(scene.states.map), 0);
     ck_assert_uint_eq(n_announced(), 1);
     check_client_waits();
 }

@@ -55,9 +55,22 @@ static void forget_clients(Host *host) {
         host_forget_client(host, table_at(&host->clients, i - 1));
 }
 
+/*
+ * Nobody polls for a number that is gone. Of all clients: a host that has taken up a dead worker never heard whom
+ * that had met.
+ */
+static void end_polling(Host *host, const HostWorker *worker) {
+    for (size_t i = 0; i < host->clients.n; i++) {
+        HostClient *client = table_at(&host->clients, i);
+
+        state_poll_end(client->states.map, worker->number);
+    }
+}
+
 void host_worker_free(Host *host, HostWorker *worker) {
     bool was_last = has_counted(host, worker);
 
+    end_polling(host, worker);
     host_drop_worker(host, worker);
     table_remove(&host->workers, worker->number);
     host->memory_bytes -= worker->private_bytes;
@@ -66,7 +79,6 @@ void host_worker_free(Host *host, HostWorker *worker) {
     for (size_t i = worker->met.n; i > 0; i--) {
         HostClient *client = table_at(&worker->met, i - 1);
 
-        state_poll_end(client->states.map, worker->number);
         client->n_met--;
         host_forget_client(host, client);
     }
