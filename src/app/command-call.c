@@ -59,6 +59,8 @@ typedef struct Call {
     uint64_t deadline_ns; /* UINT64_MAX: none */
     uint64_t alone_ns;    /* since when no worker is attached; 0: one is */
     int input_fd;
+    const uint8_t *user; /* NULL: none */
+    bool again;          /* it was parked */
     char path[CHANNEL_PATH_MAX];
     Client *client;
     Request *request;
@@ -357,6 +359,9 @@ static int exchange(Call *call) {
     call->alone_ns = 0;
     if (!call->has_timeout)
         call->deadline_ns = call->started_ns + call->timeout_ns;
+    if (call->user)
+        memcpy(call->request->user, call->user, sizeof(call->request->user));
+    call->request->unkept = call->again;
     call->request->deadline_ns = call->deadline_ns == UINT64_MAX ? 0 : call->deadline_ns;
     r = request_send(call->request);
     if (r < 0)
@@ -454,6 +459,13 @@ static int open_input(Call *call) {
     return call->input_fd < 0 ? fail(EXIT_LOCAL, "%s: %s", call->input, strerror(errno)) : 0;
 }
 
+static int set_timeout(Call *call, const char *text) {
+    call->has_timeout = true;
+    if (duration_parse(text, &call->timeout_ns) < 0)
+        return fail(EXIT_USAGE, "-t takes seconds or a duration like 250ms or 5min, not `%s`", text);
+    return 0;
+}
+
 static int parse(int argc, char **argv, Call *call) {
     static const struct option options[] = {{"host", required_argument, NULL, 'H'},
                                             {"timeout", required_argument, NULL, 't'},
@@ -468,9 +480,8 @@ static int parse(int argc, char **argv, Call *call) {
             call->host = optarg;
             break;
         case 't':
-            call->has_timeout = true;
-            if (duration_parse(optarg, &call->timeout_ns) < 0)
-                return fail(EXIT_USAGE, "-t takes seconds or a duration like 250ms or 5min, not `%s`", optarg);
+            if (set_timeout(call, optarg) != 0)
+                return EXIT_USAGE;
             break;
         case 'o':
             call->output = optarg;
@@ -489,6 +500,29 @@ static int parse(int argc, char **argv, Call *call) {
     return 0;
 }
 
+static int run_and_free(Call *call) {
+    int r;
+
+    call->started_ns = clock_now_ns();
+    call->deadline_ns = call->has_timeout && call->timeout_ns == 0 ? UINT64_MAX : call->started_ns + call->timeout_ns;
+    progress_init(&call->progress);
+    r = run(call);
+    progress_clear(&call->progress);
+    client_free(call->client);
+    return r;
+}
+
+int call_again(const char *host, int input, uint64_t at, const uint8_t *user, const char *output, const char *timeout) {
+    Call call = {.host = host, .timeout_ns = TIMEOUT_NS, .input = "the parked request", .output = output, .input_fd = input, .user = user, .again = true};
+    int r = timeout ? set_timeout(&call, timeout) : 0;
+
+    if (r != 0)
+        return r;
+    if (lseek(input, (off_t)at, SEEK_SET) < 0)
+        return fail(EXIT_LOCAL, "reading %s: %s", call.input, strerror(errno));
+    return run_and_free(&call);
+}
+
 int command_call(int argc, char **argv) {
     Call call = {.host = endpoint_default_host(), .timeout_ns = TIMEOUT_NS, .input_fd = -1};
     int r = parse(argc, argv, &call);
@@ -496,13 +530,5 @@ int command_call(int argc, char **argv) {
     if (r != 0)
         return r < 0 ? EXIT_SUCCESS : r;
     r = open_input(&call);
-    if (r != 0)
-        return r;
-    call.started_ns = clock_now_ns();
-    call.deadline_ns = call.has_timeout && call.timeout_ns == 0 ? UINT64_MAX : call.started_ns + call.timeout_ns;
-    progress_init(&call.progress);
-    r = run(&call);
-    progress_clear(&call.progress);
-    client_free(call.client);
-    return r;
+    return r != 0 ? r : run_and_free(&call);
 }

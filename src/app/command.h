@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 /* Exit statuses; those of `shmipc call` are 1 to 9. */
 enum {
     EXIT_HANDLER = 1,      /* the handler failed; of other commands: the command did */
@@ -22,4 +24,13 @@ enum {
 int command_run(int argc, char **argv);
 int command_call(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_parked(int argc, char **argv);
 int command_status(int argc, char **argv);
+
+/**
+ * call_again() - `shmipc call` with what is in @input from @at on, and the caller's own bytes of its first time
+ *
+ * Should workers not survive it, it is not kept once more.
+ * @timeout, @output: as for -t and -o; NULL for none
+ */
+int call_again(const char *host, int input, uint64_t at, const uint8_t *user, const char *output, const char *timeout);

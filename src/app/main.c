@@ -14,6 +14,7 @@ static const struct {
 } commands[] = {
     {"run", command_run, "run the host or a worker"},
     {"call", command_call, "send a file or standard input, print the response"},
+    {"parked", command_parked, "what workers did not survive: see it, send it again, drop it"},
     {"status", command_status, "show what a running host has and does"},
     {"check", command_check, "check the configuration"},
 };
@@ -39,7 +40,7 @@ int main(int argc, char **argv) {
         return EXIT_FAILURE;
     }
     if (argc < 2) {
-        fputs("shmipc: say what to do: run, call, status or check. Try `shmipc --help`.\n", stderr);
+        fputs("shmipc: say what to do: run, call, parked, status or check. Try `shmipc --help`.\n", stderr);
         return EXIT_USAGE;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))

@@ -75,6 +75,7 @@ int output_people(const OutputTable *source, FILE *stream) {
     if (r < 0)
         return r;
     scols_table_set_stream(table, stream);
+    scols_table_enable_noheadings(table, source->noheadings);
     return scols_print_table(table);
 }
 

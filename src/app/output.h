@@ -40,6 +40,7 @@ typedef struct OutputTable {
     const void *rows;
     size_t n_rows;
     size_t row_bytes;
+    bool noheadings; /* for people */
 } OutputTable;
 
 /** output_people() - write one table with a heading. Return: 0 or negative errno. */

@@ -157,6 +157,9 @@ int worker_claim(Worker *worker, WorkerClient *client, uint32_t slot, uint32_t g
 void worker_poll_enter(Worker *worker, WorkerClient *client, const Job *job);
 void worker_poll_leave(Worker *worker, WorkerClient *client);
 
+/* Likewise, all of a user whose queue is gone. */
+void worker_poll_leave_uid(Worker *worker, uid_t uid);
+
 /* worker-poll.c: look at the slots of polled clients, until there is a reason not to. Return: one of these, or negative errno. */
 enum {
     WORKER_POLLS_NOT = 0, /* nobody is polled any more: block */

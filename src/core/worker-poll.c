@@ -61,6 +61,12 @@ void worker_poll_leave(Worker *worker, WorkerClient *client) {
         }
 }
 
+void worker_poll_leave_uid(Worker *worker, uid_t uid) {
+    for (uint32_t i = worker->n_polled; i > 0; i--)
+        if (worker->polled[i - 1]->uid == uid)
+            remove_at(worker, i - 1);
+}
+
 /* Each client is told before its slots are looked at for the last time. Return: as look_at_client(). */
 static int leave_all(Worker *worker) {
     while (worker->n_polled > 0) {
@@ -79,7 +85,7 @@ void worker_poll_enter(Worker *worker, WorkerClient *client, const Job *job) {
     uint64_t bytes = job->claim.request.payload_bytes + job->exchange.response_bytes;
     bool shares_cpu = job->cpu && job->claim.request.cpu == job->cpu;
 
-    if (client->gone || worker->lost || client->probe ||
+    if (client->gone || worker->lost || client->probe || !table_find(&worker->queues, client->uid) ||
         !spin_begin(&worker->spin, &worker->pace, worker->settings->poll_ns, bytes, shares_cpu))
         return;
     if (client->polled || worker->n_polled == POLLED_MAX || !state_poll_begin(client->states.map, worker->number))

@@ -157,6 +157,7 @@ static int add_queue(Worker *worker, uid_t uid, int *fd) {
 static void remove_queue(Worker *worker, uid_t uid) {
     WorkerQueue *queue = table_remove(&worker->queues, uid);
 
+    worker_poll_leave_uid(worker, uid); /* the host may be refusing this user */
     if (queue)
         queue_free(queue);
 }
