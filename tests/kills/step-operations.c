@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "core/host-internal.h"
+#include "core/host-store.h"
 #include "core/worker-internal.h"
 
 #include <err.h>
@@ -79,6 +80,37 @@ static void worker_holds_one(World *world) {
     world->ledger->hold = 0;
 }
 
+/* Not reaped yet: that is for whoever sees what becomes of it. */
+static void worker_is_killed(World *world) {
+    world->worker_killed = true;
+    kill(world->workers[0].pid, SIGKILL);
+}
+
+/* The host is dead, and another waits to begin. */
+static void replace_host(World *world) {
+    world_kill(&world->host);
+    world->ledger->host_ready = world->ledger->host_clients = 0;
+    host_waits(world);
+}
+
+static void host_follows(World *world) {
+    all_have_met(world);
+    replace_host(world);
+}
+
+/* An exchange has ended while there was none, or has a dead owner. */
+static void host_follows_at_work(World *world) {
+    worker_holds_one(world);
+    replace_host(world);
+    worker_is_killed(world);
+}
+
+static void host_has_followed(World *world) {
+    host_follows(world);
+    world_command(&world->host, COMMAND_CONNECT, 0, 0);
+    must(world_await(world, &world->ledger->host_ready, 1), "another host", world);
+}
+
 /* ---- what makes the victim come by ---- */
 
 static void host_begins(World *world) {
@@ -101,6 +133,11 @@ static void client_asks(World *world) {
     world_ask(world, &world->clients[0], COMMAND_EXCHANGE, LARGE_BYTES);
 }
 
+static void client_asks_new_host(World *world) {
+    client_asks(world);
+    host_begins(world);
+}
+
 void step_cancels(World *world) {
     world_ask(world, &world->clients[0], COMMAND_CANCEL, LARGE_BYTES);
 }
@@ -109,13 +146,9 @@ static void client_leaves(World *world) {
     world_command(&world->clients[0], COMMAND_LEAVE, 0, 0);
 }
 
-/* Not reaped yet: who steps the host waits for nobody else. */
-void step_kills_client(World *world) {
+static void client_is_killed(World *world) {
+    world->client_killed = true;
     kill(world->clients[0].pid, SIGKILL);
-}
-
-void step_kills_worker(World *world) {
-    kill(world->workers[0].pid, SIGKILL);
 }
 
 static void host_stops(World *world) {
@@ -146,9 +179,23 @@ const Operation step_operations[] = {
     {"host meet", PARTY_HOST, F(worker_hear_meet), client_is_there, client_asks},
     {"host reserve", PARTY_HOST, F(peer_dispatch), all_have_met, client_asks},
     {"host look", PARTY_HOST, F(client_hear_look), client_is_alone, step_cancels},
-    {"host lose client", PARTY_HOST, F(host_client_gone), all_have_met, step_kills_client},
-    {"host redeliver", PARTY_HOST, F(host_worker_dead), worker_holds_one, step_kills_worker},
+    {"host lose client", PARTY_HOST, F(host_client_gone), all_have_met, client_is_killed},
+    {"host redeliver", PARTY_HOST, F(host_worker_dead), worker_holds_one, worker_is_killed},
     {"host stop", PARTY_HOST, F(host_free), all_have_met, host_stops},
+    {"host begin, kept", PARTY_HOST, F(life_begin_host), host_waits, host_begins, .keeps = true},
+    {"host attach client, kept", PARTY_HOST, F(client_attach), client_waits, client_connects, .keeps = true},
+    {"host attach worker, kept", PARTY_HOST, F(worker_attach), worker_waits, worker_connects, .keeps = true},
+    {"host meet, kept", PARTY_HOST, F(worker_hear_meet), client_is_there, client_asks, .keeps = true},
+    {"host reserve, kept", PARTY_HOST, F(peer_dispatch), all_have_met, client_asks, .keeps = true},
+    {"host look, kept", PARTY_HOST, F(client_hear_look), client_is_alone, step_cancels, .keeps = true},
+    {"host lose client, kept", PARTY_HOST, F(host_client_gone), all_have_met, client_is_killed, .keeps = true},
+    {"host redeliver, kept", PARTY_HOST, F(host_worker_dead), worker_holds_one, worker_is_killed,
+     .keeps = true},
+    {"host stop, kept", PARTY_HOST, F(host_free), all_have_met, host_stops, .keeps = true},
+    {"host take up", PARTY_HOST, F(host_take_up), host_follows, client_asks_new_host, .keeps = true},
+    {"host take up work", PARTY_HOST, F(host_take_up), host_follows_at_work, host_begins, .keeps = true},
+    {"client hear again", PARTY_CLIENT, F(client_dispatch), host_has_followed, client_asks, .keeps = true},
+    {"worker hear again", PARTY_WORKER, F(worker_listen), host_follows, host_begins, .keeps = true},
 };
 const size_t step_n_operations = ELEMENTS(step_operations);
 

@@ -9,8 +9,8 @@
  * anew, the victim is killed there, and:
  *
  * - the others go on: a worker that comes now serves them, a client that comes now is served;
- * - each exchange of a client that lives ends once, as it may: answered with the right bytes, or, when its
- *   host was killed, with that one clear error; a handler has begun it once, and once more for each worker
+ * - each exchange of a client that lives ends once, as it may: answered with the right bytes, or, when a host
+ *   was killed that nothing is kept for, with that one clear error; a handler has begun it once, and once more for each worker
  *   that died, at most;
  * - the host forgets whoever was killed, and stops well;
  * - then no memory, queue, file or descriptor is left, and after all of an operation's points the kernel
@@ -127,10 +127,10 @@ static bool comes_back(uint64_t (*count)(void), uint64_t wanted) {
 /* ---- after a kill ---- */
 
 /* Whoever was killed by the scene itself. */
-static void bury(World *world, const Operation *operation) {
-    if (operation->trigger == step_kills_client)
+static void bury(World *world) {
+    if (world->client_killed)
         world_kill(&world->clients[0]);
-    if (operation->trigger == step_kills_worker)
+    if (world->worker_killed)
         world_kill(&world->workers[0]);
 }
 
@@ -180,14 +180,14 @@ static const char *go_on(World *world) {
 static bool may_fail(const World *world, const Operation *operation, uint32_t exchange, Outcome outcome) {
     if (exchange + 3 >= world->n_exchanges)
         return false;
-    return (outcome == OUTCOME_HOST_LOST && operation->victim == PARTY_HOST) ||
+    return (outcome == OUTCOME_HOST_LOST && operation->victim == PARTY_HOST && !operation->keeps) ||
            (outcome == OUTCOME_CANCELLED && operation->trigger == step_cancels);
 }
 
 static const char *judge_exchange(Tally *tally, const World *world, const Operation *operation, uint32_t i,
                                   uint64_t **ret_count) {
     const Ledger *ledger = world->ledger;
-    bool worker_died = operation->victim == PARTY_WORKER || operation->trigger == step_kills_worker;
+    bool worker_died = operation->victim == PARTY_WORKER || world->worker_killed;
     bool client_lives = world->clients[0].pid > 0 || i + 2 >= world->n_exchanges;
 
     *ret_count = &tally->result->n_doubled;
@@ -215,7 +215,7 @@ static const char *see_what_becomes(Tally *tally, World *world, const Operation 
                                     uint64_t **ret_count) {
     const char *what;
 
-    bury(world, operation);
+    bury(world);
     *ret_count = &tally->result->n_lost;
     what = go_on(world);
     for (uint32_t i = 0; !what && i < world->n_exchanges; i++)
@@ -233,7 +233,7 @@ static void kill_at(Tally *tally, const Operation *operation, uint32_t at) {
     World world;
     int r;
 
-    world_begin(&world);
+    world_begin(&world, operation->keeps);
     operation->prepare(&world);
     r = step_arm(step_victim(&world, operation), operation->function);
     if (r == 0) {
@@ -258,7 +258,7 @@ static void kill_at(Tally *tally, const Operation *operation, uint32_t at) {
 static void walk_through(const Operation *operation) {
     World world;
 
-    world_begin(&world);
+    world_begin(&world, operation->keeps);
     operation->prepare(&world);
     if (step_arm(step_victim(&world, operation), operation->function) != 0)
         errx(EXIT_FAILURE, "%s: the victim cannot be traced", operation->name);

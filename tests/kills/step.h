@@ -17,15 +17,14 @@ typedef struct Operation {
     Function function;
     void (*prepare)(World *world); /* until just before: all who take part are there */
     void (*trigger)(World *world); /* what makes the victim come by */
+    bool keeps;                    /* hosts take up what the one before has left */
 } Operation;
 
 extern const Operation step_operations[];
 extern const size_t step_n_operations;
 
-/* Triggers that others have to know of. */
+/* The trigger after which an exchange may end as cancelled. */
 void step_cancels(World *world);
-void step_kills_client(World *world);
-void step_kills_worker(World *world);
 
 /* The victim of an operation in this world. */
 Party *step_victim(World *world, const Operation *operation);

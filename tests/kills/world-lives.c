@@ -46,9 +46,35 @@ static void note_host(const Host *host) {
     party_note(&ledger->host_clients, host->n_clients);
 }
 
+static int say_to_keeper(char what, const char *name, const int *fds, size_t n_fds) {
+    char text[KEPT_NAME_MAX + 1] = {what};
+
+    snprintf(text + 1, sizeof(text) - 1, "%s", name);
+    return channel_send(world_of_party.store_fds[1], text, sizeof(text), fds, n_fds);
+}
+
+static int store(void *data, const char *name, const int *fds, size_t n_fds) {
+    return say_to_keeper('+', name, fds, n_fds);
+}
+
+static void drop(void *data, const char *name) {
+    (void)say_to_keeper('-', name, NULL, 0);
+}
+
+static int take_up(Host *host) {
+    static const HostKeeper keeper = {.store = store, .drop = drop};
+    HostKept kept[KEPT_MAX];
+
+    for (unsigned i = 0; i < world_of_party.n_kept; i++)
+        kept[i] = (HostKept){.name = world_of_party.kept[i].name, .fd = world_of_party.kept[i].fd};
+    return host_keep(host, &keeper, kept, world_of_party.n_kept);
+}
+
 void life_begin_host(Host **ret_host) {
     int r = host_new(ret_host, "world", &host_settings);
 
+    if (r == 0 && world_of_party.keeps)
+        r = take_up(*ret_host);
     if (r == 0)
         r = host_listen(*ret_host, world_of_party.path);
     if (r < 0)

@@ -2,6 +2,7 @@
 #include "world.h"
 
 #include "base/cleanup.h"
+#include "os/channel.h"
 #include "os/wait.h"
 
 #include <err.h>
@@ -63,8 +64,10 @@ static Party party_of(PartyKind kind, unsigned number) {
     return (Party){.kind = kind, .number = number, .command_fd = -1};
 }
 
-void world_begin(World *world) {
-    *world = (World){.host = party_of(PARTY_HOST, 0)};
+void world_begin(World *world, bool keeps) {
+    *world = (World){.host = party_of(PARTY_HOST, 0), .keeps = keeps, .store_fds = {-1, -1}};
+    if (keeps && channel_pair(world->store_fds) < 0)
+        errx(EXIT_FAILURE, "a store could not be made");
     for (unsigned i = 0; i < WORLD_WORKERS; i++)
         world->workers[i] = party_of(PARTY_WORKER, i);
     for (unsigned i = 0; i < WORLD_CLIENTS; i++)
@@ -78,6 +81,38 @@ void world_begin(World *world) {
     world->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (world->ledger == MAP_FAILED || world->bell_fd < 0)
         err(EXIT_FAILURE, "a world could not be made");
+}
+
+/* ---- what is kept ---- */
+
+static void let_go(World *world, const char *name) {
+    for (unsigned i = world->n_kept; i > 0; i--)
+        if (!name || strcmp(world->kept[i - 1].name, name) == 0) {
+            close(world->kept[i - 1].fd);
+            world->kept[i - 1] = world->kept[--world->n_kept];
+        }
+}
+
+static void keep(World *world, const char *name, const int *fds, size_t n_fds) {
+    for (size_t i = 0; i < n_fds; i++) {
+        if (world->n_kept == KEPT_MAX)
+            errx(EXIT_FAILURE, "more is kept than KEPT_MAX");
+        snprintf(world->kept[world->n_kept].name, KEPT_NAME_MAX, "%s", name);
+        world->kept[world->n_kept++].fd = fds[i];
+    }
+}
+
+/* What hosts have said by now: "+NAME" with descriptors, or "-NAME". */
+static void hear_hosts(World *world) {
+    char text[KEPT_NAME_MAX + 1];
+    int fds[CHANNEL_FDS_MAX];
+    size_t bytes, n_fds;
+
+    while (world->keeps && channel_receive(world->store_fds[0], text, sizeof(text), &bytes, fds, &n_fds) == 0)
+        if (text[0] == '+')
+            keep(world, text + 1, fds, n_fds);
+        else
+            let_go(world, text + 1);
 }
 
 /* What the watcher has open of the others, a party must not: their pipes' ends tell them when to end. */
@@ -106,6 +141,8 @@ _Noreturn static void live(const Party *party, int command_fd) {
 void world_start(World *world, Party *party) {
     int fds[2];
 
+    if (party->kind == PARTY_HOST)
+        hear_hosts(world);
     if (pipe2(fds, O_CLOEXEC) < 0)
         err(EXIT_FAILURE, "pipe");
     fflush(NULL);
@@ -116,6 +153,8 @@ void world_start(World *world, Party *party) {
         close(fds[1]);
         forget_others(world);
         world_of_party = *world;
+        if (party->kind != PARTY_HOST)
+            let_go(world, NULL);
         live(party, fds[0]);
     }
     close(fds[0]);
@@ -164,6 +203,9 @@ bool world_end(World *world) {
     for (unsigned i = 0; i < WORLD_WORKERS; i++)
         world_kill(&world->workers[i]);
     well = stop_host(&world->host);
+    let_go(world, NULL);
+    fd_close(world->store_fds[0]);
+    fd_close(world->store_fds[1]);
     munmap(world->ledger, sizeof(*world->ledger));
     close(world->bell_fd);
     return well && rmdir(world->folder) == 0; /* its socket must be gone */

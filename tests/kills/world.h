@@ -54,8 +54,21 @@ typedef struct Party {
     int command_fd; /* of whoever watches */
 } Party;
 
+#define KEPT_MAX       128u
+#define KEPT_NAME_MAX  32u
+
+/* A descriptor that a host has had kept. */
+typedef struct Kept {
+    char name[KEPT_NAME_MAX];
+    int fd;
+} Kept;
+
 typedef struct World {
     Ledger *ledger;
+    bool keeps;        /* what matters, from one host to the next */
+    int store_fds[2];  /* hosts say into the second what is to be kept, and what not any more */
+    Kept kept[KEPT_MAX];
+    unsigned n_kept;
     int bell_fd;
     char folder[64];
     char path[80];
@@ -63,6 +76,8 @@ typedef struct World {
     Party workers[WORLD_WORKERS];
     Party clients[WORLD_CLIENTS];
     uint32_t n_exchanges; /* asked for so far */
+    bool client_killed;   /* the first, by the scene */
+    bool worker_killed;
 } World;
 
 typedef enum CommandKind {
@@ -74,7 +89,7 @@ typedef enum CommandKind {
 
 /* --- for whoever watches --- */
 
-void world_begin(World *world);
+void world_begin(World *world, bool keeps);
 
 /* Kill whoever is left; the host is told to stop if it lives. Return: whether it did so well. */
 bool world_end(World *world);
