@@ -432,6 +432,7 @@ int worker_take_up(Host *host, const IndexWorker *record, uint32_t number, int *
         peer_free(peer);
         return r;
     }
+    peer->who.pidfd = fd_close(peer->who.pidfd); /* the kept one is of the same process */
     worker = peer->worker;
     worker->since_ns = record->since_ns;
     worker->timeout_ns = record->timeout_ns;
