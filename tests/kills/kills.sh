@@ -9,8 +9,9 @@ if [ "$has_namespaces" = no ]; then
     exit
 fi
 
-# A user that no other test has: the kernel counts bytes of queues for each user, whatever the namespace.
-KILLS_UID=61189
+# A user that nobody else is, not even another run of this: the kernel counts bytes of queues for each user,
+# whatever the namespace.
+KILLS_UID=$((62000 + RANDOM % 3000))
 
 # Show what $@ prints, and collect its results ("# NAME<tab>key=value…") in the file $RELIABILITY_RESULTS.
 # Return: its exit status.

@@ -10,8 +10,8 @@
  *
  * - the others go on: a worker that comes now serves them, a client that comes now is served;
  * - each exchange of a client that lives ends once, as it may: answered with the right bytes, or, when a host
- *   was killed that nothing is kept for, with that one clear error; a handler has begun it once, and once more
- *   for each worker that died, at most;
+ *   was killed that nothing is kept for, with that one clear error; a handler has begun it once, and once
+ *   more for each worker that died, at most;
  * - the host forgets whoever was killed, and stops well;
  * - then no memory, queue, file or descriptor is left, and after all of an operation's points the kernel
  *   gives as many bytes of queues as before.
