@@ -75,7 +75,8 @@ START_TEST(memory_counts_until_the_client_goes) {
 }
 END_TEST
 
-/* Otherwise whoever connects again and again would use up RLIMIT_MSGQUEUE at the price of a descriptor each. */
+/* Otherwise whoever connects again and again would use up RLIMIT_MSGQUEUE at the price of a descriptor each.
+ */
 START_TEST(queue_of_a_client_that_has_gone_counts_until_it_lets_go) {
     int channel = raw_connect(PEER_CLIENT), fds[WELCOME_N_FDS];
     Packet packet;

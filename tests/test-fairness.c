@@ -2,9 +2,10 @@
 /*
  * Fairness: a user that floods delays itself only
  *
- * The worker handles one exchange after the other, each when the test lets it, and the test sees whose it is. Some users
- * have always more waiting than their queues hold; another one now and then sends a single request. It is taken after the
- * round that is under way, and at most one more: at most two of each of the others.
+ * The worker handles one exchange after the other, each when the test lets it, and the test sees whose it is.
+ * Some users have always more waiting than their queues hold; another one now and then sends a single
+ * request. It is taken after the round that is under way, and at most one more: at most two of each of the
+ * others.
  */
 #include "party.h"
 

@@ -259,7 +259,8 @@ static int join_and_wait(void) {
     return channel < 0 ? 1 : wait_for_fd(channel, 0, UINT64_MAX) < 0;
 }
 
-/* What a client takes is what it was said to take. The client is another process: its descriptors are its own. */
+/* What a client takes is what it was said to take. The client is another process: its descriptors are its
+ * own. */
 START_TEST(client_takes_what_it_was_reckoned_to_take) {
     uint64_t before[_LIMIT_N], n_files = unit_n_fds();
     Limits limits;
@@ -271,7 +272,8 @@ START_TEST(client_takes_what_it_was_reckoned_to_take) {
     ck_assert_uint_eq(before[LIMIT_FILES], (limits.n_files - limits.n_files_open - 8) / 7);
     child = child_start(UNIT_UID, join_and_wait);
     AWAIT(party.host->n_clients == 1);
-    ck_assert_uint_eq(unit_n_fds() - n_files, 7 + 2 + 1); /* the pidfd and pipe of the child, the request queue */
+    ck_assert_uint_eq(unit_n_fds() - n_files,
+                      7 + 2 + 1); /* the pidfd and pipe of the child, the request queue */
     ck_assert_uint_eq(n_that_fit(LIMIT_QUEUE_BYTES), before[LIMIT_QUEUE_BYTES]);
     ck_assert_uint_eq(n_that_fit(LIMIT_QUEUES), before[LIMIT_QUEUES]);
     ck_assert_uint_ge(n_that_fit(LIMIT_FILES) + 1, before[LIMIT_FILES]);
@@ -341,8 +343,7 @@ START_TEST(user_has_its_share_of_the_connections) {
 
     for (unsigned i = 0; i < n; i++) {
         (void)connect_as(UNIT_UID, PEER_STATUS);
-        AWAIT(account_of(UNIT_UID)->n_connections == i + 1 &&
-              account_of(UNIT_UID)->n_half_open == 0);
+        AWAIT(account_of(UNIT_UID)->n_connections == i + 1 && account_of(UNIT_UID)->n_half_open == 0);
     }
     refuses(UNIT_UID, "has 132 connections", "50 % of all connections = 264");
     (void)join_as(UNIT_OTHER_UID, NULL);

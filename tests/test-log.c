@@ -201,7 +201,8 @@ START_TEST(stream_of_the_journal_is_known_by_its_number) {
     struct stat is;
 
     ck_assert_int_eq(fstat(STDERR_FILENO, &is), 0);
-    snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)is.st_dev, (unsigned long long)is.st_ino);
+    snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)is.st_dev,
+             (unsigned long long)is.st_ino);
     ck_assert_int_eq(setenv("JOURNAL_STREAM", stream, 1), 0);
     ck_assert(sink_open());
     ck_assert_int_eq(setenv("JOURNAL_STREAM", "1:2", 1), 0);
@@ -215,7 +216,8 @@ END_TEST
 /* ---- events ---- */
 
 START_TEST(event_says_how_many_more_there_were) {
-    Event event = {.kind = EVENT_PEER_MISBEHAVED, .pid = 7, .uid = 1000, .name = "x", .text = "why", .n_similar = 41};
+    Event event = {
+        .kind = EVENT_PEER_MISBEHAVED, .pid = 7, .uid = 1000, .name = "x", .text = "why", .n_similar = 41};
     int fd = stderr_to_pipe();
     char said[1024];
 
@@ -224,9 +226,11 @@ START_TEST(event_says_how_many_more_there_were) {
     event = (Event){.kind = EVENT_UNTOLD, .n_similar = 3};
     log_event(&event);
     (void)read_some(fd, said, sizeof(said));
-    ck_assert_str_eq(said, "shmipc[test]: warning: peer x (pid 7, uid 1000) was disconnected, because it sent or did what it "
-                           "must not: why (and 41 more like this)\n"
-                           "shmipc[test]: warning: 3 events came faster than they could be logged\n");
+    ck_assert_str_eq(
+        said,
+        "shmipc[test]: warning: peer x (pid 7, uid 1000) was disconnected, because it sent or did what it "
+        "must not: why (and 41 more like this)\n"
+        "shmipc[test]: warning: 3 events came faster than they could be logged\n");
     close(fd);
 }
 END_TEST

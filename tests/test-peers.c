@@ -39,7 +39,8 @@ static void end(void) {
 
 static unsigned n_thrown_out;
 
-/* The host hangs up on @fd, counts it, and says why in the log (that once in a while, if it happens often). */
+/* The host hangs up on @fd, counts it, and says why in the log (that once in a while, if it happens often).
+ */
 static void check_thrown_out(int fd) {
     raw_expect_end(fd);
     fd_close(fd);

@@ -16,7 +16,8 @@
 #define VALUE_BYTES 96 /* of a field that is no message */
 
 static const char *log_instance = "shmipc";
-static volatile int log_level = LOG_INFO; /* one word, written by a reload: a line more or less does not matter */
+static volatile int log_level =
+    LOG_INFO; /* one word, written by a reload: a line more or less does not matter */
 static bool to_journal;
 static uint64_t n_lost; /* lines that were not taken, and nobody was told of yet; atomic */
 
@@ -42,7 +43,8 @@ static void add_text(Entry *entry, const char *name, const char *value) {
         entry->fields[entry->n++] = (SinkField){name, value};
 }
 
-static void add_field(Entry *entry, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void add_field(Entry *entry, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 static void add_field(Entry *entry, const char *name, const char *format, ...) {
     va_list arguments;
 
@@ -82,7 +84,8 @@ static bool tell_lost(uint64_t n) {
     Entry entry = {.n = 0};
     char text[80];
 
-    snprintf(text, sizeof(text), "%" PRIu64 " line%s before this one could not be logged", n, n == 1 ? "" : "s");
+    snprintf(text, sizeof(text), "%" PRIu64 " line%s before this one could not be logged", n,
+             n == 1 ? "" : "s");
     return put(LOG_WARNING, NULL, text, &entry);
 }
 
@@ -123,7 +126,8 @@ static char *append(char *at, char *end, const char *format, ...) {
 }
 
 static char *put_worker(char *at, char *end, const Event *event) {
-    return append(at, end, "worker %s (number %u, pid %d, uid %u)", event->name, event->worker, (int)event->pid, (unsigned)event->uid);
+    return append(at, end, "worker %s (number %u, pid %d, uid %u)", event->name, event->worker,
+                  (int)event->pid, (unsigned)event->uid);
 }
 
 static char *put_exchange(char *at, char *end, const Event *event) {
@@ -142,26 +146,31 @@ static void say_worker(const Event *event, char *at, char *end) {
         append(at, end, " left after %s", duration_format(event->duration_ns, duration));
         break;
     case EVENT_WORKER_DIED:
-        append(at, end, "%s after %s", event->ok ? " ended while it was leaving" : " died", duration_format(event->duration_ns, duration));
+        append(at, end, "%s after %s", event->ok ? " ended while it was leaving" : " died",
+               duration_format(event->duration_ns, duration));
         break;
     default:
-        append(at, end, "%s: %s", event->ok ? " was killed" : " should be killed, but this host may not signal it", event->text);
+        append(at, end, "%s: %s",
+               event->ok ? " was killed" : " should be killed, but this host may not signal it", event->text);
         break;
     }
 }
 
 static void say_client(const Event *event, char *at, char *end) {
-    at = append(at, end, "client %" PRIu64 " (%s, pid %d, uid %u)", event->client, event->name, (int)event->pid, (unsigned)event->uid);
+    at = append(at, end, "client %" PRIu64 " (%s, pid %d, uid %u)", event->client, event->name,
+                (int)event->pid, (unsigned)event->uid);
     append(at, end, event->kind == EVENT_CLIENT_ATTACHED ? " attached" : " went");
 }
 
 static char *put_peer(char *at, char *end, const Event *event, const char *what) {
-    return append(at, end, "peer %s (pid %d, uid %u) %s: ", event->name[0] ? event->name : "without a name", (int)event->pid,
-               (unsigned)event->uid, what);
+    return append(at, end, "peer %s (pid %d, uid %u) %s: ", event->name[0] ? event->name : "without a name",
+                  (int)event->pid, (unsigned)event->uid, what);
 }
 
 static void say_peer(const Event *event, char *at, char *end) {
-    const char *what = event->kind == EVENT_CLIENT_REFUSED ? "was refused" : "was disconnected, because it sent or did what it must not";
+    const char *what = event->kind == EVENT_CLIENT_REFUSED
+                           ? "was refused"
+                           : "was disconnected, because it sent or did what it must not";
 
     at = put_peer(at, end, event, what);
     append(at, end, "%s", event->text);
@@ -178,10 +187,12 @@ static void say_parked(const Event *event, char *at, char *end) {
     char size[UNITS_TEXT_MAX];
 
     at = put_exchange(at, end, event);
-    at = append(at, end, " of uid %u (%s, pid %d), %s, is%s parked: %s", (unsigned)event->uid, event->name, (int)event->pid,
-             size_format(event->request_bytes, size), event->kind == EVENT_EXCHANGE_PARKED ? "" : " not", event->text);
+    at = append(at, end, " of uid %u (%s, pid %d), %s, is%s parked: %s", (unsigned)event->uid, event->name,
+                (int)event->pid, size_format(event->request_bytes, size),
+                event->kind == EVENT_EXCHANGE_PARKED ? "" : " not", event->text);
     if (event->kind == EVENT_EXCHANGE_PARKED)
-        append(at, end, "; see `shmipc parked show %" PRIu64 "-%u-%u`", event->client, event->slot, event->generation);
+        append(at, end, "; see `shmipc parked show %" PRIu64 "-%u-%u`", event->client, event->slot,
+               event->generation);
 }
 
 static void say_user(const Event *event, char *at, char *end) {
@@ -191,7 +202,10 @@ static void say_user(const Event *event, char *at, char *end) {
     if (event->ok)
         append(at, end, "heard again");
     else
-        append(at, end, "refused for %s: as many workers have died within a minute at its requests as `max_deaths` allows", duration_format(event->duration_ns, duration));
+        append(at, end,
+               "refused for %s: as many workers have died within a minute at its requests as `max_deaths` "
+               "allows",
+               duration_format(event->duration_ns, duration));
 }
 
 static void say_health(const Event *event, char *at, char *end) {
@@ -228,20 +242,22 @@ static void say_host(const Event *event, char *at, char *end) {
 static void say_first(const Event *event, char *at, char *end) {
     char size[UNITS_TEXT_MAX];
 
-    append(at, end, "first exchange with client %" PRIu64 " of uid %u, %s", event->client, (unsigned)event->uid,
-        size_format(event->request_bytes, size));
+    append(at, end, "first exchange with client %" PRIu64 " of uid %u, %s", event->client,
+           (unsigned)event->uid, size_format(event->request_bytes, size));
 }
 
 static void say_end(const Event *event, char *at, char *end) {
     char sizes[2][UNITS_TEXT_MAX], duration[UNITS_TEXT_MAX];
 
     at = put_exchange(at, end, event);
-    at = append(at, end, " of uid %u, %s in", (unsigned)event->uid, size_format(event->request_bytes, sizes[0]));
+    at = append(at, end, " of uid %u, %s in", (unsigned)event->uid,
+                size_format(event->request_bytes, sizes[0]));
     if (event->kind == EVENT_EXCHANGE_DONE)
         at = append(at, end, ", %s out, done in %s", size_format(event->response_bytes, sizes[1]),
-                 duration_format(event->duration_ns, duration));
+                    duration_format(event->duration_ns, duration));
     else
-        at = append(at, end, ", failed after %s: %s", duration_format(event->duration_ns, duration), event->text);
+        at = append(at, end, ", failed after %s: %s", duration_format(event->duration_ns, duration),
+                    event->text);
     if (event->kind == EVENT_EXCHANGE_FAILED && event->status > 0)
         append(at, end, " (exit status %d)", event->status);
     else if (event->kind == EVENT_EXCHANGE_FAILED && event->status < 0)
@@ -255,7 +271,8 @@ static void say_dropped(const Event *event, char *at, char *end) {
 }
 
 static void say_untold(const Event *event, char *at, char *end) {
-    append(at, end, "%" PRIu64 " event%s came faster than they could be logged", event->n_similar, event->n_similar == 1 ? "" : "s");
+    append(at, end, "%" PRIu64 " event%s came faster than they could be logged", event->n_similar,
+           event->n_similar == 1 ? "" : "s");
 }
 
 /* One row an event: how loud, for whom, in which words. */
@@ -314,7 +331,8 @@ static void add_event_fields(Entry *entry, const Event *event) {
     if (event->client)
         add_field(entry, "SHMIPC_CLIENT", "%" PRIu64, event->client);
     if (event->client && event->generation)
-        add_field(entry, "SHMIPC_SEQUENCE", "%" PRIu64 "-%u-%u", event->client, event->slot, event->generation);
+        add_field(entry, "SHMIPC_SEQUENCE", "%" PRIu64 "-%u-%u", event->client, event->slot,
+                  event->generation);
     if (event->worker)
         add_field(entry, "SHMIPC_WORKER", "%u", event->worker);
     if (event->kind >= EVENT_FIRST_EXCHANGE && event->kind <= EVENT_EXCHANGE_FAILED)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The log: to the journal with fields when standard error leads there, else lines for a person on standard error
+ * The log: to the journal with fields when standard error leads there, else lines for a person on standard
+ * error
  *
- * Each line carries SHMIPC_INSTANCE; what is about a client, an exchange or a worker carries SHMIPC_CLIENT, SHMIPC_SEQUENCE
- * (client-slot-generation), SHMIPC_WORKER, PAYLOAD_SIZE; what an administrator acts on carries a MESSAGE_ID. Payload bytes are never logged. A log that is blocked or full
- * stops nothing. Thread-safe after log_open().
+ * Each line carries SHMIPC_INSTANCE; what is about a client, an exchange or a worker carries SHMIPC_CLIENT,
+ * SHMIPC_SEQUENCE (client-slot-generation), SHMIPC_WORKER, PAYLOAD_SIZE; what an administrator acts on
+ * carries a MESSAGE_ID. Payload bytes are never logged. A log that is blocked or full stops nothing.
+ * Thread-safe after log_open().
  */
 #pragma once
 

@@ -2,11 +2,11 @@
 /* The host as a daemon: its state machine in the loop, its events in the log. */
 #include "app/command.h"
 #include "app/job.h"
-#include "core/endpoint.h"
 #include "app/log.h"
 #include "app/loop.h"
 #include "app/message-ids.h"
 #include "app/run.h"
+#include "core/endpoint.h"
 
 #include "base/error.h"
 #include "base/units.h"
@@ -26,7 +26,8 @@ typedef struct HostRun {
     HostSummary told;
 } HostRun;
 
-/* What `systemctl status` shows: at each change of who is there, with the count of exchanges as it is then. */
+/* What `systemctl status` shows: at each change of who is there, with the count of exchanges as it is then.
+ */
 static void tell_status(HostRun *state, bool always) {
     HostSummary now;
 
@@ -35,9 +36,9 @@ static void tell_status(HostRun *state, bool always) {
         now.known == state->told.known && now.healthy == state->told.healthy)
         return;
     state->told = now;
-    loop_notify("STATUS=%u client%s, %u worker%s, %" PRIu64 " exchange%s%s", now.n_clients, now.n_clients == 1 ? "" : "s",
-                now.n_workers, now.n_workers == 1 ? "" : "s", now.n_exchanges, now.n_exchanges == 1 ? "" : "s",
-                now.known && !now.healthy ? "; not healthy" : "");
+    loop_notify("STATUS=%u client%s, %u worker%s, %" PRIu64 " exchange%s%s", now.n_clients,
+                now.n_clients == 1 ? "" : "s", now.n_workers, now.n_workers == 1 ? "" : "s", now.n_exchanges,
+                now.n_exchanges == 1 ? "" : "s", now.known && !now.healthy ? "; not healthy" : "");
 }
 
 static void log_events(HostRun *state) {
@@ -72,7 +73,8 @@ static bool suits(HostRun *state, const HostSettings *settings) {
 
     if (host_check_settings(state->host, settings, text, sizeof(text)) == 0)
         return true;
-    log_line(LOG_ERR, MESSAGE_ID_CONFIG_INVALID, "`queue_depth` = %u cannot be had: %s", settings->queue_depth, text);
+    log_line(LOG_ERR, MESSAGE_ID_CONFIG_INVALID, "`queue_depth` = %u cannot be had: %s",
+             settings->queue_depth, text);
     return false;
 }
 
@@ -136,8 +138,11 @@ static int listen_at_path(HostRun *state) {
     if (r == -EADDRINUSE)
         log_line(LOG_ERR, NULL, "a host `%s` is running already: it listens on %s", state->run->name, path);
     else if (r == -EACCES)
-        log_line(LOG_ERR, NULL, "cannot make %s: permission denied; run as root or as the service user, or set XDG_RUNTIME_DIR or "
-                 "SHMIPC_SOCKET to a place of your own", path);
+        log_line(LOG_ERR, NULL,
+                 "cannot make %s: permission denied; run as root or as the service user, or set "
+                 "XDG_RUNTIME_DIR or "
+                 "SHMIPC_SOCKET to a place of your own",
+                 path);
     else if (r < 0)
         log_line(LOG_ERR, NULL, "cannot listen on %s: %s", path, strerror(-r));
     return r;
@@ -156,7 +161,9 @@ static int open_socket(HostRun *state, const LoopFd *fds, size_t n) {
         return listen_at_path(state);
     if (n_sockets == 1 && loop_is_listener(fd))
         return host_adopt(state->host, fd);
-    log_line(LOG_ERR, NULL, "the service manager did not pass one SOCK_SEQPACKET socket: see ListenSequentialPacket= of the socket unit");
+    log_line(LOG_ERR, NULL,
+             "the service manager did not pass one SOCK_SEQPACKET socket: see ListenSequentialPacket= of the "
+             "socket unit");
     return error_origin(-EBADF);
 }
 
@@ -183,7 +190,9 @@ static void open_parking(HostRun *state) {
     if (r == 0)
         r = host_park_in(state->host, path);
     if (r < 0 && state->run->instance.host->parked > 0)
-        log_line(LOG_WARNING, NULL, "requests that workers do not survive cannot be kept: %s: %s; set `parked` = \"0\" if they need not",
+        log_line(LOG_WARNING, NULL,
+                 "requests that workers do not survive cannot be kept: %s: %s; set `parked` = \"0\" if they "
+                 "need not",
                  *path ? path : "there is no $STATE_DIRECTORY, $XDG_STATE_HOME or $HOME", strerror(-r));
 }
 

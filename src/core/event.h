@@ -2,12 +2,13 @@
 /*
  * Events: what a state machine has to tell
  *
- * Host, worker and plain worker log nothing. They queue events; whoever runs them pops and logs them (src/app/log.c has one table
- * of level, MESSAGE_ID and text for each kind). A queue that nobody empties drops its newest and counts them.
+ * Host, worker and plain worker log nothing. They queue events; whoever runs them pops and logs them
+ * (src/app/log.c has one table of level, MESSAGE_ID and text for each kind). A queue that nobody empties
+ * drops its newest and counts them.
  *
- * What is about somebody's doing is told EVENTS_BURST times in EVENTS_INTERVAL_NS for each user and kind. Of what comes after
- * that the latest is told when the interval is over, with how many there were, so that nobody can fill the log, nor
- * push what others did out of this queue.
+ * What is about somebody's doing is told EVENTS_BURST times in EVENTS_INTERVAL_NS for each user and kind. Of
+ * what comes after that the latest is told when the interval is over, with how many there were, so that
+ * nobody can fill the log, nor push what others did out of this queue.
  */
 #pragma once
 
@@ -20,16 +21,16 @@
 
 typedef enum EventKind {
     /* host */
-    EVENT_WORKER_ATTACHED,     /* worker, pid, uid, name */
-    EVENT_WORKER_DETACHED,     /* worker, pid, uid, name, duration_ns since attach */
-    EVENT_WORKER_DIED,         /* likewise; text says how the host knows */
-    EVENT_WORKER_KILLED,       /* text: why the host killed it */
-    EVENT_CLIENT_ATTACHED,     /* client, pid, uid, name */
-    EVENT_CLIENT_DETACHED,     /* client, pid, uid */
-    EVENT_CLIENT_REFUSED,      /* pid, uid, reason, text */
-    EVENT_PEER_MISBEHAVED,     /* client or worker, pid, uid, text; it was disconnected */
-    EVENT_EXCHANGE_REDELIVERED,/* client, slot, generation, worker (the dead one), attempt */
-    EVENT_EXCHANGE_PARKED,     /* client, slot, generation, pid, uid, name, attempt, request_bytes; text: why */
+    EVENT_WORKER_ATTACHED,      /* worker, pid, uid, name */
+    EVENT_WORKER_DETACHED,      /* worker, pid, uid, name, duration_ns since attach */
+    EVENT_WORKER_DIED,          /* likewise; text says how the host knows */
+    EVENT_WORKER_KILLED,        /* text: why the host killed it */
+    EVENT_CLIENT_ATTACHED,      /* client, pid, uid, name */
+    EVENT_CLIENT_DETACHED,      /* client, pid, uid */
+    EVENT_CLIENT_REFUSED,       /* pid, uid, reason, text */
+    EVENT_PEER_MISBEHAVED,      /* client or worker, pid, uid, text; it was disconnected */
+    EVENT_EXCHANGE_REDELIVERED, /* client, slot, generation, worker (the dead one), attempt */
+    EVENT_EXCHANGE_PARKED, /* client, slot, generation, pid, uid, name, attempt, request_bytes; text: why */
     EVENT_EXCHANGE_NOT_PARKED, /* likewise; text: why it could not be kept, and the cure */
     EVENT_USER_REFUSED,        /* uid, duration_ns: its requests killed workers; ok: no longer */
     EVENT_HEALTH,              /* ok: whether it is well; duration_ns of the probe; text */
@@ -37,16 +38,16 @@ typedef enum EventKind {
     EVENT_CAPACITY,            /* ok: `max_clients` can be reached; text: how many clients fit */
     EVENT_TAKEN_UP,            /* what the host before has left; ok: it was of use; text */
     /* worker */
-    EVENT_HOST_MISSING,        /* waits for its host; text: path */
-    EVENT_HOST_ATTACHED,       /* worker: own number */
+    EVENT_HOST_MISSING,  /* waits for its host; text: path */
+    EVENT_HOST_ATTACHED, /* worker: own number */
     EVENT_HOST_LOST,
-    EVENT_HOST_REFUSED,        /* reason, text; it tries again */
-    EVENT_FIRST_EXCHANGE,      /* a client's first exchange with this worker */
-    EVENT_EXCHANGE_DONE,       /* ok: it took less than a second */
-    EVENT_EXCHANGE_FAILED,     /* reason, status, text; ok: only because nobody wants the answer any more */
-    EVENT_EXCHANGE_DROPPED,    /* debug: a message that claims nothing; text */
-    EVENT_PLAIN_PEER,          /* plain wire: text says what the peer did wrong */
-    EVENT_UNTOLD,              /* n_similar events were dropped: they came faster than they were popped */
+    EVENT_HOST_REFUSED,     /* reason, text; it tries again */
+    EVENT_FIRST_EXCHANGE,   /* a client's first exchange with this worker */
+    EVENT_EXCHANGE_DONE,    /* ok: it took less than a second */
+    EVENT_EXCHANGE_FAILED,  /* reason, status, text; ok: only because nobody wants the answer any more */
+    EVENT_EXCHANGE_DROPPED, /* debug: a message that claims nothing; text */
+    EVENT_PLAIN_PEER,       /* plain wire: text says what the peer did wrong */
+    EVENT_UNTOLD,           /* n_similar events were dropped: they came faster than they were popped */
     _EVENT_N,
 } EventKind;
 
@@ -79,21 +80,22 @@ typedef struct Event {
 typedef struct EventRate {
     uint64_t since_ns; /* 0: unused */
     uint32_t n_told;
-    uint64_t n_held;   /* and not told */
-    Event latest;      /* of those: its kind and uid are this rate's */
+    uint64_t n_held; /* and not told */
+    Event latest;    /* of those: its kind and uid are this rate's */
 } EventRate;
 
 typedef struct EventQueue {
     Event events[EVENTS_MAX];
     uint32_t first;
     uint32_t n;
-    uint64_t n_dropped;      /* for want of room here */
+    uint64_t n_dropped; /* for want of room here */
     uint64_t n_dropped_told;
-    uint64_t n_held;         /* of all users, since the start */
+    uint64_t n_held;              /* of all users, since the start */
     EventRate rates[EVENT_RATES]; /* the last is for all that find no other */
 } EventQueue;
 
-/** event_push() - room for one event, zeroed but for its kind; never NULL (a full queue gives a place that is thrown away). */
+/** event_push() - room for one event, zeroed but for its kind; never NULL (a full queue gives a place that is
+ * thrown away). */
 Event *event_push(EventQueue *queue, EventKind kind);
 
 /** event_push_of() - likewise, of @uid's doing: see above. */

@@ -98,7 +98,8 @@ int host_charge(Host *host, HostAccount *account, int fd, HostCharge **ret) {
     if (!charge)
         return error_origin(-ENOMEM);
     (void)queue_depth(fd, NULL, &depth, NULL);
-    *charge = (HostCharge){.account = account, .bytes = queue_cost(depth, sizeof(Message)), .watch_id = -1, .held = true};
+    *charge = (HostCharge){
+        .account = account, .bytes = queue_cost(depth, sizeof(Message)), .watch_id = -1, .held = true};
     watch_queue(host, charge, fd);
     account->n_queues++;
     account->queue_bytes += charge->bytes;

@@ -3,13 +3,13 @@
  * Accounts: what each uid has of a host
  *
  * There is one for each uid that has a connection, a client (also one that is gone, while workers still hold
- * it), a queue that somebody still has open, or something to answer for. Whatever counts in an account keeps it:
- * a Peer, a HostClient and a HostCharge may keep a pointer to theirs. host_put_account() forgets one of which
- * nothing is left; so does the host's tick, once the past no longer counts.
+ * it), a queue that somebody still has open, or something to answer for. Whatever counts in an account keeps
+ * it: a Peer, a HostClient and a HostCharge may keep a pointer to theirs. host_put_account() forgets one of
+ * which nothing is left; so does the host's tick, once the past no longer counts.
  *
  * A queue costs the host's user its bytes until the last descriptor of it is closed, wherever that is: in a
- * client that hung up and kept it, or in a socket that nobody reads. So it stays charged to the uid that it was
- * made for until the kernel says that it is gone.
+ * client that hung up and kept it, or in a socket that nobody reads. So it stays charged to the uid that it
+ * was made for until the kernel says that it is gone.
  */
 #pragma once
 

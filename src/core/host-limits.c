@@ -53,7 +53,8 @@ void host_fit(const Host *host, HostFit *ret_fit) {
     Limits limits;
 
     limits_read(&limits);
-    fit.n[LIMIT_QUEUE_BYTES] = room_for(limits.queue_bytes, taken.bytes, queue_cost(REPLY_QUEUE_DEPTH, sizeof(Message)));
+    fit.n[LIMIT_QUEUE_BYTES] =
+        room_for(limits.queue_bytes, taken.bytes, queue_cost(REPLY_QUEUE_DEPTH, sizeof(Message)));
     fit.n[LIMIT_QUEUES] = room_for(limits.n_queues, taken.queues, 1);
     fit.n[LIMIT_FILES] = room_for(limits.n_files, limits.n_files_open + FILES_IN_PASSING, FILES_PER_CLIENT);
     if (fit.n[LIMIT_FILES] != UINT64_MAX)
@@ -80,7 +81,9 @@ void host_tell_fit(Host *host) {
     host_fit(host, &fit);
     event->ok = fit.n[fit.least] >= max;
     if (!event->ok) {
-        snprintf(event->text, sizeof(event->text), "only %" PRIu64 " clients fit, not `max_clients` = %u: %s allows no more; %s, or lower `max_clients`",
+        snprintf(event->text, sizeof(event->text),
+                 "only %" PRIu64
+                 " clients fit, not `max_clients` = %u: %s allows no more; %s, or lower `max_clients`",
                  fit.n[fit.least], max, limit_name(fit.least), limit_cure(fit.least));
         return;
     }
@@ -139,7 +142,8 @@ static void refuse(Peer *peer, const Wish *wish) {
 }
 
 bool host_admits_peer(Peer *peer) {
-    const Wish wish = {"connections", "all connections", peer->account->n_connections - 1, 1, host_max_peers(peer->host)};
+    const Wish wish = {"connections", "all connections", peer->account->n_connections - 1, 1,
+                       host_max_peers(peer->host)};
 
     if (peer->is_probe || fits(peer, &wish))
         return true;
@@ -152,18 +156,19 @@ bool host_admits_client(Peer *peer) {
     HostAccount *account = peer->account;
     const Wish wishes[] = {
         {"clients", "`max_clients`", account->n_clients, 1, host->settings->max_clients},
-        {"message queues, with those that gone clients keep open,", "fs.mqueue.queues_max", account->n_queues, 1,
-         host->limits.n_queues},
-        {"bytes of message queues, with those that gone clients keep open,", "RLIMIT_MSGQUEUE", account->queue_bytes,
-         queue_cost(REPLY_QUEUE_DEPTH, sizeof(Message)), host->limits.queue_bytes},
-        {"descriptors that it was sent and has not received,", "RLIMIT_NOFILE", account->n_flying, WELCOME_N_FDS,
-         host->limits.n_files},
+        {"message queues, with those that gone clients keep open,", "fs.mqueue.queues_max", account->n_queues,
+         1, host->limits.n_queues},
+        {"bytes of message queues, with those that gone clients keep open,", "RLIMIT_MSGQUEUE",
+         account->queue_bytes, queue_cost(REPLY_QUEUE_DEPTH, sizeof(Message)), host->limits.queue_bytes},
+        {"descriptors that it was sent and has not received,", "RLIMIT_NOFILE", account->n_flying,
+         WELCOME_N_FDS, host->limits.n_files},
     };
 
     if (peer->is_probe)
         return true;
     if (host->n_clients >= host->settings->max_clients) {
-        peer_refuse(peer, REASON_LIMIT, "busy: host `%s` has as many clients as its `max_clients` setting allows (%u)",
+        peer_refuse(peer, REASON_LIMIT,
+                    "busy: host `%s` has as many clients as its `max_clients` setting allows (%u)",
                     host->name, host->settings->max_clients);
         return false;
     }
@@ -219,10 +224,11 @@ void host_limit_half_open(Peer *newcomer) {
     const Host *host = newcomer->host;
 
     if (is_limited(host, account) && account->n_half_open > host_share(host, account, PEERS_BESIDE_CLIENTS))
-        peer_refuse(oldest_half_open(host, account), REASON_LIMIT,
-                    "busy: user %u has %u connections that have said nothing yet, more than `user_share` = %u %% "
-                    "of %u leaves it", (unsigned)account->uid, account->n_half_open, host->settings->user_share,
-                    PEERS_BESIDE_CLIENTS);
+        peer_refuse(
+            oldest_half_open(host, account), REASON_LIMIT,
+            "busy: user %u has %u connections that have said nothing yet, more than `user_share` = %u %% "
+            "of %u leaves it",
+            (unsigned)account->uid, account->n_half_open, host->settings->user_share, PEERS_BESIDE_CLIENTS);
 }
 
 /* ---- descriptors under way ---- */

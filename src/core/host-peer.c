@@ -12,7 +12,8 @@
 
 static Event *tell(Peer *peer, EventKind kind) {
     EventQueue *events = &peer->host->events;
-    Event *event = kind == EVENT_CLIENT_DETACHED ? event_push(events, kind) : event_push_of(events, kind, peer->who.uid);
+    Event *event =
+        kind == EVENT_CLIENT_DETACHED ? event_push(events, kind) : event_push_of(events, kind, peer->who.uid);
 
     event->pid = peer->who.pid;
     event->uid = peer->who.uid;
@@ -71,7 +72,8 @@ int host_add_peer(Host *host, int fd, bool is_probe, Peer **ret) {
         fd_close(fd);
         return error_origin(-ENOMEM);
     }
-    *peer = (Peer){.host = host, .number = host->next_id++, .role = PEER_STRANGER, .fd = fd, .is_probe = is_probe};
+    *peer = (Peer){
+        .host = host, .number = host->next_id++, .role = PEER_STRANGER, .fd = fd, .is_probe = is_probe};
     peer->who = (ChannelPeer)CHANNEL_PEER_NULL;
     peer->since_ns = clock_now_ns();
     r = channel_peer(fd, &peer->who);
@@ -91,7 +93,8 @@ int host_add_peer(Host *host, int fd, bool is_probe, Peer **ret) {
     return 0;
 }
 
-/* Close the connection. What it stood for goes on being looked after: see host_client_gone() and host_worker_hung_up(). */
+/* Close the connection. What it stood for goes on being looked after: see host_client_gone() and
+ * host_worker_hung_up(). */
 void peer_free(Peer *peer) {
     Host *host = peer->host;
 

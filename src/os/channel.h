@@ -44,7 +44,8 @@ int channel_listen(const char *path, int *ret_fd);
 /** channel_unlink() - remove the path of a socket that channel_listen() made, if it is still that one. */
 void channel_unlink(const char *path, int fd);
 
-/** channel_is_at() - whether who connects to @path gets to the listening socket @fd, as far as can be told. */
+/** channel_is_at() - whether who connects to @path gets to the listening socket @fd, as far as can be told.
+ */
 bool channel_is_at(const char *path, int fd);
 
 /** channel_listens() - whether @fd is a socket that channel_listen() could have made. */
@@ -62,8 +63,9 @@ int channel_refuse_fds(int fd);
 /**
  * channel_next_has_fds() - whether the next record brings descriptors; none is received
  *
- * Where they cannot be refused, that is the only safe thing to do with a stranger's: once received, or dropped for want
- * of room, they have to be closed. See descriptor_close_aside() for the socket in which they lie.
+ * Where they cannot be refused, that is the only safe thing to do with a stranger's: once received, or
+ * dropped for want of room, they have to be closed. See descriptor_close_aside() for the socket in which they
+ * lie.
  */
 bool channel_next_has_fds(int fd);
 
@@ -74,8 +76,8 @@ bool channel_next_has_fds(int fd);
 int channel_accept(int fd, int *ret_fd);
 
 /**
- * channel_shed() - give up the spare descriptor to accept one connection, say one record, and close it at once
- * Return: 0 or negative errno.
+ * channel_shed() - give up the spare descriptor to accept one connection, say one record, and close it at
+ * once Return: 0 or negative errno.
  */
 int channel_shed(int fd, int *spare_fd, const void *farewell, size_t bytes);
 

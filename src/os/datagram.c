@@ -19,7 +19,8 @@ static int set_address(struct sockaddr_un *address, const char *path, socklen_t 
     memcpy(address->sun_path, path, bytes);
     if (path[0] == '@')
         address->sun_path[0] = '\0';
-    *ret_bytes = (socklen_t)(path[0] == '@' ? offsetof(struct sockaddr_un, sun_path) + bytes : sizeof(*address));
+    *ret_bytes =
+        (socklen_t)(path[0] == '@' ? offsetof(struct sockaddr_un, sun_path) + bytes : sizeof(*address));
     return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Datagrams to a Unix socket that has a path, or as `@NAME` an abstract name: what the journal and the service
- * manager take. Sending does not wait.
+ * Datagrams to a Unix socket that has a path, or as `@NAME` an abstract name: what the journal and the
+ * service manager take. Sending does not wait.
  */
 #pragma once
 

@@ -20,8 +20,9 @@ int descriptor_identify(int fd, uint64_t *ret_device, uint64_t *ret_inode);
 /**
  * descriptor_close_aside() - close, in a thread of its own
  *
- * For what a stranger has sent, and for a socket in which that may lie: to close it can take as long as the stranger likes
- * (SO_LINGER, a file system in user space). Where there is no thread to be had it is closed here.
+ * For what a stranger has sent, and for a socket in which that may lie: to close it can take as long as the
+ * stranger likes (SO_LINGER, a file system in user space). Where there is no thread to be had it is closed
+ * here.
  */
 void descriptor_close_aside(int fd);
 

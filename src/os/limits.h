@@ -29,8 +29,8 @@ const char *limit_cure(LimitKind kind);
 void limits_read(Limits *ret_limits);
 
 /**
- * limits_memory() - the least memory limit of the control groups that process @pid (0: this one) is in: past it the
- * kernel kills. Return: bytes; UINT64_MAX where there is none that can be read.
+ * limits_memory() - the least memory limit of the control groups that process @pid (0: this one) is in: past
+ * it the kernel kills. Return: bytes; UINT64_MAX where there is none that can be read.
  */
 uint64_t limits_memory(pid_t pid);
 
