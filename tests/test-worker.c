@@ -536,8 +536,18 @@ START_TEST(what_is_no_queue_makes_its_worker_come_again) {
 }
 END_TEST
 
-/* The end of each test counts descriptors. */
-START_TEST(descriptors_with_garbage_in_place_of_an_answer_are_closed) {
+/* Answers to MEET that come with descriptors which are of no use. The end of each test counts what is open. */
+static const struct {
+    PacketType type;
+    uint32_t flags;
+    bool comes_again;
+} useless[] = {
+    {PACKET_PING, 0, true}, /* no descriptors belong to it */
+    {PACKET_CLIENT, 0, true},
+    {PACKET_CLIENT, CLIENT_GONE, false},
+};
+
+START_TEST(descriptors_of_a_useless_answer_are_closed) {
     const Message message = {.client = 5, .generation = 1};
     int fds[CHANNEL_FDS_MAX], queue;
     size_t bytes, n_fds;
@@ -553,9 +563,12 @@ START_TEST(descriptors_with_garbage_in_place_of_an_answer_are_closed) {
     party_await_fd(fake.channel);
     ck_assert_int_eq(channel_receive(fake.channel, &packet, sizeof(packet), &bytes, fds, &n_fds), 0);
     ck_assert_uint_eq(packet.header.type, PACKET_MEET);
-    packet_init(&packet, PACKET_PING, 0);
+    packet_init(&packet, useless[_i].type, packet.header.serial);
+    if (useless[_i].type == PACKET_CLIENT)
+        packet.client.flags = useless[_i].flags;
     fake_say(&fake, &packet, &queue, 1);
-    fake_accept(&fake);
+    if (useless[_i].comes_again)
+        fake_accept(&fake);
     fd_close(queue);
     fake_end(&fake);
 }
@@ -802,7 +815,7 @@ static void add_bad_hosts(TCase *tests) {
     tcase_add_test(tests, garbage_from_a_host_makes_its_worker_come_again);
     tcase_add_test(tests, one_queue_twice_makes_its_worker_come_again);
     tcase_add_test(tests, what_is_no_queue_makes_its_worker_come_again);
-    tcase_add_test(tests, descriptors_with_garbage_in_place_of_an_answer_are_closed);
+    tcase_add_loop_test(tests, descriptors_of_a_useless_answer_are_closed, 0, ELEMENTS(useless));
     tcase_add_test(tests, client_that_does_not_hang_together_makes_its_worker_come_again);
 }
 

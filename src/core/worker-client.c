@@ -80,8 +80,25 @@ static int tell_dropped(Worker *worker, uint64_t id) {
     return worker_say(worker, &packet);
 }
 
-int worker_meet_client(Worker *worker, uint64_t id, uid_t uid, WorkerClient **ret) {
+/* What the host said of a client, with what it gave. Return: 0, with *ret NULL if there is none such; or negative errno. */
+static int hear_client(Worker *worker, const PacketClient *packet, uint64_t id, uid_t uid, int *fds, size_t n_fds,
+                       WorkerClient **ret) {
     _cleanup_(worker_client_freep) WorkerClient *client = NULL;
+    int r;
+
+    if (packet->flags & CLIENT_GONE)
+        return 0;
+    if (!packet_fits(packet, id, uid, n_fds))
+        return error_origin(-EBADMSG);
+    r = worker_client_new(&client, packet, fds);
+    if (r == 0)
+        r = table_insert(&worker->clients, id, client);
+    if (r == 0)
+        *ret = TAKE(client);
+    return r;
+}
+
+int worker_meet_client(Worker *worker, uint64_t id, uid_t uid, WorkerClient **ret) {
     int fds[CHANNEL_FDS_MAX];
     size_t n_fds = 0;
     Packet question, answer;
@@ -94,17 +111,10 @@ int worker_meet_client(Worker *worker, uint64_t id, uid_t uid, WorkerClient **re
     r = worker_ask(worker, &question, PACKET_CLIENT, &answer, fds, &n_fds);
     if (r < 0)
         return r == -ENOTCONN ? 0 : r;
-    if (answer.client.flags & CLIENT_GONE)
-        return 0;
-    r = packet_fits(&answer.client, id, uid, n_fds) ? worker_client_new(&client, &answer.client, fds) : error_origin(-EBADMSG);
+    if (hear_client(worker, &answer.client, id, uid, fds, n_fds, ret) < 0)
+        worker->lost = true; /* no memory, no descriptors: begin again with nothing in hand, and the host announces anew */
     for (size_t i = 0; i < n_fds; i++)
         fd_close(fds[i]);
-    if (r == 0)
-        r = table_insert(&worker->clients, id, client);
-    if (r == 0)
-        *ret = TAKE(client);
-    else
-        worker->lost = true; /* no memory, no descriptors: begin again with nothing in hand, and the host announces anew */
     return 0;
 }
 
