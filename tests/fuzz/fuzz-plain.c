@@ -22,7 +22,7 @@ static bool is_plain_number(const char *message, size_t bytes) {
 
     while (n < bytes && message[n] >= '0' && message[n] <= '9')
         n++;
-    if (n == 0)
+    if (n == 0 || bytes > PLAIN_MESSAGE_BYTES)
         return false;
     if (n < bytes && message[n] == '\n')
         n++;
