@@ -2,18 +2,15 @@
 /*
  * Memory: who may have how much, and what is given back when nobody uses it
  *
- * The host's look at idle windows is party_trim(): two looks, since what is idle at one must still be so at the next.
+ * The host's look at idle windows is party_trim(): two looks, since what is idle at one must still be so at
+ * the next.
  */
 #include "party.h"
 
 #include "base/units.h"
-#include "os/limits.h"
 #include "os/segment.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static void party_trim(void) {
@@ -38,7 +35,8 @@ static uint64_t resident(const Client *client) {
 static uint64_t reserved_by(const Client *client) {
     const HostClient *of_host = party_client_of_host(client);
 
-    ck_assert_uint_ge(of_host->account->memory_bytes, of_host->reserved_bytes[0] + of_host->reserved_bytes[1]);
+    ck_assert_uint_ge(of_host->account->memory_bytes,
+                      of_host->reserved_bytes[0] + of_host->reserved_bytes[1]);
     return of_host->reserved_bytes[0] + of_host->reserved_bytes[1];
 }
 
@@ -276,7 +274,8 @@ START_TEST(host_that_was_killed_as_it_gave_back_leaves_nothing_behind) {
 
     party_echo(client, MIB);
     hold(client, 0);
-    ck_assert_uint_eq(slots_empty(of_host->submit.map, of_host->states.map, 0), WINDOW_REQUEST | WINDOW_RESPONSE);
+    ck_assert_uint_eq(slots_empty(of_host->submit.map, of_host->states.map, 0),
+                      WINDOW_REQUEST | WINDOW_RESPONSE);
     (void)take(client);
     let_go(client);
     ck_assert_uint_eq(resident(client), 0);
@@ -332,7 +331,8 @@ START_TEST(memory_in_use_gives_way_to_nobody) {
     request = take(other);
     ck_assert(is_refused(request, 2 * MIB));
     ck_assert_int_eq(request->reason, REASON_MEMORY_BUDGET);
-    ck_assert_str_eq(request->text, "2M more exceed the host's `memory` budget of 4M, of which 3M are in use");
+    ck_assert_str_eq(request->text,
+                     "2M more exceed the host's `memory` budget of 4M, of which 3M are in use");
     ck_assert(!is_refused(request, MIB));
 }
 END_TEST
@@ -358,7 +358,8 @@ START_TEST(hosts_own_user_has_all_of_it) {
 }
 END_TEST
 
-static const char share_text[] = "2.1M more exceed one user's share of 2M (`user_share` = 50 % of `memory`), of which 0B are in use";
+static const char share_text[] =
+    "2.1M more exceed one user's share of 2M (`user_share` = 50 % of `memory`), of which 0B are in use";
 
 static int ask_for_more_than_half(void) {
     Client *client;
@@ -410,87 +411,6 @@ START_TEST(automatic_budget_stays_below_what_a_worker_may_use) {
     AWAIT(party.host->workers.n == 0);
     request_release(request);
     ck_assert(!is_refused(take(client), 6 * MIB));
-}
-END_TEST
-
-/* ---- limits of control groups ---- */
-
-static char groups[64];
-
-static void write_text(const char *name, const char *text) {
-    FILE *file = fopen(name, "w");
-
-    ck_assert_ptr_nonnull(file);
-    fputs(text, file);
-    ck_assert_int_eq(fclose(file), 0);
-}
-
-static void make_group(const char *path, const char *file, const char *text) {
-    char name[256];
-
-    snprintf(name, sizeof(name), "%s/%s", groups, path);
-    for (char *slash = name + strlen(groups); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        (void)mkdir(name, 0700);
-        *slash = '/';
-    }
-    (void)mkdir(name, 0700);
-    snprintf(name, sizeof(name), "%s/%s/%s", groups, path, file);
-    write_text(name, text);
-}
-
-static uint64_t limit_for(const char *membership) {
-    char name[128];
-
-    snprintf(name, sizeof(name), "%s/membership", groups);
-    write_text(name, membership);
-    return limits_memory_in(name, groups);
-}
-
-static void groups_begin(void) {
-    strcpy(groups, "/tmp/shmipc-groups-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(groups));
-}
-
-static void groups_end(void) {
-    pid_t pid = fork();
-
-    ck_assert_int_ge(pid, 0);
-    if (pid == 0)
-        _exit(execlp("rm", "rm", "-r", groups, NULL));
-    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-}
-
-START_TEST(least_limit_on_the_way_up_counts) {
-    make_group("a/b/c", "memory.max", "max\n");
-    make_group("a/b", "memory.max", "3000\n");
-    make_group("a", "memory.max", "4000\n");
-    ck_assert_uint_eq(limit_for("0::/a/b/c\n"), 3000);
-    ck_assert_uint_eq(limit_for("0::/a\n"), 4000);
-    ck_assert_uint_eq(limit_for("0::/\n"), UINT64_MAX);
-}
-END_TEST
-
-START_TEST(first_version_of_control_groups_counts_too) {
-    make_group("memory/a", "memory.limit_in_bytes", "5000\n");
-    ck_assert_uint_eq(limit_for("9:name=systemd:/a\n4:memory:/a\n0::/\n"), 5000);
-    ck_assert_uint_eq(limit_for("9:name=systemd:/a\n"), UINT64_MAX);
-}
-END_TEST
-
-/* In a container the path may be one that only the outside knows: then the folder itself is the group. */
-START_TEST(limit_of_the_folder_itself_counts) {
-    make_group("memory", "memory.limit_in_bytes", "6000\n");
-    ck_assert_uint_eq(limit_for("4:memory:/docker/of/the/outside\n"), 6000);
-    make_group("unified/x", "memory.max", "2000\n");
-    ck_assert_uint_eq(limit_for("4:memory:/y\n0::/x\n"), 2000);
-}
-END_TEST
-
-START_TEST(odd_memberships_are_no_limits) {
-    ck_assert_uint_eq(limit_for(""), UINT64_MAX);
-    ck_assert_uint_eq(limit_for("\n::\n:\n0:\n0::\nmemory"), UINT64_MAX);
-    ck_assert_uint_eq(limits_memory_in("/nonexistent", groups), UINT64_MAX);
 }
 END_TEST
 
@@ -750,7 +670,8 @@ static int call_without_rest(void) {
         if (client_wait(client, UINT64_MAX) < 0)
             return 3;
     for (unsigned round = 0; round < N_EXCHANGES; round++)
-        if (!exchange(client, round) || client_wait(client, round % 2 ? 0 : clock_now_ns() + 50 * NS_PER_US) < 0)
+        if (!exchange(client, round) ||
+            client_wait(client, round % 2 ? 0 : clock_now_ns() + 50 * NS_PER_US) < 0)
             return 4;
     return 0;
 }
@@ -758,7 +679,8 @@ static int call_without_rest(void) {
 /* A host that does nothing else than to take away what is idle for a moment. */
 START_TEST(no_exchange_loses_its_bytes_while_memory_is_given_back) {
     PartyWorker *workers[] = {party_add_worker(NULL), party_add_worker(NULL)};
-    Child callers[] = {child_start(UNIT_SAME_UID, call_without_rest), child_start(UNIT_SAME_UID, call_without_rest)};
+    Child callers[] = {child_start(UNIT_SAME_UID, call_without_rest),
+                       child_start(UNIT_SAME_UID, call_without_rest)};
     size_t n_given_back = 0;
 
     party.host->patience.squeeze_ns = 0;
@@ -791,8 +713,12 @@ static TCase *add_case(Suite *suite, const char *name) {
 
 Suite *unit_suite(void) {
     Suite *suite = suite_create("memory");
-    TCase *back = add_case(suite, "given-back"), *held = add_case(suite, "held"), *refused = add_case(suite, "refused"),
-          *limits = tcase_create("limits"), *copies = add_case(suite, "copies"), *peers = add_case(suite, "peers"), *races = add_case(suite, "races");
+    TCase *back = add_case(suite, "given-back");
+    TCase *held = add_case(suite, "held");
+    TCase *refused = add_case(suite, "refused");
+    TCase *copies = add_case(suite, "copies");
+    TCase *peers = add_case(suite, "peers");
+    TCase *races = add_case(suite, "races");
 
     tcase_add_test(back, idle_memory_goes_back_to_the_system);
     tcase_add_test(back, what_was_used_since_the_last_look_is_kept);
@@ -815,12 +741,6 @@ Suite *unit_suite(void) {
     if (unit_is_root())
         tcase_add_test(refused, other_users_have_half_of_it_each);
     tcase_add_test(refused, automatic_budget_stays_below_what_a_worker_may_use);
-    tcase_add_checked_fixture(limits, groups_begin, groups_end);
-    tcase_add_test(limits, least_limit_on_the_way_up_counts);
-    tcase_add_test(limits, first_version_of_control_groups_counts_too);
-    tcase_add_test(limits, limit_of_the_folder_itself_counts);
-    tcase_add_test(limits, odd_memberships_are_no_limits);
-    suite_add_tcase(suite, limits);
     tcase_add_test(copies, copy_of_a_request_counts_and_is_kept_for_the_next);
     tcase_add_test(copies, copies_that_are_not_needed_any_more_are_given_back);
     tcase_add_test(copies, copy_over_the_budget_fails_its_exchange_and_no_other);

@@ -2,10 +2,10 @@
 /*
  * Memory that is given back while nobody looks at it (docs/protocol.md, sections 3 to 5)
  *
- * One client sends exchange after exchange through one slot, some of them without bytes, or takes the slot and
- * sends nothing. The host may at any time find the slot idle: it holds the word, looks once more, punches what
- * nobody uses, says so in the state page and lets go. It may be killed after any step; the next one has what is
- * in both pages. Loads and stores that another party can come between are steps of their own.
+ * One client sends exchange after exchange through one slot, some of them without bytes, or takes the slot
+ * and sends nothing. The host may at any time find the slot idle: it holds the word, looks once more, punches
+ * what nobody uses, says so in the state page and lets go. It may be killed after any step; the next one has
+ * what is in both pages. Loads and stores that another party can come between are steps of their own.
  *
  * Bounds: one slot, EXCHANGES 2 to 4, WORKERS 1 or 2, TRIMS 1 to 3 tries of the host, DEATHS 0 to 2 of it, a
  * request queue of DEPTH 2, into which FORGED 0 or 1 repeated messages come.
@@ -279,7 +279,7 @@ inline give_back() {
 inline take_over() {
     atomic {
         request_counted = request_reserved;
-        response_counted = response_there || (word.state == CLAIMED && response_counted) }; /* its worker says so */
+        response_counted = response_there || (word.state == CLAIMED && response_counted) /* noted for it */ };
 #ifdef HOLD_FORGOTTEN
     UNHOLD;
 #endif
@@ -319,7 +319,12 @@ end:
             fi;
             atomic { was.generation = 0; was.state = END; was.owner = NOBODY }
         od
-    } unless { atomic { killed -> killed = false; was.generation = 0; was.state = END; was.owner = NOBODY; goto again } }
+    } unless { atomic { killed ->
+        killed = false;
+        was.generation = 0;
+        was.state = END;
+        was.owner = NOBODY;
+        goto again } }
 }
 
 /* Whatever else happens to the parties. */

@@ -81,10 +81,10 @@ const Setting settings[] = {
         .min = "4K",
         .max = "64T",
         .word = "auto",
-        .help = "The budget for all payloads that are in shared memory at one time, and for the copies that workers "
-                "make of the requests of those who are not trusted. \"auto\" is half of the machine's memory, of the "
-                "size of /dev/shm or of what the control groups of the host and of its workers allow (MemoryMax= of a "
-                "unit), whichever is least.",
+        .help = "The budget for all payloads that are in shared memory at one time, and for the copies that "
+                "workers make of the requests of those who are not trusted. \"auto\" is half of the "
+                "machine's memory, of the size of /dev/shm or of what the control groups of the host and "
+                "of its workers allow (MemoryMax= of a unit), whichever is least.",
     },
     {
         .name = "memory_idle",
@@ -95,8 +95,8 @@ const Setting settings[] = {
         .min = "100ms",
         .max = "24h",
         .word = "never",
-        .help = "How long shared memory that a client does not use is kept for its next request. Where memory is "
-                "wanting it is given back at once.",
+        .help = "How long shared memory that a client does not use is kept for its next request. Where "
+                "memory is wanting it is given back at once.",
     },
     {
         .name = "max_clients",

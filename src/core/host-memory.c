@@ -2,12 +2,13 @@
 /*
  * Memory: who may have how much of it
  *
- * All growth is reserved here before anything is allocated, so that the budget is refused before the kernel kills. A
- * client's windows count in `memory` and in the share of its uid, workers' private copies in `memory`. What is reserved
- * for a request stands in the slot's record, too: whatever a client publishes, it has no more.
+ * All growth is reserved here before anything is allocated, so that the budget is refused before the kernel
+ * kills. A client's windows count in `memory` and in the share of its uid, workers' private copies in
+ * `memory`. What is reserved for a request stands in the slot's record, too: whatever a client publishes, it
+ * has no more.
  *
- * Where the file system gives memory in blocks bigger than a page (huge pages), a window has whole blocks, and so
- * they are reserved: what counts is what is used.
+ * Where the file system gives memory in blocks bigger than a page (huge pages), a window has whole blocks,
+ * and so they are reserved: what counts is what is used.
  */
 #include "core/host-internal.h"
 
@@ -23,7 +24,10 @@ uint64_t host_stride(const Host *host) {
     return round_to_blocks(host, host->settings->max_payload);
 }
 
-/* Workers fill the responses and make the copies: that counts in their control groups, past whose limits the kernel kills. */
+/*
+ * Workers fill the responses and make the copies: that counts in their control groups, past whose limits the
+ * kernel kills.
+ */
 uint64_t host_memory(const Host *host) {
     uint64_t least = host->settings->memory;
 
@@ -41,14 +45,16 @@ static bool fits(uint64_t used, uint64_t limit, uint64_t bytes) {
 }
 
 /* Whether there is room for so much more. Where there is not, what is idle gives way first. */
-static bool has_room(Host *host, const uint64_t *used, uint64_t limit, uint64_t bytes, const HostAccount *account) {
+static bool has_room(Host *host, const uint64_t *used, uint64_t limit, uint64_t bytes,
+                     const HostAccount *account) {
     if (!fits(*used, limit, bytes) && bytes <= limit)
         host_squeeze(host, account, *used - (limit - bytes));
     return fits(*used, limit, bytes);
 }
 
 /* Sizes are cut to what the packet has room for; they never need it. */
-static void refuse(const Host *host, uint64_t bytes, uint64_t used, uint64_t limit, bool is_share, PacketReserved *answer) {
+static void refuse(const Host *host, uint64_t bytes, uint64_t used, uint64_t limit, bool is_share,
+                   PacketReserved *answer) {
     char wanted[UNITS_TEXT_MAX], most[UNITS_TEXT_MAX], now[UNITS_TEXT_MAX];
 
     size_format(bytes, wanted);
@@ -56,12 +62,15 @@ static void refuse(const Host *host, uint64_t bytes, uint64_t used, uint64_t lim
     size_format(used, now);
     answer->code = REASON_MEMORY_BUDGET;
     if (is_share)
-        snprintf(answer->text, sizeof(answer->text),
-                 "%.8s more exceed one user's share of %.8s (`user_share` = %u %% of `memory`), of which %.8s are in use",
-                 wanted, most, host->settings->user_share, now);
+        snprintf(
+            answer->text, sizeof(answer->text),
+            "%.8s more exceed one user's share of %.8s (`user_share` = %u %% of `memory`), of which %.8s "
+            "are in use",
+            wanted, most, host->settings->user_share, now);
     else
         snprintf(answer->text, sizeof(answer->text),
-                 "%.8s more exceed the host's `memory` budget of %.8s, of which %.8s are in use", wanted, most, now);
+                 "%.8s more exceed the host's `memory` budget of %.8s, of which %.8s are in use", wanted,
+                 most, now);
 }
 
 /* Whether @client, or with NULL anybody, may have so much more; otherwise the answer says why not. */
@@ -69,7 +78,8 @@ static bool may_grow(Host *host, const HostClient *client, uint64_t bytes, Packe
     HostAccount *account = client && !client->probe ? client->account : NULL;
     uint64_t share = account ? host_share(host, account, host_memory(host)) : 0;
 
-    if (account && share < host_memory(host) && !has_room(host, &account->memory_bytes, share, bytes, account))
+    if (account && share < host_memory(host) &&
+        !has_room(host, &account->memory_bytes, share, bytes, account))
         refuse(host, bytes, account->memory_bytes, share, true, answer);
     else if (!has_room(host, &host->memory_bytes, host_memory(host), bytes, NULL))
         refuse(host, bytes, host->memory_bytes, host_memory(host), false, answer);

@@ -2,12 +2,13 @@
 /*
  * Giving back the memory of windows that nobody uses (docs/protocol.md, section 5, "Host"; giveback.pml)
  *
- * A client may sleep for days, so the host does it without its help. A slot whose latest exchange was released, and
- * that was not taken since, is idle. One that has been so for a while, or at all where memory is wanting, is held:
- * its word is swapped, so that no worker can claim it. Then the host looks once more, says in the state page that
- * the windows hold nothing, punches them, and lets go. Client and worker look there before they use a window, and
- * reserve and allocate anew. What was submitted meanwhile is announced, since its message may have found the slot
- * held. The host of a client that lies about all this keeps its accounts right; the client loses its bytes.
+ * A client may sleep for days, so the host does it without its help. A slot whose latest exchange was
+ * released, and that was not taken since, is idle. One that has been so for a while, or at all where memory
+ * is wanting, is held: its word is swapped, so that no worker can claim it. Then the host looks once more,
+ * says in the state page that the windows hold nothing, punches them, and lets go. Client and worker look
+ * there before they use a window, and reserve and allocate anew. What was submitted meanwhile is announced,
+ * since its message may have found the slot held. The host of a client that lies about all this keeps its
+ * accounts right; the client loses its bytes.
  *
  * A host that was killed in between leaves the slot held. The next one goes on where it was.
  */
@@ -15,7 +16,8 @@
 
 #include "os/segment.h"
 
-#define TURN_BYTES (UINT64_C(256) << 20) /* after so many others get their turn: punching a GiB takes 0.1 s */
+#define TURN_BYTES (UINT64_C(256) << 20) /* after so many others get their turn: punching a GiB takes 0.1 s  \
+                                          */
 
 static bool has_memory(const HostClient *client, uint32_t slot) {
     return client->reserved[0][slot] > 0 || client->reserved[1][slot] > 0;

@@ -2,10 +2,10 @@
 /*
  * Private copies of requests: memory of the worker's own, that counts in the host's `memory`
  *
- * A request whose owner is not trusted is copied where a handler wants all of it at one address. Room for that is
- * reserved for the worker as a whole, and kept: it is asked for only when the copies of all jobs together have grown
- * past what they ever were. At each PING what was not needed since the last one is given back. What is used in place costs
- * nothing of this.
+ * A request whose owner is not trusted is copied where a handler wants all of it at one address. Room for
+ * that is reserved for the worker as a whole, and kept: it is asked for only when the copies of all jobs
+ * together have grown past what they ever were. At each PING what was not needed since the last one is given
+ * back. What is used in place costs nothing of this.
  */
 #include "core/worker-internal.h"
 

@@ -55,7 +55,10 @@ int object_connect(int fd, bool writable, int *ret_fd);
 /** object_usage() - the bytes that the object holds in memory. Return: 0 or negative errno. */
 int object_usage(int fd, uint64_t *ret_bytes);
 
-/** object_block() - what the object's memory is counted in: bytes of a page, or of a huge one. Return: 0 or negative errno. */
+/**
+ * object_block() - what the object's memory is counted in: bytes of a page, or of a huge one.
+ * Return: 0 or negative errno.
+ */
 int object_block(int fd, uint64_t *ret_bytes);
 
 /** object_punch() - give back the memory of this part of the object. Return: 0 or negative errno. */

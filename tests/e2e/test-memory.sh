@@ -96,7 +96,8 @@ idle_memory_is_no_reason_to_refuse() {
 # --- huge pages ---
 
 has_huge_pages=no
-if [ "$has_namespaces" = yes ] && unshare --mount mount -t tmpfs -o huge=always tmpfs /dev/shm 2>/dev/null; then
+if [ "$has_namespaces" = yes ] &&
+    unshare --mount mount -t tmpfs -o huge=always tmpfs /dev/shm 2>/dev/null; then
     # shellcheck disable=SC2034 # scenario_if() looks
     has_huge_pages=yes
 fi
@@ -105,7 +106,8 @@ is_probed_again() {
     [ "$(host_says probe_ns)" != "$1" ]
 }
 
-# A window of a byte takes 2 MiB here. The host looks every second whether clients keep to what they have reserved.
+# A window of a byte takes 2 MiB here. The host looks every second whether clients keep to what they have
+# reserved.
 clients_are_well_where_pages_are_huge() {
     mount -t tmpfs -o mode=1777,size=90%,huge=always tmpfs /dev/shm
     start_pair 'memory_idle = "never"; health_interval = "1s";'
@@ -134,7 +136,8 @@ user_gets_its_share_of_memory() {
     as $ALICE "$SHMIPC" call "$small" | cmp - "$small"
 }
 
-scenario 'a client that is idle holds no memory, and gets right answers when it comes back' idle_client_holds_no_memory
+scenario 'a client that is idle holds no memory, and gets right answers when it comes back' \
+    idle_client_holds_no_memory
 scenario 'memory that is to be kept for ever stays' memory_that_is_kept_stays
 scenario 'a reload changes how long memory is kept' reload_changes_how_long_it_is_kept
 scenario 'idle memory is no reason to refuse another' idle_memory_is_no_reason_to_refuse
