@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -225,6 +226,22 @@ void be_held(void) {
     ck_assert(slots_hold(scene.of_host->submit.map, scene.of_host->states.map, SLOT));
 }
 
+/* The copy waits for its turn, which does not come. */
+void be_parking(void) {
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/parked", party.folder);
+    party.settings.attempts = 1;
+    party.settings.parked = MIB;
+    ck_assert_int_eq(host_park_in(party.host, path), 0);
+    party.host->parking.n_running = UINT32_MAX;
+    be_claimed();
+    worker_dies(&scene.owner);
+    check_word(SLOT_CLAIMED, 1, 1);
+    ck_assert_uint_eq(word().owner, SLOT_OWNER_ENDER);
+    ck_assert_uint_eq(n_told(), 0);
+}
+
 /* ---- what happens ---- */
 
 void client_dies(void) {
@@ -306,6 +323,14 @@ void scene_begin(void) {
     scene = (Scene){.states = PAGE_NULL, .replies = -1, .announcements = -1};
 }
 
+/* Where there is one. */
+static void remove_folder(void) {
+    char command[128];
+
+    snprintf(command, sizeof(command), "rm -rf %s/parked", party.folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
 void scene_end(void) {
     let_client_look();
     end_child(&scene.owner);
@@ -313,5 +338,6 @@ void scene_end(void) {
     page_deinit(&scene.states);
     fd_close(scene.replies);
     fd_close(scene.announcements);
+    remove_folder();
     party_end();
 }

@@ -34,6 +34,7 @@ void be_fresh(void);
 void be_submitted(void); /* its message was taken by somebody who died with it */
 void be_waiting(void);
 void be_claimed(void);   /* its owner reports 'g' at GONE, 'x' when it has ended the exchange at CANCEL */
+void be_parking(void);
 void be_ended(SlotState end);
 void be_released(void);
 void be_held(void);

@@ -336,6 +336,73 @@ START_TEST(claimed__bad_message) {
 }
 END_TEST
 
+/* ---- parking ---- */
+
+START_TEST(parking__client_dies) {
+    be_parking();
+    client_dies();
+    ck_assert_int_eq(word().state, SLOT_CANCELLED);
+    ck_assert_ptr_null(table_find(&party.host->clients, scene.id));
+}
+END_TEST
+
+START_TEST(parking__other_dies) {
+    add_other();
+    be_parking();
+    worker_dies(&scene.other);
+    check_word(SLOT_CLAIMED, 1, 1);
+    ck_assert_uint_eq(n_announced(), 0);
+    ck_assert_uint_eq(n_told(), 0);
+    check_client_waits();
+}
+END_TEST
+
+START_TEST(parking__host_dies) {
+    be_parking();
+    host_dies();
+    check_client_gets(SLOT_FAILED, REASON_HOST_LOST);
+    check_word(SLOT_CLAIMED, 1, 1);
+}
+END_TEST
+
+/* This one has no folder to park in. */
+START_TEST(parking__host_restarts) {
+    party_keep();
+    be_parking();
+    host_restarts();
+    check_word(SLOT_FAILED, 1, 1);
+    ck_assert_uint_ge(n_told(), 1);
+    check_client_gets(SLOT_FAILED, REASON_WORKER_LOST);
+}
+END_TEST
+
+START_TEST(parking__cancelled) {
+    be_parking();
+    client_cancels();
+    ck_assert_int_eq(word().state, SLOT_CANCELLED);
+    ck_assert_uint_ge(n_told(), 1);
+    check_client_gets(SLOT_CANCELLED, REASON_NONE);
+}
+END_TEST
+
+START_TEST(parking__late) {
+    be_parking();
+    deadline_passes();
+    ck_assert_int_eq(word().state, SLOT_EXPIRED);
+    ck_assert_uint_ge(n_told(), 1);
+    check_client_gets(SLOT_EXPIRED, REASON_NONE);
+}
+END_TEST
+
+START_TEST(parking__bad_message) {
+    be_parking();
+    bad_messages_come(0);
+    check_word(SLOT_CLAIMED, 1, 1);
+    ck_assert_uint_eq(word().owner, SLOT_OWNER_ENDER);
+    check_client_waits();
+}
+END_TEST
+
 /* ---- ended, in each of the four ways ---- */
 
 static const SlotState ends[] = {SLOT_DONE, SLOT_FAILED, SLOT_CANCELLED, SLOT_EXPIRED};
@@ -604,6 +671,16 @@ static void add_claimed(TCase *tests) {
     tcase_add_test(tests, claimed__bad_message);
 }
 
+static void add_parking(TCase *tests) {
+    tcase_add_test(tests, parking__client_dies);
+    tcase_add_test(tests, parking__other_dies);
+    tcase_add_test(tests, parking__host_dies);
+    tcase_add_test(tests, parking__host_restarts);
+    tcase_add_test(tests, parking__cancelled);
+    tcase_add_test(tests, parking__late);
+    tcase_add_test(tests, parking__bad_message);
+}
+
 static void add_ended(TCase *tests) {
     const int n = ELEMENTS(ends);
 
@@ -642,6 +719,7 @@ Suite *unit_suite(void) {
     add_submitted(add_case(suite, "submitted"));
     add_waiting(add_case(suite, "waiting"));
     add_claimed(add_case(suite, "claimed"));
+    add_parking(add_case(suite, "parking"));
     add_ended(add_case(suite, "ended"));
     add_released(add_case(suite, "released"));
     add_held(add_case(suite, "held"));

@@ -57,6 +57,7 @@
 #define ATTEMPTS 2
 #endif
 #define WRONG 99 /* no exchange has this size */
+#define ENDER 99 /* no worker has this number: the host, which parks */
 
 mtype = { FRESH, WAITING, CLAIMED, DONE, FAILED, CANCELLED, EXPIRED };
 mtype = { RECEIVE, CHECK, CLAIM, LOOK, FINISH, WRITE, END };
@@ -95,7 +96,6 @@ typedef Slot {
     bool finished;
 
     mtype park; /* how far the copy is, */
-    byte dead;  /* whose claim it was, */
     byte copy;  /* the copy, */
     bool stop;  /* and whether it is to be thrown away */
     bool owed;  /* by the host: an announcement */
@@ -105,7 +105,7 @@ Slot slot[SLOTS];
 
 chan requests = [DEPTH] of { byte, byte, byte }; /* slot, generation, size */
 chan looks = [SLOTS * EXCHANGES + RESTARTS * SLOTS] of { byte };
-chan exits = [DEATHS + 1 + SLOTS * RESTARTS] of { byte };
+chan exits = [DEATHS + 1] of { byte };
 byte number[WORKERS + 1];
 byte numbers = WORKERS;
 byte deaths;
@@ -433,13 +433,13 @@ inline end_claimed(how) {
 }
 
 /*
- * Host 6: at the last attempt the slot stays with its dead owner until the request is copied aside, by a thread. A
- * wish ends it at once: first the thread is told to throw the copy away, then the client may write over the request.
+ * Host 6: at the last attempt the claim is the host's until the request is copied aside, by a thread. A wish ends
+ * it at once: first the thread is told to throw the copy away, then the client may write over the request.
  */
 #ifdef PARK_UNCHECKED
 #define IS_PARKS (slot[s].word.state == CLAIMED && slot[s].park != NONE)
 #else
-#define IS_PARKS (slot[s].word.state == CLAIMED && slot[s].park != NONE && slot[s].word.owner == slot[s].dead)
+#define IS_PARKS (slot[s].word.state == CLAIMED && slot[s].park != NONE && slot[s].word.owner == ENDER)
 #endif
 inline end_parking(how) {
 #ifndef PARK_GOES_ON
@@ -470,7 +470,7 @@ inline end_unclaimed() {
 #ifdef PARK_LATE
 #define BEGIN_PARKING slot[s].parked = slot[s].current; end_claimed(FAILED); slot[s].park = COPY
 #else
-#define BEGIN_PARKING slot[s].dead = w; slot[s].park = COPY
+#define BEGIN_PARKING slot[s].word.owner = ENDER; slot[s].park = COPY
 #endif
 
 inline settle() {
@@ -501,22 +501,15 @@ inline keep(x) {
 inline forget_copy() {
     slot[s].park = NONE;
     slot[s].stop = false;
-    slot[s].dead = 0;
     slot[s].copy = 0
 }
 
-/* A claim of somebody whom the new host does not know: the old one has seen it dead, and was parking. */
-#ifdef PARK_FORGOTTEN
-#define IS_ORPHAN false
-#else
-#define IS_ORPHAN                                                                                     \
-    (slot[s].word.state == CLAIMED && slot[s].word.owner != number[0] &&                              \
-     slot[s].word.owner != number[WORKERS - 1] && !exits??[eval(slot[s].word.owner)])
-#endif
-
-inline settle_orphan() {
+/* What the old host was parking. */
+inline park_anew() {
     if
-    :: IS_ORPHAN -> exits!slot[s].word.owner
+#ifndef PARK_FORGOTTEN
+    :: slot[s].word.state == CLAIMED && slot[s].word.owner == ENDER -> slot[s].park = COPY
+#endif
     :: else
     fi
 }
@@ -608,7 +601,7 @@ end:
             slot[s].again = true;
 #endif
             forget_copy();
-            settle_orphan();
+            park_anew();
             s++
         :: s == SLOTS -> break
         od;
