@@ -17,8 +17,11 @@ void host_configure(const char *host_settings) {
     FILE *file = fopen(config_path, "w");
 
     ck_assert_ptr_nonnull(file);
-    fprintf(file, "host: { role = \"host\"; parked = \"0\"; max_deaths = 0; log_level = \"err\"; max_payload = \"64M\"; "
-                  "requests_per_client = 4; %s };\n", host_settings);
+    fprintf(file,
+            "host: { role = \"host\"; parked = \"0\"; max_deaths = 0; log_level = \"err\"; max_payload = "
+            "\"64M\"; "
+            "requests_per_client = 4; %s };\n",
+            host_settings);
     ck_assert_int_eq(fclose(file), 0);
 }
 

@@ -74,7 +74,8 @@ int child_end(Child *child) {
 }
 
 int child_work(const HandlerKind *kind, uint64_t timeout_ns) {
-    const WorkerSettings settings = {.serves = (char *)"test", .timeout_ns = timeout_ns, .poll_ns = party.poll_ns};
+    const WorkerSettings settings = {
+        .serves = (char *)"test", .timeout_ns = timeout_ns, .poll_ns = party.poll_ns};
     Handler handler = {.kind = kind};
     Worker *worker;
     int r = worker_new(&worker, "test-child", party.path, &settings, &handler);

@@ -53,8 +53,8 @@ void party_start_host(void);
 void party_stop_host(void);
 
 /*
- * What a service manager does: hosts from now on have it keep what matters. A host that is restarted finds it; so
- * does party_start_host(), after party_leave_host(), which is what a kill leaves.
+ * What a service manager does: hosts from now on have it keep what matters. A host that is restarted finds
+ * it; so does party_start_host(), after party_leave_host(), which is what a kill leaves.
  */
 extern const HostKeeper party_keeper;
 void party_keep(void);

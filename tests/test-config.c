@@ -274,7 +274,11 @@ START_TEST(polling_is_a_number_of_microseconds_or_a_word) {
     static const struct {
         const char *text;
         uint64_t ns;
-    } cases[] = {{"0", 0}, {"50", 50 * NS_PER_US}, {"1000000", NS_PER_SEC}, {"\"auto\"", SPIN_AUTO}, {"\"always\"", SPIN_ALWAYS}};
+    } cases[] = {{"0", 0},
+                 {"50", 50 * NS_PER_US},
+                 {"1000000", NS_PER_SEC},
+                 {"\"auto\"", SPIN_AUTO},
+                 {"\"always\"", SPIN_ALWAYS}};
 
     for (size_t i = 0; i < ELEMENTS(cases); i++) {
         _cleanup_(config_freep) Config *config = NULL;

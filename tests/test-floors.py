@@ -49,6 +49,7 @@ OWNERS = {
 UNUSED = {"systemd/sd-journal.h", "spawn.h", "semaphore.h", "sys/shm.h", "sys/msg.h", "sys/sem.h"}
 
 FILE_LINES = 800
+COLUMNS = 110
 FUNCTION_LINES_OF_NINE_IN_TEN = 60
 FUNCTION_LINES_OF_HALF = 15
 
@@ -109,6 +110,14 @@ def files_that_are_too_long(root):
             yield f"{name_of(root, path)} has {n} lines"
 
 
+def lines_that_are_too_long(root):
+    paths = [path for folder in ("src", "tests") for path in (root / folder).rglob("*.[ch]")]
+    for path in sorted(paths):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if len(line) > COLUMNS:
+                yield f"{path.relative_to(root)}:{number} has {len(line)} columns"
+
+
 def functions(path):
     """(name, lines) of each function, from its name to its closing brace."""
     start = head = None
@@ -153,6 +162,7 @@ RULES = {
     "public headers stand alone": public_headers_that_lean_on_others,
     "each header of the system and of libraries is included by its owner": owners_that_are_wrong,
     f"no file has more than {FILE_LINES} lines": files_that_are_too_long,
+    f"no line has more than {COLUMNS} columns": lines_that_are_too_long,
     f"half of the functions have {FUNCTION_LINES_OF_HALF} lines, nine in ten {FUNCTION_LINES_OF_NINE_IN_TEN}":
         functions_that_are_too_long,
     "each file names its licence": files_without_licence,
@@ -208,6 +218,7 @@ BROKEN = {
     "a header that nobody should include": (
         owners_that_are_wrong, "os/process.c", LICENCE + include_of("spawn.h")),
     "a file of 801 lines": (files_that_are_too_long, "app/main.c", LICENCE + "\n" * 800),
+    "a line of 111 columns": (lines_that_are_too_long, "app/main.c", LICENCE + "x" * 111 + "\n"),
     "too many functions of 61 lines": (functions_that_are_too_long, "app/main.c", LONG),
     "too many functions of 16 lines": (functions_that_are_too_long, "app/main.c", HALF),
     "a file without a licence": (files_without_licence, "app/main.c", "\n\n" + LICENCE),

@@ -113,8 +113,14 @@ START_TEST(name_says_kind_and_number) {
 }
 END_TEST
 
-static const char *const no_names[] = {"", "c", "c-1", "c01", "c+1", "c 1", "c3000", "u1000", "w500", "c99999999999", "x1", "index",
-                                       "c1 ", "C1", "cc1", "shmipc@host.socket"};
+static const char *const no_names[] = {"",      "c",
+                                       "c-1",   "c01",
+                                       "c+1",   "c 1",
+                                       "c3000", "u1000",
+                                       "w500",  "c99999999999",
+                                       "x1",    "index",
+                                       "c1 ",   "C1",
+                                       "cc1",   "shmipc@host.socket"};
 
 START_TEST(other_names_are_none) {
     IndexKind kind = 77;
@@ -171,7 +177,8 @@ START_TEST(counts_out_of_range_are_refused) {
 END_TEST
 
 START_TEST(past_is_added_to_once_for_each_client) {
-    const SlotCounts counts = {.n_done = 3, .n_failed = 2, .n_cancelled = 1, .request_bytes = 10, .response_bytes = 20};
+    const SlotCounts counts = {
+        .n_done = 3, .n_failed = 2, .n_cancelled = 1, .request_bytes = 10, .response_bytes = 20};
     IndexPast past;
 
     for (int i = 0; i < 3; i++)

@@ -477,7 +477,10 @@ static pid_t hang_up_on(const char *path, int n_hung_up) {
     return pid;
 }
 
-/* One that was restarted just then has only lost the HELLO. One that hangs up again and again is asked four times. */
+/*
+ * One that was restarted just then has only lost the HELLO. One that hangs up again and again is asked four
+ * times.
+ */
 START_TEST(host_that_hangs_up_before_it_answers_is_asked_again) {
     char path[] = "/tmp/shmipc-hang-up-XXXXXX";
     shmipc_client *client = NULL;

@@ -65,7 +65,8 @@ static int map_more_than_may_be_locked(void *data) {
     /* The library's mlockall() does nothing under a sanitizer. */
     if (setrlimit(RLIMIT_MEMLOCK, &limit) < 0 || syscall(SYS_mlockall, MCL_FUTURE) < 0)
         return 1;
-    return page_init_create(&page, "shmipc-test", 8 << 20) == -ENOMEM ? 0 : 2; /* where the kernel says EAGAIN */
+    /* where the kernel says EAGAIN */
+    return page_init_create(&page, "shmipc-test", 8 << 20) == -ENOMEM ? 0 : 2;
 }
 
 START_TEST(memory_that_may_not_be_locked_is_no_memory) {

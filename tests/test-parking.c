@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The folder of parked requests: what is written comes back, and what is found there is believed only as far as it fits. */
+/*
+ * The folder of parked requests: what is written comes back, and what is found there is believed only as far
+ * as it fits.
+ */
 #include "core/parking.h"
 #include "unit.h"
 
@@ -39,11 +42,13 @@ static void begin(void) {
     for (size_t i = 0; i < sizeof(payload); i++)
         payload[i] = byte_at(i);
     n_left = UINT32_MAX;
-    order = (ParkingOrder){.path = path, .budget = UINT64_C(1) << 30, .share = UINT64_C(1) << 30, .go_on = go_on};
+    order =
+        (ParkingOrder){.path = path, .budget = UINT64_C(1) << 30, .share = UINT64_C(1) << 30, .go_on = go_on};
     order.request_fd = memfd_create("request", MFD_CLOEXEC);
     order.request_at = 2 * PAGE_BYTES;
     ck_assert_int_eq(ftruncate(order.request_fd, (off_t)(order.request_at + sizeof(payload))), 0);
-    ck_assert_int_eq(pwrite(order.request_fd, payload, sizeof(payload), (off_t)order.request_at), sizeof(payload));
+    ck_assert_int_eq(pwrite(order.request_fd, payload, sizeof(payload), (off_t)order.request_at),
+                     sizeof(payload));
     order.parked = (Parked){
         .client = UINT64_MAX,
         .slot = 1023,
@@ -374,13 +379,19 @@ static const struct {
     {"1-0-3", "shmipc parked request 1\n"},
     {"1-0-4", "shmipc parked request 1\nexchange=1-0-4\ntime_us=1\nuid=-1\npayload_bytes=0\nkept_bytes=0\n"},
     {"1-0-5", "shmipc parked request 1\nexchange=1-0-5\ntime_us=1\nuid=1\npayload_bytes=0\nkept_bytes=1\n"},
-    {"1-0-6", "shmipc parked request 1\nexchange=1-0-6\ntime_us=1\nuid=1\npayload_bytes=9999\nkept_bytes=9999\n"},
+    {"1-0-6",
+     "shmipc parked request 1\nexchange=1-0-6\ntime_us=1\nuid=1\npayload_bytes=9999\nkept_bytes=9999\n"},
     {"1-0-7", "shmipc parked request 1\nexchange=1-0-8\ntime_us=1\nuid=1\npayload_bytes=0\nkept_bytes=0\n"},
-    {"1-0-9", "shmipc parked request 1\nexchange=1-0-9\ntime_us=1\nuid=1\npayload_bytes=0\nkept_bytes=0\nrubbish"},
-    {"1-0-10", "shmipc parked request 1\nexchange=1-0-10\ntime_us=1\nuid=1\npayload_bytes=0\nkept_bytes=0\nrubbish\n"},
-    {"1-0-11", "shmipc parked request 1\nexchange=1-0-11\ntime_us=1\nuid=1\npayload_bytes=0\nkept_bytes=0\nworker=1\n"},
-    {"1-0-12", "shmipc parked request 1\nexchange=1-0-12\ntime_us=1\nuid=1\npayload_bytes=0\nkept_bytes=0\nuser=00\n"},
-    {"1-0-13", "shmipc parked request 1\nexchange=1-0-13\ntime_us=1\nuid=4294967296\npayload_bytes=0\nkept_bytes=0\n"},
+    {"1-0-9",
+     "shmipc parked request 1\nexchange=1-0-9\ntime_us=1\nuid=1\npayload_bytes=0\nkept_bytes=0\nrubbish"},
+    {"1-0-10",
+     "shmipc parked request 1\nexchange=1-0-10\ntime_us=1\nuid=1\npayload_bytes=0\nkept_bytes=0\nrubbish\n"},
+    {"1-0-11",
+     "shmipc parked request 1\nexchange=1-0-11\ntime_us=1\nuid=1\npayload_bytes=0\nkept_bytes=0\nworker=1\n"},
+    {"1-0-12",
+     "shmipc parked request 1\nexchange=1-0-12\ntime_us=1\nuid=1\npayload_bytes=0\nkept_bytes=0\nuser=00\n"},
+    {"1-0-13",
+     "shmipc parked request 1\nexchange=1-0-13\ntime_us=1\nuid=4294967296\npayload_bytes=0\nkept_bytes=0\n"},
 };
 
 START_TEST(garbage_is_counted_and_not_believed) {
@@ -420,8 +431,21 @@ START_TEST(what_is_no_file_is_not_opened) {
 END_TEST
 
 START_TEST(what_is_no_id_leads_nowhere) {
-    static const char *const names[] = {"", "..", "../x", "1", "1-2", "1-2-3-4", "-1-2-3", "01-2-3", "1-1024-3", "1-2-4294967296",
-                                        "18446744073709551616-0-1", "1-2-3 ", " 1-2-3", "1-2-3.half", "1-2-"};
+    static const char *const names[] = {"",
+                                        "..",
+                                        "../x",
+                                        "1",
+                                        "1-2",
+                                        "1-2-3-4",
+                                        "-1-2-3",
+                                        "01-2-3",
+                                        "1-1024-3",
+                                        "1-2-4294967296",
+                                        "18446744073709551616-0-1",
+                                        "1-2-3 ",
+                                        " 1-2-3",
+                                        "1-2-3.half",
+                                        "1-2-"};
     Parked parked;
     int fd;
 
@@ -437,7 +461,9 @@ START_TEST(what_is_no_id_leads_nowhere) {
 END_TEST
 
 START_TEST(keys_of_a_later_version_are_passed_over) {
-    char head[PARKED_HEAD_BYTES] = "shmipc parked request 1\nexchange=1-0-1\nmood=good\ntime_us=1\nuid=1\npayload_bytes=0\nkept_bytes=0\n";
+    char head[PARKED_HEAD_BYTES] =
+        "shmipc parked request "
+        "1\nexchange=1-0-1\nmood=good\ntime_us=1\nuid=1\npayload_bytes=0\nkept_bytes=0\n";
     Parked parked;
     int fd;
 

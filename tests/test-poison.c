@@ -91,7 +91,8 @@ static void check_refused(Request *request) {
     ck_assert_uint_gt(request->response_bytes, 0);
     ck_assert_uint_lt(request->response_bytes, sizeof(text));
     memcpy(text, request->response.map, request->response_bytes);
-    ck_assert_msg(strstr(text, "have killed 3 workers of host `test` within a minute (`max_deaths`), so that no more are taken for another"),
+    ck_assert_msg(strstr(text, "have killed 3 workers of host `test` within a minute (`max_deaths`), so that "
+                               "no more are taken for another"),
                   "it says: %s", text);
 }
 
@@ -118,7 +119,8 @@ START_TEST(third_death_within_a_minute_has_the_user_refused) {
     AWAIT(client_state(next) != CLIENT_CONNECTING);
     ck_assert_int_eq(client_state(next), CLIENT_REFUSED);
     ck_assert_int_eq(client_refusal(next, &text), REASON_REFUSED);
-    ck_assert_msg(strstr(text, "for another 60 s; what they were: `shmipc parked list`"), "it says: %s", text);
+    ck_assert_msg(strstr(text, "for another 60 s; what they were: `shmipc parked list`"), "it says: %s",
+                  text);
 }
 END_TEST
 
@@ -450,7 +452,8 @@ START_TEST(worker_with_requests_of_several_users_counts_for_none) {
     clients[1] = table_at(&party.host->clients, party.host->clients.n - 1);
     ck_assert_uint_eq(clients[1]->account->uid, UNIT_OTHER_UID);
     for (size_t i = 0; i < 2; i++)
-        ck_assert(slots_claim(clients[i]->submit.map, clients[i]->states.map, 0, 1, worker.number, clock_now_ns(), &claim));
+        ck_assert(slots_claim(clients[i]->submit.map, clients[i]->states.map, 0, 1, worker.number,
+                              clock_now_ns(), &claim));
     host_settle(party.host, &worker);
     ck_assert_int_eq(party_word(request).state, SLOT_FAILED);
     ck_assert_uint_eq(own_account()->deaths_ns[0], 0);

@@ -2,8 +2,8 @@
 /*
  * Polling (docs/protocol.md, section 5, "Polling"), with a real host and workers' real threads
  *
- * Who polls is seen in the pages, who was sent a message in the queues. SPIN_ALWAYS makes both sure: who polls
- * goes on until there is a reason not to.
+ * Who polls is seen in the pages, who was sent a message in the queues. SPIN_ALWAYS makes both sure: who
+ * polls goes on until there is a reason not to.
  */
 #include "party.h"
 
@@ -301,7 +301,10 @@ static void send_and_watch(Request *request) {
         continue;
 }
 
-/* The worker does one after the other: when the second has ended, all that the first would be told has been said. */
+/*
+ * The worker does one after the other: when the second has ended, all that the first would be told has been
+ * said.
+ */
 START_TEST(client_that_is_awake_gets_no_message) {
     PartyWorker *worker = party_add_worker(NULL);
     Client *client = add_polled_client();

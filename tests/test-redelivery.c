@@ -157,7 +157,10 @@ START_TEST(exchange_of_another_users_dead_worker_is_lost_and_its_slot_usable) {
 }
 END_TEST
 
-/* Whether it may be killed must not depend on who was faster: a process that was reaped cannot say whose it was. */
+/*
+ * Whether it may be killed must not depend on who was faster: a process that was reaped cannot say whose it
+ * was.
+ */
 START_TEST(exchange_of_another_users_worker_is_lost_also_when_that_was_reaped_before_anybody_looked) {
     Client *client = add_client();
     Child worker = add_worker(UNIT_OTHER_UID, claim_and_exit);

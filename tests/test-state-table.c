@@ -2,9 +2,9 @@
 /*
  * The table of docs/protocol.md, section 4, cell by cell: a slot in one of its states, and one thing happens
  *
- * A test is named for its cell, ROW__COLUMN; what a cell says of a special case has a test with more words after
- * that. test-state-table.py holds the two against each other. Each test says three things: in which state the slot
- * is then, who was told, and what the client gets.
+ * A test is named for its cell, ROW__COLUMN; what a cell says of a special case has a test with more words
+ * after that. test-state-table.py holds the two against each other. Each test says three things: in which
+ * state the slot is then, who was told, and what the client gets.
  */
 #include "scene.h"
 

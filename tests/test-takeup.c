@@ -2,7 +2,8 @@
 /*
  * A host that takes up what another has left: what its peers notice, what goes on, and what is let go of
  *
- * The host ends between two of its turns, which is what a kill can leave; kills in the middle of one are elsewhere.
+ * The host ends between two of its turns, which is what a kill can leave; kills in the middle of one are
+ * elsewhere.
  */
 #include "party.h"
 

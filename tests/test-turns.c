@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Queues by turns (docs/protocol.md, section 5, Worker 1; docs/protocol/turns.pml): a user whose queue never empties
- * holds up nobody else's
+ * Queues by turns (docs/protocol.md, section 5, Worker 1; docs/protocol/turns.pml): a user whose queue never
+ * empties holds up nobody else's
  *
- * All messages lie in their queues before the worker takes the first. It says of which user each is that it takes.
+ * All messages lie in their queues before the worker takes the first. It says of which user each is that it
+ * takes.
  */
 #include "party.h"
 
@@ -94,7 +95,8 @@ START_TEST(users_whose_queues_are_both_full_are_served_by_turns) {
         whose[i] = child_await(&worker);
     /* The second queue may become known a moment after the first; the probe has the turn of its user once. */
     for (unsigned i = 2; i + 3 < 2 * N_EACH; i++)
-        ck_assert_msg(memchr(whose + i, 'f', 3) && memchr(whose + i, 's', 3), "not by turns: %.*s", 2 * N_EACH, whose);
+        ck_assert_msg(memchr(whose + i, 'f', 3) && memchr(whose + i, 's', 3), "not by turns: %.*s",
+                      2 * N_EACH, whose);
     end_child(&worker);
     end_child(&other);
 }

@@ -536,7 +536,9 @@ START_TEST(what_is_no_queue_makes_its_worker_come_again) {
 }
 END_TEST
 
-/* Answers to MEET that come with descriptors which are of no use. The end of each test counts what is open. */
+/*
+ * Answers to MEET that come with descriptors which are of no use. The end of each test counts what is open.
+ */
 static const struct {
     PacketType type;
     uint32_t flags;

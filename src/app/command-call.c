@@ -2,8 +2,8 @@
 /*
  * shmipc call: one exchange
  *
- * The input is read straight into the request's segment, and the response is written straight from the response's. Nothing reaches the output
- * before the exchange is known to be DONE.
+ * The input is read straight into the request's segment, and the response is written straight from the
+ * response's. Nothing reaches the output before the exchange is known to be DONE.
  */
 #include "app/command.h"
 #include "core/endpoint.h"
@@ -25,7 +25,8 @@
 #include <sys/stat.h>
 
 #define TIMEOUT_NS        (60 * NS_PER_SEC)
-#define NO_WORKER_NS      (10 * NS_PER_SEC) /* that a call waits while no worker is attached, unless -t says otherwise */
+#define NO_WORKER_NS                                                                                         \
+    (10 * NS_PER_SEC) /* that a call waits while no worker is attached, unless -t says otherwise */
 #define GRACE_NS          NS_PER_SEC        /* past the deadline, for the host or worker to write the end */
 #define READ_BYTES        (UINT64_C(1) << 20)
 #define FIRST_BYTES       (UINT64_C(64) << 10) /* room that is made for an input of unknown size */
@@ -138,13 +139,19 @@ static int say_timed_out(const Call *call) {
 
     duration_format((clock_now_ns() - call->started_ns) / NS_PER_MS * NS_PER_MS, duration);
     if (client_state(call->client) == CLIENT_CONNECTING)
-        return fail(EXIT_TIMED_OUT, "timed out after %s: the host `%s` listens on %s, but does not answer", duration, call->host, call->path);
+        return fail(EXIT_TIMED_OUT, "timed out after %s: the host `%s` listens on %s, but does not answer",
+                    duration, call->host, call->path);
     if (is_worker_lost(call))
-        return fail(EXIT_WORKER_LOST, "the worker that had the request is lost, and no other has come for %s; wait longer with -t",
-                    duration_format(NO_WORKER_NS, duration));
+        return fail(
+            EXIT_WORKER_LOST,
+            "the worker that had the request is lost, and no other has come for %s; wait longer with -t",
+            duration_format(NO_WORKER_NS, duration));
     if (client_n_workers(call->client) == 0)
-        return fail(EXIT_TIMED_OUT, "timed out after %s: no worker is attached to the host `%s`; start one, as in `systemctl start "
-                    "shmipc@worker`, or wait longer with -t", duration, call->host);
+        return fail(
+            EXIT_TIMED_OUT,
+            "timed out after %s: no worker is attached to the host `%s`; start one, as in `systemctl start "
+            "shmipc@worker`, or wait longer with -t",
+            duration, call->host);
     return fail(EXIT_TIMED_OUT, "timed out after %s: no worker has answered; wait longer with -t", duration);
 }
 
@@ -157,9 +164,12 @@ static int say_refused(const Call *call) {
 
 static int say_host_lost(const Call *call) {
     if (client_id(call->client) == 0) /* it was never let in */
-        return fail(EXIT_NO_HOST, "the host `%s` hung up without an answer: it may have no descriptor left for another "
-                    "client; see `journalctl -u shmipc@%s`, and try again", call->host, call->host);
-    return fail(EXIT_NO_HOST, "the host `%s` went away; is it running? See `systemctl status shmipc@%s`", call->host, call->host);
+        return fail(EXIT_NO_HOST,
+                    "the host `%s` hung up without an answer: it may have no descriptor left for another "
+                    "client; see `journalctl -u shmipc@%s`, and try again",
+                    call->host, call->host);
+    return fail(EXIT_NO_HOST, "the host `%s` went away; is it running? See `systemctl status shmipc@%s`",
+                call->host, call->host);
 }
 
 /* The host has hung up before it has answered: nothing is lost, and it may have been restarted just then. */
@@ -171,7 +181,8 @@ static bool was_never_let_in(const Call *call) {
 static int look_at_client(const Call *call) {
     if (client_state(call->client) == CLIENT_REFUSED)
         return say_refused(call);
-    if (client_state(call->client) == CLIENT_LOST && !was_never_let_in(call) && (!call->request || call->request->state != REQUEST_ENDED))
+    if (client_state(call->client) == CLIENT_LOST && !was_never_let_in(call) &&
+        (!call->request || call->request->state != REQUEST_ENDED))
         return say_host_lost(call);
     return 0;
 }
@@ -201,11 +212,13 @@ static int connect_once(Call *call) {
         return fail(EXIT_USAGE, "the path of the socket is too long");
     r = channel_connect(call->path, &fd);
     if (r == -ENOENT || r == -ECONNREFUSED)
-        return fail(EXIT_NO_HOST, "there is no host `%s` at %s; start it, as in `systemctl start shmipc@%s`", call->host, call->path, call->host);
+        return fail(EXIT_NO_HOST, "there is no host `%s` at %s; start it, as in `systemctl start shmipc@%s`",
+                    call->host, call->path, call->host);
     if (r == -EACCES)
         return fail(EXIT_NOT_ALLOWED, "%s: permission denied", call->path);
     if (r == -EAGAIN)
-        return fail(EXIT_BUSY, "the host `%s` at %s is too busy to be connected to; try again", call->host, call->path);
+        return fail(EXIT_BUSY, "the host `%s` at %s is too busy to be connected to; try again", call->host,
+                    call->path);
     if (r < 0)
         return fail(EXIT_NO_HOST, "%s: %s", call->path, strerror(-r));
     r = client_new(&call->client, fd, "shmipc call");
@@ -232,7 +245,8 @@ static int connect_to_host(Call *call) {
 static int say_no_memory(const Call *call) {
     const char *text = call->request->text[0] ? call->request->text : reason_name(call->request->reason);
 
-    return fail(call->request->reason == REASON_HOST_LOST ? EXIT_NO_HOST : EXIT_NO_MEMORY, "no memory for the request: %s", text);
+    return fail(call->request->reason == REASON_HOST_LOST ? EXIT_NO_HOST : EXIT_NO_MEMORY,
+                "no memory for the request: %s", text);
 }
 
 /* Make the segment big enough. Return: 0, CLIENT_NOT_GRANTED, or minus an exit status. */
@@ -282,7 +296,8 @@ static int read_one_more(Call *call, char *ret_byte, bool *ret_more) {
         n = read(call->input_fd, ret_byte, 1);
     while (n < 0 && errno == EINTR);
     if (n < 0)
-        return fail(EXIT_LOCAL, "reading %s: %s", call->input ? call->input : "standard input", strerror(errno));
+        return fail(EXIT_LOCAL, "reading %s: %s", call->input ? call->input : "standard input",
+                    strerror(errno));
     *ret_more = n > 0;
     return 0;
 }
@@ -294,12 +309,14 @@ static int read_segment(Call *call, bool *ret_end) {
     *ret_end = false;
     while (request->payload_bytes < room(call)) {
         uint64_t left = room(call) - request->payload_bytes;
-        ssize_t n = read(call->input_fd, (char *)request->segment.map + request->payload_bytes, left < READ_BYTES ? left : READ_BYTES);
+        ssize_t n = read(call->input_fd, (char *)request->segment.map + request->payload_bytes,
+                         left < READ_BYTES ? left : READ_BYTES);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return fail(EXIT_LOCAL, "reading %s: %s", call->input ? call->input : "standard input", strerror(errno));
+            return fail(EXIT_LOCAL, "reading %s: %s", call->input ? call->input : "standard input",
+                        strerror(errno));
         if (n == 0) {
             *ret_end = true;
             return 0;
@@ -392,12 +409,14 @@ static int write_response(Call *call) {
     progress_stage(&call->progress, "writing");
     while (r == 0 && at < request->response_bytes) {
         uint64_t left = request->response_bytes - at;
-        ssize_t n = write(fd, (const char *)request->response.map + at, left < READ_BYTES ? left : READ_BYTES);
+        ssize_t n =
+            write(fd, (const char *)request->response.map + at, left < READ_BYTES ? left : READ_BYTES);
 
         if (n >= 0)
             at += (uint64_t)n;
         else if (errno != EINTR)
-            r = fail(EXIT_LOCAL, "writing %s: %s", call->output ? call->output : "standard output", strerror(errno));
+            r = fail(EXIT_LOCAL, "writing %s: %s", call->output ? call->output : "standard output",
+                     strerror(errno));
     }
     if (call->output && fd >= 0 && close(fd) < 0 && r == 0)
         r = fail(EXIT_LOCAL, "writing %s: %s", call->output, strerror(errno));
@@ -429,7 +448,8 @@ static int say_failed(const Call *call) {
     if (request->status > 0)
         fail(0, "%s with exit status %d", reason_name(request->reason), request->status);
     else if (request->status < 0)
-        fail(0, "%s by signal %d (%s)", reason_name(request->reason), -request->status, strsignal(-request->status));
+        fail(0, "%s by signal %d (%s)", reason_name(request->reason), -request->status,
+             strsignal(-request->status));
     else
         fail(0, "%s", reason_name(request->reason));
     show_text(request);
@@ -504,7 +524,8 @@ static int run_and_free(Call *call) {
     int r;
 
     call->started_ns = clock_now_ns();
-    call->deadline_ns = call->has_timeout && call->timeout_ns == 0 ? UINT64_MAX : call->started_ns + call->timeout_ns;
+    call->deadline_ns =
+        call->has_timeout && call->timeout_ns == 0 ? UINT64_MAX : call->started_ns + call->timeout_ns;
     progress_init(&call->progress);
     r = run(call);
     progress_clear(&call->progress);
@@ -512,8 +533,15 @@ static int run_and_free(Call *call) {
     return r;
 }
 
-int call_again(const char *host, int input, uint64_t at, const uint8_t *user, const char *output, const char *timeout) {
-    Call call = {.host = host, .timeout_ns = TIMEOUT_NS, .input = "the parked request", .output = output, .input_fd = input, .user = user, .again = true};
+int call_again(const char *host, int input, uint64_t at, const uint8_t *user, const char *output,
+               const char *timeout) {
+    Call call = {.host = host,
+                 .timeout_ns = TIMEOUT_NS,
+                 .input = "the parked request",
+                 .output = output,
+                 .input_fd = input,
+                 .user = user,
+                 .again = true};
     int r = timeout ? set_timeout(&call, timeout) : 0;
 
     if (r != 0)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* shmipc parked: what a host has kept of requests that workers did not survive. Works on the files; the host need not run. */
+/*
+ * shmipc parked: what a host has kept of requests that workers did not survive. Works on the files; the host
+ * need not run.
+ */
 #include "app/command.h"
 #include "app/output.h"
 
@@ -75,11 +78,15 @@ static int fail(int status, const char *text, ...) {
 /* What went wrong with one of them, or (NULL) with all. */
 static int explain(const Order *order, int r, const char *id) {
     if (r == -EACCES || r == -EPERM)
-        return fail(EXIT_NOT_ALLOWED, "%s: permission denied; run as root or as the user of the host `%s`", order->path, order->host);
+        return fail(EXIT_NOT_ALLOWED, "%s: permission denied; run as root or as the user of the host `%s`",
+                    order->path, order->host);
     if (id && r == -ENOENT)
-        return fail(EXIT_FAILURE, "the host `%s` has parked no request %s; see `shmipc parked list`", order->host, id);
+        return fail(EXIT_FAILURE, "the host `%s` has parked no request %s; see `shmipc parked list`",
+                    order->host, id);
     if (id && r == -EBADMSG)
-        return fail(EXIT_FAILURE, "%s/%s is damaged: it is not what a host has written; `shmipc parked drop %s` removes it", order->path, id, id);
+        return fail(EXIT_FAILURE,
+                    "%s/%s is damaged: it is not what a host has written; `shmipc parked drop %s` removes it",
+                    order->path, id, id);
     return fail(EXIT_FAILURE, "%s: %s", order->path, strerror(-r));
 }
 
@@ -105,10 +112,10 @@ static void describe(const Parked *parked, Row *row) {
     snprintf(row->why, sizeof(row->why), "%s: %s", reason_name((Reason)parked->reason), parked->why);
 }
 
-#define CELL(name, expression)                                                                                         \
-    static OutputCell name(const void *data) {                                                                         \
-        const Row *row = data;                                                                                         \
-        return (OutputCell){expression};                                                                               \
+#define CELL(name, expression)                                                                               \
+    static OutputCell name(const void *data) {                                                               \
+        const Row *row = data;                                                                               \
+        return (OutputCell){expression};                                                                     \
     }
 
 static const char *last_worker(const Row *row) {
@@ -162,7 +169,8 @@ static const OutputColumn worker_columns[] = {
 };
 
 static int show_rows(const Order *order, const Row *rows, size_t n) {
-    const OutputTable table = {"parked", columns, ELEMENTS(columns), rows, n, sizeof(*rows), order->noheadings};
+    const OutputTable table = {"parked", columns,       ELEMENTS(columns), rows,
+                               n,        sizeof(*rows), order->noheadings};
 
     if (order->json)
         return output_json(&table, 1, stdout);
@@ -187,7 +195,8 @@ static int list(Order *order) {
         describe(&found.list[i], &rows[i]);
     r = show_rows(order, rows, found.n);
     if (found.n_damaged)
-        fail(0, "%zu damaged file%s in %s: not what a host has written", found.n_damaged, found.n_damaged == 1 ? "" : "s", order->path);
+        fail(0, "%zu damaged file%s in %s: not what a host has written", found.n_damaged,
+             found.n_damaged == 1 ? "" : "s", order->path);
     return r < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -206,7 +215,8 @@ static int write_payload(const Order *order, const char *id, const Parked *parke
         if (fwrite(data, 1, n, stdout) != n)
             return fail(EXIT_FAILURE, "writing standard output: %s", strerror(errno));
     }
-    return fflush(stdout) == 0 ? EXIT_SUCCESS : fail(EXIT_FAILURE, "writing standard output: %s", strerror(errno));
+    return fflush(stdout) == 0 ? EXIT_SUCCESS
+                               : fail(EXIT_FAILURE, "writing standard output: %s", strerror(errno));
 }
 
 static int show_people(const Row *row, const OutputTable *workers) {
@@ -214,10 +224,12 @@ static int show_people(const Row *row, const OutputTable *workers) {
     char sizes[2][UNITS_TEXT_MAX];
 
     printf("Request %s, parked %s\n", row->id, row->when);
-    printf("  from      user %" PRIu32 ", %s, pid %" PRIu32 ", client %" PRIu64 "\n", parked->uid, parked->program, parked->pid, parked->client);
+    printf("  from      user %" PRIu32 ", %s, pid %" PRIu32 ", client %" PRIu64 "\n", parked->uid,
+           parked->program, parked->pid, parked->client);
     printf("  payload   %s", size_format(parked->payload_bytes, sizes[0]));
     if (parked->kept_bytes < parked->payload_bytes)
-        printf(", of which %s are kept: the client took the rest away", size_format(parked->kept_bytes, sizes[1]));
+        printf(", of which %s are kept: the client took the rest away",
+               size_format(parked->kept_bytes, sizes[1]));
     printf("\n  why       %s\n\n", row->why);
     if (workers->n_rows)
         return output_people(workers, stdout);
@@ -233,7 +245,8 @@ static int show(Order *order) {
     int r = parking_open(order->path, id, &parked, &fd);
     const OutputTable tables[] = {
         {"parked", columns, ELEMENTS(columns), &row, 1, sizeof(row), false},
-        {"workers", worker_columns, ELEMENTS(worker_columns), parked.workers, parked.n_workers, sizeof(ParkedWorker), false},
+        {"workers", worker_columns, ELEMENTS(worker_columns), parked.workers, parked.n_workers,
+         sizeof(ParkedWorker), false},
     };
 
     if (r < 0)
@@ -256,7 +269,8 @@ static int retry(Order *order) {
     if (r < 0)
         return explain(order, r, id);
     if (parked.kept_bytes < parked.payload_bytes)
-        return fail(EXIT_FAILURE, "%s cannot be retried: its client took a part of it away while it was parked", id);
+        return fail(EXIT_FAILURE,
+                    "%s cannot be retried: its client took a part of it away while it was parked", id);
     r = call_again(order->host, fd, PARKED_HEAD_BYTES, parked.user, order->output, order->timeout);
     if (r != EXIT_SUCCESS)
         return r;
@@ -306,10 +320,15 @@ static const struct {
 
 /* Return: 0, -1 if help was shown, or an exit status. */
 static int parse(int argc, char **argv, Order *order) {
-    static const struct option options[] = {
-        {"host", required_argument, NULL, 'H'}, {"json", no_argument, NULL, 'j'},           {"noheadings", no_argument, NULL, 'n'},
-        {"payload", no_argument, NULL, 'p'},    {"timeout", required_argument, NULL, 't'}, {"output", required_argument, NULL, 'o'},
-        {"all", no_argument, NULL, 'a'},        {"help", no_argument, NULL, 'h'},           {0}};
+    static const struct option options[] = {{"host", required_argument, NULL, 'H'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"noheadings", no_argument, NULL, 'n'},
+                                            {"payload", no_argument, NULL, 'p'},
+                                            {"timeout", required_argument, NULL, 't'},
+                                            {"output", required_argument, NULL, 'o'},
+                                            {"all", no_argument, NULL, 'a'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "H:jnpt:o:ah", options, NULL)) >= 0) {
@@ -351,9 +370,13 @@ int command_parked(int argc, char **argv) {
             fits = order.n_ids == 0;
         if (!fits)
             return fail(EXIT_USAGE, "%s takes %s. Try `shmipc parked --help`.", actions[i].name,
-                        actions[i].max_ids == 0 ? "no id" : actions[i].max_ids == 1 ? "one id" : "ids, or --all");
+                        actions[i].max_ids == 0   ? "no id"
+                        : actions[i].max_ids == 1 ? "one id"
+                                                  : "ids, or --all");
         r = parking_find(order.host, order.path);
         return r < 0 ? explain(&order, r, NULL) : actions[i].run(&order);
     }
-    return fail(EXIT_USAGE, "there is nothing called `%s`: list, show, retry or drop. Try `shmipc parked --help`.", argv[optind]);
+    return fail(EXIT_USAGE,
+                "there is nothing called `%s`: list, show, retry or drop. Try `shmipc parked --help`.",
+                argv[optind]);
 }

@@ -28,9 +28,11 @@ int command_parked(int argc, char **argv);
 int command_status(int argc, char **argv);
 
 /**
- * call_again() - `shmipc call` with what is in @input from @at on, and the caller's own bytes of its first time
+ * call_again() - `shmipc call` with what is in @input from @at on, and the caller's own bytes of its first
+ * time
  *
  * Should workers not survive it, it is not kept once more.
  * @timeout, @output: as for -t and -o; NULL for none
  */
-int call_again(const char *host, int input, uint64_t at, const uint8_t *user, const char *output, const char *timeout);
+int call_again(const char *host, int input, uint64_t at, const uint8_t *user, const char *output,
+               const char *timeout);

@@ -161,9 +161,10 @@ const Setting settings[] = {
         .fallback = "3",
         .min = "0",
         .max = "16",
-        .help = "How many workers may die within a minute while they handle requests of one user. Then the user "
-                "is refused for a minute, so that the workers are there for others. A worker that somebody kills "
-                "at work counts, too. With 0 nobody is refused.",
+        .help =
+            "How many workers may die within a minute while they handle requests of one user. Then the user "
+            "is refused for a minute, so that the workers are there for others. A worker that somebody kills "
+            "at work counts, too. With 0 nobody is refused.",
     },
     {
         .name = "parked",
@@ -173,9 +174,11 @@ const Setting settings[] = {
         .fallback = "\"256M\"",
         .min = "0",
         .max = "1T",
-        .help = "How much room on disk the requests can have that their workers did not survive. They are kept in "
-                "the host's state folder (/var/lib/shmipc) until `shmipc parked` retries or drops them; when the "
-                "room is used up, new ones are not kept. With \"0\" none is.",
+        .help =
+            "How much room on disk the requests can have that their workers did not survive. They are kept "
+            "in "
+            "the host's state folder (/var/lib/shmipc) until `shmipc parked` retries or drops them; when the "
+            "room is used up, new ones are not kept. With \"0\" none is.",
     },
     {
         .name = "access",
@@ -243,9 +246,11 @@ const Setting settings[] = {
         .choices = spins,
         .min = "0",
         .max = "1000000",
-        .help = "How many microseconds the worker polls its clients' shared memory after an answer before it sleeps: "
-                "then an exchange takes no system call. \"auto\" is as long as waking up takes, and rarely where "
-                "nothing comes of it; 0 is never; \"always\" never sleeps and uses up a processor.",
+        .help =
+            "How many microseconds the worker polls its clients' shared memory after an answer before it "
+            "sleeps: "
+            "then an exchange takes no system call. \"auto\" is as long as waking up takes, and rarely where "
+            "nothing comes of it; 0 is never; \"always\" never sleeps and uses up a processor.",
     },
     {
         .name = "wire",

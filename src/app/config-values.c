@@ -56,7 +56,9 @@ static int store_refuse_member(const Store *store, const Element *element) {
     return store_refuse(store, element->line, what, NULL);
 }
 
-/* The word's value, if it is one that is known; a fault otherwise. Return: whether it is, or negative errno. */
+/*
+ * The word's value, if it is one that is known; a fault otherwise. Return: whether it is, or negative errno.
+ */
 static int choice_take(const Store *store, int *ret_value) {
     Suggestion suggestion = {.word = store->value->string};
     const Choice *choice = setting_choice(store->setting, store->value->string, strlen(store->value->string));
@@ -394,14 +396,15 @@ int value_store(const Setting *setting, const Value *value, Group *group, Faults
     /* The library has cut a number of this line short: what it says is not what the file says. */
     if (value->type == VALUE_NUMBER && faults_scanned_at(faults, value->place))
         return 0;
-    if (value->type != kinds[setting->kind].type && !(setting->kind == SETTING_SPIN && value->type == VALUE_STRING))
+    if (value->type != kinds[setting->kind].type &&
+        !(setting->kind == SETTING_SPIN && value->type == VALUE_STRING))
         return store_refuse(&store, value->place.line, value->type_text, NULL);
     return kinds[setting->kind].store(&store);
 }
 
 /*
- * Half of what there is, in whole bytes; a tmpfs that says no size has none of its own. The limits of workers, who
- * fill the responses, are known to the host when they come.
+ * Half of what there is, in whole bytes; a tmpfs that says no size has none of its own. The limits of
+ * workers, who fill the responses, are known to the host when they come.
  */
 static uint64_t memory_auto(void) {
     uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);

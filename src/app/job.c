@@ -44,5 +44,6 @@ bool job_is_restart(void) {
         sd_bus_get_property(bus, SYSTEMD, unit, SYSTEMD ".Unit", "Job", NULL, &reply, "(uo)") < 0 ||
         sd_bus_message_read(reply, "(uo)", &id, &job) < 0 || id == 0)
         return false;
-    return sd_bus_get_property_string(bus, SYSTEMD, job, SYSTEMD ".Job", "JobType", NULL, &type) >= 0 && !strcmp(type, "restart");
+    return sd_bus_get_property_string(bus, SYSTEMD, job, SYSTEMD ".Job", "JobType", NULL, &type) >= 0 &&
+           !strcmp(type, "restart");
 }

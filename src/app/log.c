@@ -226,7 +226,7 @@ static void say_text(const Event *event, char *at, char *end) {
         [EVENT_PLAIN_PEER] = "plain wire: ",
     };
 
-    at = append(at, end, "%s", intros[event->kind]);
+    at = append(at, end, "%s", intros[event->kind] ? intros[event->kind] : "");
     if (event->kind == EVENT_LIMIT && event->pid)
         at = put_peer(at, end, event, "was refused");
     append(at, end, "%s", event->text);

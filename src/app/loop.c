@@ -195,8 +195,8 @@ static bool is_essential(const char *state) {
 }
 
 /*
- * Not sd_notify(), which waits for as long as the service manager takes nothing: it would stop us with it. One
- * that has let us wait in vain is not waited for until it has taken something.
+ * Not sd_notify(), which waits for as long as the service manager takes nothing: it would stop us with it.
+ * One that has let us wait in vain is not waited for until it has taken something.
  */
 static int tell_manager(const char *state, const char *path, const int *fds, size_t n_fds) {
     static volatile bool is_deaf; /* one word; to wait once more or less does not matter */

@@ -61,10 +61,16 @@ int client_pay(Client *client);
 /* client-request.c: tell the host what its full socket did not take. Return: 0 or negative errno. */
 int client_pay_host(Client *client);
 
-/* client-request.c: there is a new host: owe it what the one before has left without an answer. Return: 0 or negative errno. */
+/*
+ * client-request.c: there is a new host: owe it what the one before has left without an answer. Return: 0 or
+ * negative errno.
+ */
 int client_ask_again(Client *client);
 
-/* client-request.c: ask the host to look at what is past its deadline, and set the timer for the rest. Return: 0 or negative errno. */
+/*
+ * client-request.c: ask the host to look at what is past its deadline, and set the timer for the rest.
+ * Return: 0 or negative errno.
+ */
 int client_watch_deadlines(Client *client);
 
 /* client-request.c: the host's word on memory. */

@@ -2,9 +2,9 @@
 /*
  * Polling: looking at the slots in flight before sleeping (docs/protocol.md, section 5, "Polling")
  *
- * Only while a worker polls for this client, too: where that is switched off, nobody polls. While the client is
- * awake no reply message is sent to it. It stays awake until it is about to block: nobody else waits for its
- * descriptor meanwhile, or client_set_spin() has not been called.
+ * Only while a worker polls for this client, too: where that is switched off, nobody polls. While the client
+ * is awake no reply message is sent to it. It stays awake until it is about to block: nobody else waits for
+ * its descriptor meanwhile, or client_set_spin() has not been called.
  */
 #include "core/client-internal.h"
 

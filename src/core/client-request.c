@@ -43,7 +43,8 @@ static int request_answer(Request *request, SlotState end) {
 
     request->response_bytes = 0;
     /* Who else would cancel? A host that has hung up on us, before we heard of that. */
-    if (end == SLOT_CANCELLED && !submit_is_cancelled(request->client->submit.map, request->slot, request->generation)) {
+    if (end == SLOT_CANCELLED &&
+        !submit_is_cancelled(request->client->submit.map, request->slot, request->generation)) {
         request_end(request, SLOT_FAILED, REASON_HOST_LOST);
         return 0;
     }
@@ -115,7 +116,10 @@ bool client_pop(Client *client, Request **ret_request) {
     return false;
 }
 
-/* The host may have given the window back since the slot was used last: then it is reserved and allocated anew. */
+/*
+ * The host may have given the window back since the slot was used last: then it is reserved and allocated
+ * anew.
+ */
 static void request_take(Request *request) {
     uint64_t reserved = submit_take(request->client->submit.map, request->client->states.map, request->slot);
 
@@ -227,7 +231,10 @@ int client_pay_host(Client *client) {
     return r == -EAGAIN ? 0 : r;
 }
 
-/* What was asked twice is answered twice, which does no harm: a segment has the size that was asked for, a wish was looked at. */
+/*
+ * What was asked twice is answered twice, which does no harm: a segment has the size that was asked for, a
+ * wish was looked at.
+ */
 int client_ask_again(Client *client) {
     for (uint32_t i = 0; i < client->n_slots; i++) {
         Request *request = &client->requests[i];
@@ -264,7 +271,8 @@ int request_reserve(Request *request, uint64_t bytes, bool exact) {
     if (request->state == REQUEST_GROWING)
         return CLIENT_PENDING;
     if (bytes > request->client->max_payload)
-        return not_granted(request, REASON_PAYLOAD_TOO_LARGE, "the payload is larger than the host's `max_payload`");
+        return not_granted(request, REASON_PAYLOAD_TOO_LARGE,
+                           "the payload is larger than the host's `max_payload`");
     if (wanted > request->granted_bytes) {
         if (request->reason != REASON_NONE && wanted >= request->asked_bytes)
             return CLIENT_NOT_GRANTED; /* ->text is the host's */
@@ -275,7 +283,8 @@ int request_reserve(Request *request, uint64_t bytes, bool exact) {
     if (wanted > request->segment.bytes || (exact && wanted < request->segment.bytes)) {
         r = segment_resize(&request->segment, wanted);
         if (r == -ENOSPC)
-            return not_granted(request, REASON_MEMORY_FULL, "the file system of shared memory (/dev/shm) is full");
+            return not_granted(request, REASON_MEMORY_FULL,
+                               "the file system of shared memory (/dev/shm) is full");
         if (r < 0)
             return r;
     }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The connection: who the client is, what it was given, and what the host says. Requests are in client-request.c. */
+/*
+ * The connection: who the client is, what it was given, and what the host says. Requests are in
+ * client-request.c.
+ */
 #include "base/error.h"
 #include "core/client-internal.h"
 #include "os/channel.h"
@@ -109,7 +112,8 @@ static int client_take_fds(Client *client, int *fds) {
     r = page_init_connect(&client->states, TAKE_FD(fds[WELCOME_STATE]), bytes, false);
     if (r < 0)
         return r;
-    if (!submit_page_is_valid(client->submit.map, client->n_slots) || !state_page_is_valid(client->states.map, client->n_slots))
+    if (!submit_page_is_valid(client->submit.map, client->n_slots) ||
+        !state_page_is_valid(client->states.map, client->n_slots))
         return error_origin(-EBADMSG);
     r = wait_add(client->wait, &client->reply_source, client->reply_queue, WAIT_READ, SOURCE_REPLIES, client);
     if (r < 0)
@@ -118,9 +122,9 @@ static int client_take_fds(Client *client, int *fds) {
 }
 
 static int client_welcome(Client *client, const PacketWelcome *welcome, int *fds, size_t n_fds) {
-    if (client->state != CLIENT_CONNECTING || n_fds != WELCOME_N_FDS || welcome->n_slots == 0 || welcome->n_slots > SLOTS_MAX ||
-        welcome->stride == 0 || welcome->stride % PAGE_BYTES || welcome->max_payload > welcome->stride ||
-        welcome->stride > (uint64_t)INT64_MAX / welcome->n_slots)
+    if (client->state != CLIENT_CONNECTING || n_fds != WELCOME_N_FDS || welcome->n_slots == 0 ||
+        welcome->n_slots > SLOTS_MAX || welcome->stride == 0 || welcome->stride % PAGE_BYTES ||
+        welcome->max_payload > welcome->stride || welcome->stride > (uint64_t)INT64_MAX / welcome->n_slots)
         return error_origin(-EBADMSG);
 
     client->id = welcome->id;
@@ -181,7 +185,8 @@ static int client_listen(Client *client) {
     }
     if (r < 0)
         return r;
-    r = packet_check(&packet, bytes, n_fds, PEER_HOST) ? error_origin(-EBADMSG) : client_hear(client, &packet, fds, n_fds);
+    r = packet_check(&packet, bytes, n_fds, PEER_HOST) ? error_origin(-EBADMSG)
+                                                       : client_hear(client, &packet, fds, n_fds);
     for (size_t i = 0; i < n_fds; i++)
         fd_close(fds[i]);
     return r;

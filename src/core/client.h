@@ -79,7 +79,10 @@ typedef struct Request {
     char text[128];         /* the host's words when memory was refused */
 } Request;
 
-/* How often to connect to a host that hangs up before it has answered: one that was restarted in between has only lost the question. */
+/*
+ * How often to connect to a host that hangs up before it has answered: one that was restarted in between has
+ * only lost the question.
+ */
 #define CLIENT_TRIES 4
 
 /* Positive results. */
@@ -124,7 +127,9 @@ int client_wait(Client *client, uint64_t until_ns);
  */
 int client_set_spin(Client *client, uint64_t ns);
 
-/** client_is_polled() - whether a worker polls for this client. It lives then, and its host did a moment ago. */
+/**
+ * client_is_polled() - whether a worker polls for this client. It lives then, and its host did a moment ago.
+ */
 bool client_is_polled(const Client *client);
 
 ClientState client_state(const Client *client);
@@ -181,8 +186,8 @@ bool request_was_claimed(const Request *request);
 int request_post(Request *request);
 
 /**
- * client_settle() - after request_post(), and before doing anything else than client_wait(): send what was left
- * out. Return: 0 or negative errno.
+ * client_settle() - after request_post(), and before doing anything else than client_wait(): send what was
+ * left out. Return: 0 or negative errno.
  */
 int client_settle(Client *client);
 

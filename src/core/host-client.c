@@ -113,7 +113,8 @@ static int new_client(Peer *peer, uint64_t id, uint32_t n_slots, uint64_t stride
     client->owed = calloc(client->n_slots, sizeof(bool));
     client->idle = calloc(client->n_slots, sizeof(*client->idle));
     *ret = client;
-    return client->reserved[0] && client->reserved[1] && client->owed && client->idle ? 0 : error_origin(-ENOMEM);
+    return client->reserved[0] && client->reserved[1] && client->owed && client->idle ? 0
+                                                                                      : error_origin(-ENOMEM);
 }
 
 /* Its objects are there: from now on it is one of the host's. Return: 0 or -ENOMEM. */
@@ -128,7 +129,8 @@ static int make_client(Peer *peer, HostClient **ret) {
     Host *host = peer->host;
     HostClient *client = NULL;
     HostUid *uid;
-    int r = new_client(peer, host->next_id++, host->settings->requests_per_client, host_stride(host), &client);
+    int r =
+        new_client(peer, host->next_id++, host->settings->requests_per_client, host_stride(host), &client);
 
     if (r == 0)
         r = make_objects(host, client);
@@ -146,7 +148,10 @@ static int make_client(Peer *peer, HostClient **ret) {
     return 0;
 }
 
-/* The descriptors that go with WELCOME, each opened for this client alone. Return: 0 or negative errno; what was opened is in @fds. */
+/*
+ * The descriptors that go with WELCOME, each opened for this client alone. Return: 0 or negative errno; what
+ * was opened is in @fds.
+ */
 static int open_for_client(const HostClient *client, int fds[static WELCOME_N_FDS]) {
     int r = queue_connect(client->uid->queue, QUEUE_WRITE, &fds[WELCOME_REQUEST_QUEUE]);
 
@@ -191,9 +196,12 @@ static void refuse_for_limit(Peer *peer, int r) {
     if (r > 0)
         queue_limit_text((QueueLimit)r, text, sizeof(text));
     else if (r == -EMFILE || r == -ENFILE)
-        snprintf(text, sizeof(text), "no descriptor is left for another client: raise LimitNOFILE= of the unit");
+        snprintf(text, sizeof(text),
+                 "no descriptor is left for another client: raise LimitNOFILE= of the unit");
     else if (r == -ETOOMANYREFS)
-        snprintf(text, sizeof(text), "too many descriptors are under way to clients that do not receive them: raise LimitNOFILE= of the unit");
+        snprintf(text, sizeof(text),
+                 "too many descriptors are under way to clients that do not receive them: raise LimitNOFILE= "
+                 "of the unit");
     else
         snprintf(text, sizeof(text), "%s", strerror(-r));
     peer_refuse_for_system(peer, text);
@@ -248,7 +256,8 @@ static int connect_pages(HostClient *client, int *fds) {
         r = page_init_connect(&client->states, TAKE_FD(fds[KEPT_STATE]), bytes, true);
     if (r < 0)
         return r;
-    if (!submit_page_is_valid(client->submit.map, client->n_slots) || !state_page_is_valid(client->states.map, client->n_slots))
+    if (!submit_page_is_valid(client->submit.map, client->n_slots) ||
+        !state_page_is_valid(client->states.map, client->n_slots))
         return error_origin(-EBADMSG);
     return 0;
 }
@@ -266,8 +275,9 @@ static int connect_objects(Host *host, HostClient *client, int *fds) {
 
     if (r < 0)
         return r;
-    if (queue_depth(fds[KEPT_REPLY_QUEUE], NULL, NULL, &message_bytes) < 0 || message_bytes != sizeof(Message) ||
-        !has_size(fds[KEPT_REQUESTS], bytes) || !has_size(fds[KEPT_RESPONSES], bytes))
+    if (queue_depth(fds[KEPT_REPLY_QUEUE], NULL, NULL, &message_bytes) < 0 ||
+        message_bytes != sizeof(Message) || !has_size(fds[KEPT_REQUESTS], bytes) ||
+        !has_size(fds[KEPT_RESPONSES], bytes))
         return error_origin(-EBADMSG);
     client->reply_queue = TAKE_FD(fds[KEPT_REPLY_QUEUE]);
     client->requests_fd = TAKE_FD(fds[KEPT_REQUESTS]);
@@ -283,14 +293,17 @@ static uint64_t plausible(const HostClient *client, uint64_t bytes) {
 /* What was reserved counts again; the budget may be exceeded until some of it is given back. */
 static void count_reserved(Host *host, HostClient *client) {
     for (uint32_t slot = 0; slot < client->n_slots; slot++) {
-        host_count_reserved(host, client, slot, 0, plausible(client, state_reserved(client->states.map, slot)));
-        host_count_reserved(host, client, slot, 1, plausible(client, state_reserved_response(client->states.map, slot)));
+        host_count_reserved(host, client, slot, 0,
+                            plausible(client, state_reserved(client->states.map, slot)));
+        host_count_reserved(host, client, slot, 1,
+                            plausible(client, state_reserved_response(client->states.map, slot)));
     }
 }
 
 static bool record_fits(const Host *host, const IndexClient *record) {
-    return record->n_slots > 0 && record->n_slots <= SLOTS_MAX && record->stride > 0 && record->stride % PAGE_BYTES == 0 &&
-           record->stride <= (uint64_t)INT64_MAX / record->n_slots && !table_find(&host->clients, record->key);
+    return record->n_slots > 0 && record->n_slots <= SLOTS_MAX && record->stride > 0 &&
+           record->stride % PAGE_BYTES == 0 && record->stride <= (uint64_t)INT64_MAX / record->n_slots &&
+           !table_find(&host->clients, record->key);
 }
 
 static int take_up(Peer *peer, const IndexClient *record, int *fds, HostClient **ret) {
@@ -407,9 +420,13 @@ static void count_past(Host *host, const HostClient *client) {
     host->past.response_bytes += counts.response_bytes;
 }
 
-/* As long as not all workers have said what they hold, any of them may hold it. A host that ends forgets nobody. */
+/*
+ * As long as not all workers have said what they hold, any of them may hold it. A host that ends forgets
+ * nobody.
+ */
 void host_forget_client(Host *host, HostClient *client) {
-    if (host->store.closing || client->peer || client->n_met > 0 || host->n_counting > 0 || has_claims(client))
+    if (host->store.closing || client->peer || client->n_met > 0 || host->n_counting > 0 ||
+        has_claims(client))
         return;
     if (!client->probe)
         count_past(host, client);
@@ -423,7 +440,8 @@ static void repeat_slot(Host *host, HostClient *client, uint32_t slot) {
 
     if (slots_pending(client->submit.map, client->states.map, slot, &generation))
         host_announce(host, client, slot, generation);
-    else if (state_is_end(word.state) && word.state != SLOT_FRESH && submit_released(client->submit.map, slot) != word.generation)
+    else if (state_is_end(word.state) && word.state != SLOT_FRESH &&
+             submit_released(client->submit.map, slot) != word.generation)
         host_notify(client, slot, word.generation);
 }
 

@@ -10,8 +10,8 @@
 #define HEAD_BYTES 512u
 
 /*
- * Two pasts in turn: the one that counts is complete at any time, and says which client it has counted last, so that
- * a client that was counted by a host which was then killed is not counted again.
+ * Two pasts in turn: the one that counts is complete at any time, and says which client it has counted last,
+ * so that a client that was counted by a host which was then killed is not counted again.
  */
 typedef struct Head {
     char magic[8];
@@ -36,11 +36,11 @@ static const struct {
     uint32_t objects; /* offset in a record */
 } kinds[_INDEX_KINDS] = {
     [INDEX_UID] = {'u', INDEX_UIDS, sizeof(IndexUid), HEAD_BYTES, UID_N_FDS, offsetof(IndexUid, objects)},
-    [INDEX_CLIENT] = {'c', INDEX_CLIENTS, sizeof(IndexClient), HEAD_BYTES + INDEX_UIDS * sizeof(IndexUid), KEPT_N_FDS,
-                      offsetof(IndexClient, objects)},
+    [INDEX_CLIENT] = {'c', INDEX_CLIENTS, sizeof(IndexClient), HEAD_BYTES + INDEX_UIDS * sizeof(IndexUid),
+                      KEPT_N_FDS, offsetof(IndexClient, objects)},
     [INDEX_WORKER] = {'w', INDEX_WORKERS, sizeof(IndexWorker),
-                      HEAD_BYTES + INDEX_UIDS * sizeof(IndexUid) + INDEX_CLIENTS * sizeof(IndexClient), WORKER_N_FDS,
-                      offsetof(IndexWorker, objects)},
+                      HEAD_BYTES + INDEX_UIDS * sizeof(IndexUid) + INDEX_CLIENTS * sizeof(IndexClient),
+                      WORKER_N_FDS, offsetof(IndexWorker, objects)},
 };
 
 size_t index_bytes(void) {
@@ -145,8 +145,8 @@ bool index_parse(const char *name, IndexKind *ret_kind, uint32_t *ret_number) {
         char same[INDEX_NAME_BYTES];
         unsigned number;
 
-        if (name[0] != kinds[kind].letter || sscanf(name + 1, "%4u", &number) != 1 || number >= kinds[kind].n_max ||
-            strcmp(index_name(kind, number, same), name) != 0)
+        if (name[0] != kinds[kind].letter || sscanf(name + 1, "%4u", &number) != 1 ||
+            number >= kinds[kind].n_max || strcmp(index_name(kind, number, same), name) != 0)
             continue;
         *ret_kind = kind;
         *ret_number = number;

@@ -2,9 +2,10 @@
 /*
  * The index: what a host leaves to the next one
  *
- * A service manager keeps descriptors for a host, each under a name, but neither in order nor with a word about
- * what they are. The index is a page that is kept with them and says it: one record for each uid that has a
- * queue, each client and each worker. A record's kind and number make the name of its descriptors: u3, c17, w0.
+ * A service manager keeps descriptors for a host, each under a name, but neither in order nor with a word
+ * about what they are. The index is a page that is kept with them and says it: one record for each uid that
+ * has a queue, each client and each worker. A record's kind and number make the name of its descriptors: u3,
+ * c17, w0.
  *
  * A host may be killed at any instruction. So a record counts by its key alone, which is stored after all the
  * rest of it and cleared before anything else; the descriptors are handed over between the two. What is kept
@@ -27,8 +28,8 @@
 #define INDEX_LISTENER "socket"
 
 /*
- * The names of all that is kept come back in one string of the environment, of which the kernel takes 128 KiB. A
- * host's bounds keep it below that, with room for what a unit may keep besides.
+ * The names of all that is kept come back in one string of the environment, of which the kernel takes 128
+ * KiB. A host's bounds keep it below that, with room for what a unit may keep besides.
  */
 #define INDEX_UIDS    1000u
 #define INDEX_CLIENTS 3000u
@@ -92,7 +93,10 @@ size_t index_bytes(void);
 /** index_format() - write the head of a zeroed page. */
 void index_format(void *index, const char *host);
 
-/** index_check() - whether it is one of this version, for this host. Return: NULL, or what is wrong with it, for the log. */
+/**
+ * index_check() - whether it is one of this version, for this host. Return: NULL, or what is wrong with it,
+ * for the log.
+ */
 const char *index_check(const void *index, const char *host);
 
 /**
@@ -123,7 +127,10 @@ size_t index_n_fds(IndexKind kind);
 /** index_objects() - where the objects of a record of this kind are. */
 IndexObject *index_objects(IndexKind kind, void *record);
 
-/** index_name() / index_parse() - the name of a record's descriptors. Return: @name; whether it is such a name. */
+/**
+ * index_name() / index_parse() - the name of a record's descriptors. Return: @name; whether it is such a
+ * name.
+ */
 #define INDEX_NAME_BYTES 16
 const char *index_name(IndexKind kind, uint32_t number, char name[static INDEX_NAME_BYTES]);
 bool index_parse(const char *name, IndexKind *ret_kind, uint32_t *ret_number);
@@ -132,6 +139,9 @@ bool index_parse(const char *name, IndexKind *ret_kind, uint32_t *ret_number);
 uint32_t index_last_worker(const void *index);
 void index_set_last_worker(void *index, uint32_t number);
 
-/** index_past() - what was counted so far. index_add_past() - add what client @id has done: once, however often it is said. */
+/**
+ * index_past() - what was counted so far. index_add_past() - add what client @id has done: once, however
+ * often it is said.
+ */
 void index_past(const void *index, IndexPast *ret_past);
 void index_add_past(void *index, uint64_t id, const SlotCounts *counts);

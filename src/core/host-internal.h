@@ -110,7 +110,8 @@ struct HostWorker {
     uint64_t since_ns;
     uint64_t timeout_ns;
     bool leaving;         /* takes nothing more, by its own word */
-    bool counting;        /* it was told AGAIN, and has not said all that it holds: nothing that it asks is heard */
+    /* it was told AGAIN, and has not said all that it holds: nothing that it asks is heard */
+    bool counting;
     bool older;           /* than this host: it may hold clients that this one has never known */
     bool suspect;         /* to be seen dead before its claims are touched */
     const char *why;      /* why the host killed it; NULL: it has not */
@@ -224,7 +225,10 @@ void peer_free(Peer *peer);
 bool peer_is_trusted(const Peer *peer);
 void peer_becomes(Peer *peer, PeerRole role); /* no stranger any more */
 
-/* Say one packet. Return: 0; -EAGAIN if it did not fit, -EPIPE if the peer has gone; or another negative errno. */
+/*
+ * Say one packet. Return: 0; -EAGAIN if it did not fit, -EPIPE if the peer has gone; or another negative
+ * errno.
+ */
 int peer_say(Peer *peer, const Packet *packet, const int *fds, size_t n_fds);
 
 /* An answer that the peer waits for: one that does not fit costs the connection. */
@@ -250,7 +254,10 @@ int host_pay_uid(Host *host, HostUid *uid);
 bool host_admits_peer(Peer *peer);
 bool host_admits_client(Peer *peer);
 
-/* How many clients fit into the system's limits in all, as they are at this moment; UINT64_MAX for any number. */
+/*
+ * How many clients fit into the system's limits in all, as they are at this moment; UINT64_MAX for any
+ * number.
+ */
 typedef struct HostFit {
     uint64_t n[_LIMIT_N];
     LimitKind least; /* the one that allows fewest */
@@ -263,9 +270,9 @@ void host_tell_fit(Host *host);
 uint64_t host_share(const Host *host, const HostAccount *account, uint64_t whole);
 
 /*
- * Whoever has said nothing yet gives way, the oldest first: one of the user with the most of them where there are
- * too many connections in all, otherwise those who only connect could keep all others out; one of the newcomer's own
- * user where that has too many. Return: whether there is a place for one more.
+ * Whoever has said nothing yet gives way, the oldest first: one of the user with the most of them where there
+ * are too many connections in all, otherwise those who only connect could keep all others out; one of the
+ * newcomer's own user where that has too many. Return: whether there is a place for one more.
  */
 #define PEERS_BESIDE_CLIENTS 256 /* workers, askers of status, strangers */
 size_t host_max_peers(const Host *host);
@@ -276,18 +283,24 @@ void host_limit_half_open(Peer *newcomer);
 void client_look_at_flying(HostClient *client);
 void host_look_at_flying(Host *host, const HostAccount *account);
 
-/* host-make.c: make a queue (0, a QueueLimit, or negative errno) or an object (0 or negative errno) without a name */
+/*
+ * host-make.c: make a queue (0, a QueueLimit, or negative errno) or an object (0 or negative errno) without a
+ * name
+ */
 int host_make_queue(const Host *host, uint32_t depth, int *ret_fd);
 int host_make_object(const Host *host, uint64_t bytes, int *ret_fd);
 
 /* In what blocks objects get their memory. Return: 0 or negative errno. */
 int host_measure(Host *host);
 
-/* What a kill between creation and unlink may have left: one object or queue, under one name for each kind. */
+/*
+ * What a kill between creation and unlink may have left: one object or queue, under one name for each kind.
+ */
 int host_sweep(const Host *host);
 
 /*
- * host-client.c; as uid_take_up() and worker_take_up(), client_take_up() takes over the descriptors that it sets to -1.
+ * host-client.c; as uid_take_up() and worker_take_up(), client_take_up() takes over the descriptors that it
+ * sets to -1.
  * Return: 0; or negative errno, and there is nothing of it.
  */
 void client_attach(Peer *peer);
@@ -315,7 +328,8 @@ void host_reserve_private(Host *host, HostWorker *worker, const PacketReserve *w
 
 /* A window (@side 0: of the request, 1: of the response) holds nothing any more. */
 void host_unreserve(Host *host, HostClient *client, uint32_t slot, unsigned side);
-void host_count_reserved(Host *host, HostClient *client, uint32_t slot, unsigned side, uint64_t bytes); /* @side: 1 for responses */
+/* @side: 1 for responses */
+void host_count_reserved(Host *host, HostClient *client, uint32_t slot, unsigned side, uint64_t bytes);
 
 /* `memory`, as it is now. */
 uint64_t host_memory(const Host *host);
@@ -327,10 +341,15 @@ uint64_t host_stride(const Host *host);
 void host_trim(Host *host, uint64_t now_ns);
 uint64_t host_next_trim(const Host *host);
 
-/* Give back what is idle at this moment, of everybody or of one account, until @bytes are free; not too often. */
+/*
+ * Give back what is idle at this moment, of everybody or of one account, until @bytes are free; not too
+ * often.
+ */
 void host_squeeze(Host *host, const HostAccount *account, uint64_t bytes);
 
-/* A host before this one may have been killed as it held slots: finish what it was at, before anything else. */
+/*
+ * A host before this one may have been killed as it held slots: finish what it was at, before anything else.
+ */
 void client_end_holds(Host *host, HostClient *client);
 
 /* host-worker.c */
@@ -366,19 +385,22 @@ void host_free_losses(HostClient *client);
 void host_end_lost(Host *host, HostClient *client, uint32_t slot, uint32_t owner, Reason reason);
 
 /* End a claim of the host's own, or of a dead worker, as FAILED with a text. */
-void host_fail(Host *host, HostClient *client, uint32_t slot, const SlotClaim *claim, Reason reason, const char *text);
+void host_fail(Host *host, HostClient *client, uint32_t slot, const SlotClaim *claim, Reason reason,
+               const char *text);
 
 /* host-poison.c: one more worker died of this user's requests */
 void host_note_death(Host *host, HostAccount *account);
 bool host_refuses(const HostAccount *account);
 bool host_refuses_uid(const Host *host, uid_t uid);
-const char *host_refusal_text(const Host *host, const HostAccount *account, char text[static REFUSED_TEXT_BYTES]);
+const char *host_refusal_text(const Host *host, const HostAccount *account,
+                              char text[static REFUSED_TEXT_BYTES]);
 void host_refuse_slot(Host *host, HostClient *client, uint32_t slot); /* if it is submitted or WAITING */
 int host_drain_uid(Host *host, HostUid *uid);
 void host_end_refusals(Host *host, uint64_t now_ns);
 
 /*
- * host-park.c: keep the request of a slot whose last owner is dead: @worker, or with NULL one of a host before.
+ * host-park.c: keep the request of a slot whose last owner is dead: @worker, or with NULL one of a host
+ * before.
  * Return: whether that is under way, and will end the slot; if not, the caller ends it.
  */
 bool host_park(Host *host, const HostClient *client, uint32_t slot, const HostWorker *worker, Reason reason);

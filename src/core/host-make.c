@@ -45,7 +45,8 @@ int host_make_object(const Host *host, uint64_t bytes, int *ret_fd) {
 
 int host_measure(Host *host) {
     _cleanup_close_ int fd = -1;
-    int r = host_make_object(host, UINT64_C(1) << 30, &fd); /* sparse; a small one would not be given big blocks */
+    /* sparse; a small one would not be given big blocks */
+    int r = host_make_object(host, UINT64_C(1) << 30, &fd);
 
     return r < 0 ? r : object_block(fd, &host->block_bytes);
 }

@@ -2,16 +2,17 @@
 /*
  * Parking: what its workers did not survive is kept, before its client hears that it has failed
  *
- * After that the client may write its next request over this one. The copy is made by a thread for each, a few at a time,
- * so that neither a large payload nor a slow disk delays anybody else; meanwhile the slot stays claimed, by the host.
- * A thread shares nothing with the host but its HostPark's last fields, under their lock, and rings a bell when it has done.
+ * After that the client may write its next request over this one. The copy is made by a thread for each, a
+ * few at a time, so that neither a large payload nor a slow disk delays anybody else; meanwhile the slot
+ * stays claimed, by the host. A thread shares nothing with the host but its HostPark's last fields, under
+ * their lock, and rings a bell when it has done.
  *
- *  waits, copies   the client's cancel or deadline, or its end, ends the exchange at once, and the copy is thrown away
- *  is named        there is no way back: the exchange may end as the client wishes, its request is kept
- *  has ended       the exchange ends as FAILED, whether its request could be kept or not
+ *  waits, copies   the client's cancel or deadline, or its end, ends the exchange at once, and the copy is
+ *  thrown away is named        there is no way back: the exchange may end as the client wishes, its request
+ *  is kept has ended       the exchange ends as FAILED, whether its request could be kept or not
  *
- * When the host is killed meanwhile, the next one sweeps what is half written; one that takes up the pages finds the slot claimed
- * by a host, and begins again.
+ * When the host is killed meanwhile, the next one sweeps what is half written; one that takes up the pages
+ * finds the slot claimed by a host, and begins again.
  */
 #include "core/host-internal.h"
 #include "core/parking.h"
@@ -85,14 +86,22 @@ static void explain(const Host *host, const HostPark *park, int result, char *te
 
     size_format(host->settings->parked, size);
     if (result == PARKING_OVER_BUDGET)
-        snprintf(text, bytes, "the host's `parked` budget of %s is used up: see `shmipc parked list`, and drop what nobody needs", size);
+        snprintf(text, bytes,
+                 "the host's `parked` budget of %s is used up: see `shmipc parked list`, and drop what "
+                 "nobody needs",
+                 size);
     else if (result == PARKING_OVER_SHARE)
-        snprintf(text, bytes, "user %u has its `user_share` of the host's `parked` budget of %s: see `shmipc parked list`, and drop "
-                 "what nobody needs", (unsigned)park->order.parked.uid, size);
+        snprintf(text, bytes,
+                 "user %u has its `user_share` of the host's `parked` budget of %s: see `shmipc parked "
+                 "list`, and drop "
+                 "what nobody needs",
+                 (unsigned)park->order.parked.uid, size);
     else if (result == -ENOSPC || result == -EDQUOT)
         snprintf(text, bytes, "the disk is full: make room at %s", path);
     else if (result == -EACCES || result == -EPERM || result == -EROFS || result == -ENOENT)
-        snprintf(text, bytes, "%s; the unit needs StateDirectory=shmipc, a host without systemd may write to its user's folder: %s",
+        snprintf(text, bytes,
+                 "%s; the unit needs StateDirectory=shmipc, a host without systemd may write to its user's "
+                 "folder: %s",
                  strerror(-result), path);
     else
         snprintf(text, bytes, "%s: %s", strerror(-result), path);
@@ -123,7 +132,8 @@ static bool holds_slot(const HostPark *park, const HostClient *client) {
     const Parked *parked = &park->order.parked;
     SlotWord word = state_load(client->states.map, parked->slot, NULL);
 
-    return word.state == SLOT_CLAIMED && word.owner == SLOT_OWNER_ENDER && word.generation == parked->generation;
+    return word.state == SLOT_CLAIMED && word.owner == SLOT_OWNER_ENDER &&
+           word.generation == parked->generation;
 }
 
 static void finish(Host *host, HostPark *park, int result) {
@@ -242,7 +252,8 @@ static void describe(const HostClient *client, uint32_t slot, const HostWorker *
     else if (worker->why)
         snprintf(parked->why, sizeof(parked->why), "the host killed its worker: %s", worker->why);
     else
-        text_copy(parked->why, sizeof(parked->why), worker->again ? "its worker died" : "its worker, which is another user's, died");
+        text_copy(parked->why, sizeof(parked->why),
+                  worker->again ? "its worker died" : "its worker, which is another user's, died");
 }
 
 /* The client's record, read once. Return: whether it is one that can be kept, and that may be. */
@@ -250,8 +261,9 @@ static bool read_request(const HostClient *client, uint32_t slot, Parked *parked
     SubmitRecord record;
 
     submit_copy(client->submit.map, slot, &record);
-    if (record.generation != state_load(client->states.map, slot, NULL).generation || record.flags & SUBMIT_UNKEPT ||
-        record.payload_bytes > record.segment_bytes || record.segment_bytes > client->stride)
+    if (record.generation != state_load(client->states.map, slot, NULL).generation ||
+        record.flags & SUBMIT_UNKEPT || record.payload_bytes > record.segment_bytes ||
+        record.segment_bytes > client->stride)
         return false;
     parked->generation = record.generation;
     parked->payload_bytes = record.payload_bytes;
@@ -279,7 +291,8 @@ bool host_park(Host *host, const HostClient *client, uint32_t slot, const HostWo
     Parked parked = {.reason = reason};
     HostPark *park;
 
-    if (!host->parking.path || host->settings->parked == 0 || client->probe || !read_request(client, slot, &parked))
+    if (!host->parking.path || host->settings->parked == 0 || client->probe ||
+        !read_request(client, slot, &parked))
         return false;
     park = park_new(host);
     if (!park)
@@ -302,7 +315,8 @@ static HostPark *find(const Host *host, const HostClient *client, uint32_t slot)
     for (size_t i = 0; i < host->parking.parks.n; i++) {
         HostPark *park = table_at(&host->parking.parks, i);
 
-        if (park->order.parked.client == client->id && park->order.parked.slot == slot && holds_slot(park, client))
+        if (park->order.parked.client == client->id && park->order.parked.slot == slot &&
+            holds_slot(park, client))
             return park;
     }
     return NULL;
@@ -311,8 +325,8 @@ static HostPark *find(const Host *host, const HostClient *client, uint32_t slot)
 void host_park_look(Host *host, HostClient *client, uint32_t slot) {
     HostPark *park = find(host, client, slot);
 
-    if (!park || slots_verdict(client->submit.map, client->states.map, slot, SLOT_OWNER_ENDER, UINT32_MAX, true, !client->peer,
-                               clock_now_ns()) == SLOT_WAITING)
+    if (!park || slots_verdict(client->submit.map, client->states.map, slot, SLOT_OWNER_ENDER, UINT32_MAX,
+                               true, !client->peer, clock_now_ns()) == SLOT_WAITING)
         return;
     stop(park); /* first: then the client may write over what is being copied */
     host_end_lost(host, client, slot, SLOT_OWNER_ENDER, (Reason)park->order.parked.reason);

@@ -290,7 +290,8 @@ bool peer_is_trusted(const Peer *peer) {
 
 static void refuse_stranger(Peer *peer, const char *setting) {
     peer_refuse(peer, REASON_NOT_ALLOWED,
-                "user %u is not in `%s` of host `%s`: add the user or one of its groups there, or, where it lists one, the user to "
+                "user %u is not in `%s` of host `%s`: add the user or one of its groups there, or, where it "
+                "lists one, the user to "
                 "that group; then reload the host",
                 (unsigned)peer->who.uid, setting, peer->host->name);
 }

@@ -2,11 +2,12 @@
 /*
  * Poison: a user whose requests kill workers is refused for a while
  *
- * Workers that died within a minute while each handled requests of one user and of nobody else: when they are as many as
- * `max_deaths` says, this user's clients are not let in for a minute, what they have submitted ends at once, and workers do not hear of their queue.
- * So whoever sends one such request after the other has the workers for a moment only, and all others have them in
- * between. Why a worker died cannot be told: one that an administrator kills at work counts, too. Nobody is above it,
- * root and the host's own user neither; the host's own probe waits until its user's queue is back.
+ * Workers that died within a minute while each handled requests of one user and of nobody else: when they are
+ * as many as `max_deaths` says, this user's clients are not let in for a minute, what they have submitted
+ * ends at once, and workers do not hear of their queue. So whoever sends one such request after the other has
+ * the workers for a moment only, and all others have them in between. Why a worker died cannot be told: one
+ * that an administrator kills at work counts, too. Nobody is above it, root and the host's own user neither;
+ * the host's own probe waits until its user's queue is back.
  */
 #include "core/host-internal.h"
 
@@ -26,14 +27,17 @@ bool host_refuses_uid(const Host *host, uid_t uid) {
     return account && host_refuses(account);
 }
 
-const char *host_refusal_text(const Host *host, const HostAccount *account, char text[static REFUSED_TEXT_BYTES]) {
+const char *host_refusal_text(const Host *host, const HostAccount *account,
+                              char text[static REFUSED_TEXT_BYTES]) {
     uint64_t now_ns = clock_now_ns();
     uint64_t left_ns = account->refused_until_ns > now_ns ? account->refused_until_ns - now_ns : 0;
 
     snprintf(text, REFUSED_TEXT_BYTES,
-             "requests of user %u have killed %u workers of host `%s` within a minute (`max_deaths`), so that no more are taken for another "
+             "requests of user %u have killed %u workers of host `%s` within a minute (`max_deaths`), so "
+             "that no more are taken for another "
              "%u s; what they were: `shmipc parked list`",
-             (unsigned)account->uid, host->settings->max_deaths, host->name, (unsigned)((left_ns + NS_PER_SEC - 1) / NS_PER_SEC));
+             (unsigned)account->uid, host->settings->max_deaths, host->name,
+             (unsigned)((left_ns + NS_PER_SEC - 1) / NS_PER_SEC));
     return text;
 }
 
@@ -44,9 +48,11 @@ void host_refuse_slot(Host *host, HostClient *client, uint32_t slot) {
     uint32_t generation;
     SlotClaim claim;
 
-    if (slots_look(client->submit.map, client->states.map, slot, !client->peer, clock_now_ns()) != SLOT_WAITING ||
+    if (slots_look(client->submit.map, client->states.map, slot, !client->peer, clock_now_ns()) !=
+            SLOT_WAITING ||
         !slots_pending(client->submit.map, client->states.map, slot, &generation) ||
-        !slots_claim(client->submit.map, client->states.map, slot, generation, SLOT_OWNER_ENDER, clock_now_ns(), &claim))
+        !slots_claim(client->submit.map, client->states.map, slot, generation, SLOT_OWNER_ENDER,
+                     clock_now_ns(), &claim))
         return; /* it has ended, or a worker was faster */
     host_fail(host, client, slot, &claim, REASON_REFUSED, host_refusal_text(host, client->account, text));
 }
@@ -55,14 +61,15 @@ static void refuse_all_slots(Host *host, const HostAccount *account) {
     for (size_t i = 0; i < host->clients.n; i++) {
         HostClient *client = table_at(&host->clients, i);
 
-        for (uint32_t slot = 0; client->account == account && !client->probe && slot < client->n_slots; slot++)
+        for (uint32_t slot = 0; client->account == account && !client->probe && slot < client->n_slots;
+             slot++)
             host_refuse_slot(host, client, slot);
     }
 }
 
 /*
- * Nobody else takes these messages now. One at a time, so that whoever sends many delays nobody; the host's own probe is not
- * refused, and is announced again afterwards.
+ * Nobody else takes these messages now. One at a time, so that whoever sends many delays nobody; the host's
+ * own probe is not refused, and is announced again afterwards.
  */
 int host_drain_uid(Host *host, HostUid *uid) {
     HostClient *client;
@@ -133,7 +140,8 @@ void host_end_refusals(Host *host, uint64_t now_ns) {
 
         if (host_refuses(account) && account->refused_until_ns <= now_ns)
             end(host, account);
-        else if (host_refuses(account) && (host->refused_ns == 0 || account->refused_until_ns < host->refused_ns))
+        else if (host_refuses(account) &&
+                 (host->refused_ns == 0 || account->refused_until_ns < host->refused_ns))
             host->refused_ns = account->refused_until_ns;
     }
     host_sync_workers(host);

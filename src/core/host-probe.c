@@ -2,8 +2,8 @@
 /*
  * The probe: the host is its own client now and then
  *
- * Through a socket, a queue, memory and a worker, by the ordinary client code, in sizes that differ each time so that both sides have to remap. The
- * worker answers it itself; its handler never sees it.
+ * Through a socket, a queue, memory and a worker, by the ordinary client code, in sizes that differ each time
+ * so that both sides have to remap. The worker answers it itself; its handler never sees it.
  */
 #include "core/host-internal.h"
 

@@ -2,8 +2,8 @@
 /*
  * What a worker's death leaves: each exchange that it had claimed is tried again, or ends
  *
- * Only after the worker was seen dead. While its request is being parked (host-park.c) the slot stays claimed, by the host
- * itself: so the next host knows that nobody else is at work on it.
+ * Only after the worker was seen dead. While its request is being parked (host-park.c) the slot stays
+ * claimed, by the host itself: so the next host knows that nobody else is at work on it.
  */
 #include "core/host-internal.h"
 
@@ -12,7 +12,10 @@
 #include <errno.h>
 #include <string.h>
 
-/* Whom an exchange has killed, for whoever looks at it later. Where there is no memory for that, it is not known. */
+/*
+ * Whom an exchange has killed, for whoever looks at it later. Where there is no memory for that, it is not
+ * known.
+ */
 static void note_loss(HostClient *client, uint32_t slot, uint32_t generation, const HostWorker *worker) {
     HostLosses *losses;
 
@@ -27,7 +30,8 @@ static void note_loss(HostClient *client, uint32_t slot, uint32_t generation, co
         *losses = (HostLosses){.generation = generation};
     if (losses->n == SLOT_ATTEMPTS_MAX)
         return;
-    losses->workers[losses->n] = (ParkedWorker){.number = worker->number, .pid = (uint32_t)worker->pid, .killed = worker->why};
+    losses->workers[losses->n] =
+        (ParkedWorker){.number = worker->number, .pid = (uint32_t)worker->pid, .killed = worker->why};
     text_copy(losses->workers[losses->n++].name, NAME_BYTES, worker->name);
 }
 
@@ -39,7 +43,8 @@ void host_free_losses(HostClient *client) {
 
 /* --- ends --- */
 
-static void tell_end(Host *host, const HostClient *client, uint32_t slot, uint32_t owner, SlotState end, Reason reason) {
+static void tell_end(Host *host, const HostClient *client, uint32_t slot, uint32_t owner, SlotState end,
+                     Reason reason) {
     Event *event = event_push(&host->events, EVENT_EXCHANGE_FAILED);
     SlotWord word = state_load(client->states.map, slot, NULL);
 
@@ -50,9 +55,10 @@ static void tell_end(Host *host, const HostClient *client, uint32_t slot, uint32
     event->generation = word.generation;
     event->attempt = word.attempts;
     event->reason = end == SLOT_FAILED ? reason : REASON_NONE;
-    text_copy(event->text, sizeof(event->text), end == SLOT_FAILED      ? "its worker died, and it is not tried again"
-                                                : end == SLOT_CANCELLED ? "cancelled; its worker died"
-                                                                        : "past its client's deadline; its worker died");
+    text_copy(event->text, sizeof(event->text),
+              end == SLOT_FAILED      ? "its worker died, and it is not tried again"
+              : end == SLOT_CANCELLED ? "cancelled; its worker died"
+                                      : "past its client's deadline; its worker died");
 }
 
 static void tell_again(Host *host, const HostWorker *worker, const HostClient *client, uint32_t slot) {
@@ -70,9 +76,12 @@ static void tell_again(Host *host, const HostWorker *worker, const HostClient *c
     text_copy(event->name, sizeof(event->name), worker->name);
 }
 
-/* Room for a text in the response's window: what is there, or a page. Return: 0, a Reason, or negative errno. */
+/*
+ * Room for a text in the response's window: what is there, or a page. Return: 0, a Reason, or negative errno.
+ */
 static int make_room(Host *host, HostClient *client, uint32_t slot, Segment *window, AnswerRecord *answer) {
-    const PacketReserve wish = {.client = client->id, .slot = slot, .direction = DIRECTION_RESPONSE, .bytes = PAGE_BYTES};
+    const PacketReserve wish = {
+        .client = client->id, .slot = slot, .direction = DIRECTION_RESPONSE, .bytes = PAGE_BYTES};
     Packet packet;
     int r;
 
@@ -87,7 +96,8 @@ static int make_room(Host *host, HostClient *client, uint32_t slot, Segment *win
     return r;
 }
 
-void host_fail(Host *host, HostClient *client, uint32_t slot, const SlotClaim *claim, Reason reason, const char *text) {
+void host_fail(Host *host, HostClient *client, uint32_t slot, const SlotClaim *claim, Reason reason,
+               const char *text) {
     AnswerRecord answer;
     Segment window;
 
@@ -95,7 +105,8 @@ void host_fail(Host *host, HostClient *client, uint32_t slot, const SlotClaim *c
     state_answer_copy(client->states.map, slot, &answer);
     answer = (AnswerRecord){.segment_bytes = answer.segment_bytes, .reason = reason};
     /* Where there is no memory for the text, the reason stands alone. */
-    if (make_room(host, client, slot, &window, &answer) == 0 && segment_write(&window, 0, text, strlen(text)) == 0)
+    if (make_room(host, client, slot, &window, &answer) == 0 &&
+        segment_write(&window, 0, text, strlen(text)) == 0)
         answer.payload_bytes = strlen(text);
     if (slots_end(client->states.map, slot, claim, SLOT_FAILED, &answer))
         host_notify(client, slot, claim->generation);
@@ -104,7 +115,8 @@ void host_fail(Host *host, HostClient *client, uint32_t slot, const SlotClaim *c
 void host_end_lost(Host *host, HostClient *client, uint32_t slot, uint32_t owner, Reason reason) {
     uint64_t raw, now_ns = clock_now_ns();
     SlotWord word = state_load(client->states.map, slot, &raw);
-    SlotState end = slots_verdict(client->submit.map, client->states.map, slot, owner, 0, true, !client->peer, now_ns);
+    SlotState end =
+        slots_verdict(client->submit.map, client->states.map, slot, owner, 0, true, !client->peer, now_ns);
 
     if (end == SLOT_DONE)
         return;
@@ -114,7 +126,8 @@ void host_end_lost(Host *host, HostClient *client, uint32_t slot, uint32_t owner
 
         host_fail(host, client, slot, &claim, reason, host_refusal_text(host, client->account, text));
     } else {
-        end = slots_settle(client->submit.map, client->states.map, slot, owner, 0, true, !client->peer, now_ns);
+        end =
+            slots_settle(client->submit.map, client->states.map, slot, owner, 0, true, !client->peer, now_ns);
         host_notify(client, slot, word.generation);
     }
     tell_end(host, client, slot, owner, end, reason);
@@ -127,8 +140,8 @@ static void settle_slot(Host *host, const HostWorker *worker, HostClient *client
     uint32_t attempts = refused ? 0 : host->settings->attempts;
     Reason reason = refused ? REASON_REFUSED : REASON_WORKER_LOST;
     uint64_t now_ns = clock_now_ns();
-    SlotState state = slots_verdict(client->submit.map, client->states.map, slot, worker->number, attempts, worker->again,
-                                    !client->peer, now_ns);
+    SlotState state = slots_verdict(client->submit.map, client->states.map, slot, worker->number, attempts,
+                                    worker->again, !client->peer, now_ns);
 
     if (state == SLOT_DONE)
         return;
@@ -139,7 +152,8 @@ static void settle_slot(Host *host, const HostWorker *worker, HostClient *client
         host_end_lost(host, client, slot, worker->number, reason);
         return;
     }
-    state = slots_settle(client->submit.map, client->states.map, slot, worker->number, attempts, worker->again, !client->peer, now_ns);
+    state = slots_settle(client->submit.map, client->states.map, slot, worker->number, attempts,
+                         worker->again, !client->peer, now_ns);
     if (state == SLOT_WAITING)
         tell_again(host, worker, client, slot);
     else
@@ -156,7 +170,10 @@ static bool has_claim_on(const HostWorker *worker, const HostClient *client) {
     return false;
 }
 
-/* Whose requests it had: NULL where it was none's, or several users', since nobody can tell then which one killed it. */
+/*
+ * Whose requests it had: NULL where it was none's, or several users', since nobody can tell then which one
+ * killed it.
+ */
 static HostAccount *account_of(const Host *host, const HostWorker *worker) {
     HostAccount *account = NULL;
 
@@ -192,7 +209,8 @@ void host_settle_own(Host *host) {
         for (uint32_t slot = 0; slot < client->n_slots; slot++) {
             SlotWord word = state_load(client->states.map, slot, NULL);
 
-            if (word.state == SLOT_CLAIMED && word.owner == SLOT_OWNER_ENDER && !host_park(host, client, slot, NULL, REASON_WORKER_LOST))
+            if (word.state == SLOT_CLAIMED && word.owner == SLOT_OWNER_ENDER &&
+                !host_park(host, client, slot, NULL, REASON_WORKER_LOST))
                 host_end_lost(host, client, slot, SLOT_OWNER_ENDER, REASON_WORKER_LOST);
         }
     }

@@ -2,8 +2,8 @@
 /*
  * Status: the host's numbers, row by row
  *
- * A peer that reads slowly gets its rows slowly: the place in the answer is kept with the peer, by the number of the last row's
- * client or worker, so that rows may come and go meanwhile.
+ * A peer that reads slowly gets its rows slowly: the place in the answer is kept with the peer, by the number
+ * of the last row's client or worker, so that rows may come and go meanwhile.
  */
 #include "core/host-internal.h"
 
@@ -155,7 +155,8 @@ static bool next_row(Peer *peer, Packet *packet) {
 
     if (i >= table->n)
         return false;
-    packet_init(packet, peer->status_part == PART_CLIENTS ? PACKET_STATUS_CLIENT : PACKET_STATUS_WORKER, peer->status_serial);
+    packet_init(packet, peer->status_part == PART_CLIENTS ? PACKET_STATUS_CLIENT : PACKET_STATUS_WORKER,
+                peer->status_serial);
     if (peer->status_part == PART_CLIENTS)
         fill_client(table_at(table, i), &packet->status_client);
     else
@@ -171,7 +172,8 @@ static int say_rows(Peer *peer) {
 
         if (r < 0)
             return r;
-        peer->status_after = packet.header.type == PACKET_STATUS_CLIENT ? packet.status_client.id : packet.status_worker.number;
+        peer->status_after = packet.header.type == PACKET_STATUS_CLIENT ? packet.status_client.id
+                                                                        : packet.status_worker.number;
     }
     return 0;
 }
@@ -195,7 +197,8 @@ static int say_end(Peer *peer) {
 int status_continue(Peer *peer) {
     int r = 0;
 
-    for (; r == 0 && peer->status_part != PART_NONE; peer->status_part = (peer->status_part + 1) % (PART_END + 1)) {
+    for (; r == 0 && peer->status_part != PART_NONE;
+         peer->status_part = (peer->status_part + 1) % (PART_END + 1)) {
         if (peer->status_part == PART_HOST)
             r = say_head(peer);
         else if (peer->status_part == PART_END)

@@ -76,12 +76,14 @@ static void tell_unkept(Host *host, int r) {
     event = event_push(&host->events, EVENT_LIMIT);
     if (r == -ENOSPC)
         snprintf(event->text, sizeof(event->text),
-                 "more than %u clients or %u users at a time are not kept when the host is restarted: those above lose their connection "
+                 "more than %u clients or %u users at a time are not kept when the host is restarted: those "
+                 "above lose their connection "
                  "then; have several hosts",
                  INDEX_CLIENTS, INDEX_UIDS);
     else
         snprintf(event->text, sizeof(event->text),
-                 "the service manager takes no descriptors: some clients lose their connection when the host is restarted: %s",
+                 "the service manager takes no descriptors: some clients lose their connection when the host "
+                 "is restarted: %s",
                  strerror(-r));
 }
 
@@ -112,8 +114,9 @@ void host_store_uid(Host *host, HostUid *uid) {
 
 void host_store_client(Host *host, HostClient *client) {
     const int fds[] = {
-        [KEPT_SOCKET] = client->peer->fd,          [KEPT_SUBMIT] = client->submit.fd,     [KEPT_STATE] = client->states.fd,
-        [KEPT_REPLY_QUEUE] = client->reply_queue, [KEPT_REQUESTS] = client->requests_fd, [KEPT_RESPONSES] = client->responses_fd,
+        [KEPT_SOCKET] = client->peer->fd,      [KEPT_SUBMIT] = client->submit.fd,
+        [KEPT_STATE] = client->states.fd,      [KEPT_REPLY_QUEUE] = client->reply_queue,
+        [KEPT_REQUESTS] = client->requests_fd, [KEPT_RESPONSES] = client->responses_fd,
     };
     IndexClient record = {
         .since_ns = client->since_ns,
@@ -143,7 +146,8 @@ int host_store_worker(Host *host, HostWorker *worker) {
     if (!keeps(host))
         return 0;
     text_copy(record.name, sizeof(record.name), worker->name);
-    index_set_last_worker(host->store.index.map, worker->number); /* before it can be anywhere in a slot's word */
+    /* before it can be anywhere in a slot's word */
+    index_set_last_worker(host->store.index.map, worker->number);
     return keep(host, INDEX_WORKER, worker->number, &record, fds, &worker->kept);
 }
 

@@ -2,8 +2,8 @@
 /*
  * The host's part of what is kept for the next one (host-index.h): each uid's queue, each client, each worker
  *
- * What is kept is told before the peer is: whoever has a WELCOME is kept, however soon the host is killed. A host
- * that nobody keeps anything for does nothing of this.
+ * What is kept is told before the peer is: whoever has a WELCOME is kept, however soon the host is killed. A
+ * host that nobody keeps anything for does nothing of this.
  */
 #pragma once
 
@@ -28,15 +28,15 @@ typedef struct HostStore {
 int host_store_begin(Host *host);
 
 /**
- * host_store_uid(), host_store_client() - have it kept. Where that cannot be, it works all the same until the host
- * ends; which is said once.
+ * host_store_uid(), host_store_client() - have it kept. Where that cannot be, it works all the same until the
+ * host ends; which is said once.
  */
 void host_store_uid(Host *host, HostUid *uid);
 void host_store_client(Host *host, HostClient *client);
 
 /**
- * host_store_worker() - likewise, but a worker that cannot be kept must not be let in: the next host would never know
- * whether what it has claimed has an owner that lives.
+ * host_store_worker() - likewise, but a worker that cannot be kept must not be let in: the next host would
+ * never know whether what it has claimed has an owner that lives.
  * Return: 0; -ENOSPC when as many are kept as can be; or another negative errno.
  */
 int host_store_worker(Host *host, HostWorker *worker);
@@ -49,7 +49,10 @@ void host_drop_uid(Host *host, HostUid *uid);
 void host_drop_client(Host *host, HostClient *client);
 void host_drop_worker(Host *host, HostWorker *worker);
 
-/** host_store_listener(), host_drop_listener() - the socket that it listens on; what the host before has left of it. */
+/**
+ * host_store_listener(), host_drop_listener() - the socket that it listens on; what the host before has left
+ * of it.
+ */
 void host_store_listener(Host *host, int fd);
 void host_drop_listener(Host *host);
 

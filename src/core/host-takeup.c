@@ -2,10 +2,10 @@
 /*
  * Taking up what the host before has left
  *
- * What was kept is matched with the index, name by name; what does not match is let go of on both sides. Nothing
- * here destroys what counts, so that a host that is killed in the middle is followed by one that does it again. Peers
- * learn of it by AGAIN, and what died with the old host is repaired as after a worker's death: every submitted slot is announced, every
- * ended one told again.
+ * What was kept is matched with the index, name by name; what does not match is let go of on both sides.
+ * Nothing here destroys what counts, so that a host that is killed in the middle is followed by one that does
+ * it again. Peers learn of it by AGAIN, and what died with the old host is repaired as after a worker's
+ * death: every submitted slot is announced, every ended one told again.
  */
 #include "core/host-internal.h"
 
@@ -53,7 +53,10 @@ static Event *tell(Host *host, bool ok) {
     return event;
 }
 
-/* Dropping a name drops all that has it: saying it once for each costs little, and only what is of no use is dropped. */
+/*
+ * Dropping a name drops all that has it: saying it once for each costs little, and only what is of no use is
+ * dropped.
+ */
 static void let_go(const Host *host, HostKept *kept, size_t n_kept) {
     for (size_t i = 0; i < n_kept; i++) {
         kept[i].fd = fd_close(kept[i].fd);
@@ -132,8 +135,8 @@ static bool arrange(IndexKind kind, Record *record, int *fds) {
         uint64_t device, inode;
         int fd;
 
-        while (at < n && (descriptor_identify(fds[at], &device, &inode) < 0 || device != objects[role].device ||
-                          inode != objects[role].inode))
+        while (at < n && (descriptor_identify(fds[at], &device, &inode) < 0 ||
+                          device != objects[role].device || inode != objects[role].inode))
             at++;
         if (at == n)
             return false;
@@ -253,8 +256,8 @@ static int take_up(Host *host, HostKept *kept, size_t n_kept) {
         return r;
     clear_index(host);
     begin_again(host);
-    snprintf(tell(host, true)->text, sizeof(((Event *)0)->text), "took up %u clients and %zu workers of the host before",
-             host->n_clients, host->workers.n);
+    snprintf(tell(host, true)->text, sizeof(((Event *)0)->text),
+             "took up %u clients and %zu workers of the host before", host->n_clients, host->workers.n);
     return 0;
 }
 
@@ -267,6 +270,7 @@ int host_take_up(Host *host, HostKept *kept, size_t n_kept) {
     if (!fault)
         return take_up(host, kept, n_kept);
     let_go(host, kept, n_kept);
-    snprintf(tell(host, false)->text, sizeof(((Event *)0)->text), "what the host before has left is let go of: %s", fault);
+    snprintf(tell(host, false)->text, sizeof(((Event *)0)->text),
+             "what the host before has left is let go of: %s", fault);
     return 0;
 }

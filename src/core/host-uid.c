@@ -74,7 +74,8 @@ int uid_take_up(Host *host, const IndexUid *record, uint32_t number, int *fds) {
     HostUid *uid;
     int r;
 
-    if (!is_queue_of_messages(fds[UID_QUEUE]) || record->uid > UINT32_MAX || table_find(&host->uids, record->uid))
+    if (!is_queue_of_messages(fds[UID_QUEUE]) || record->uid > UINT32_MAX ||
+        table_find(&host->uids, record->uid))
         return error_origin(-EBADMSG);
     uid = uid_new((uid_t)record->uid, record->key);
     if (!uid)
@@ -145,7 +146,8 @@ static bool pay_client(HostClient *client) {
     for (uint32_t i = 0; i < client->n_slots; i++) {
         if (!client->owed[i])
             continue;
-        if (slots_pending(client->submit.map, client->states.map, i, &generation) && announce(client, i, generation) < 0)
+        if (slots_pending(client->submit.map, client->states.map, i, &generation) &&
+            announce(client, i, generation) < 0)
             return false;
         client->owed[i] = false;
         client->uid->n_owed--;

@@ -2,8 +2,9 @@
 /*
  * Workers of a host: what they are told, how they are judged, and what their death leaves
  *
- * What a worker should know (queues that came and went, clients that went) is not queued for it: it is derived from what it was told
- * so far, and told as far as it listens. A worker that is busy for minutes costs no memory here.
+ * What a worker should know (queues that came and went, clients that went) is not queued for it: it is
+ * derived from what it was told so far, and told as far as it listens. A worker that is busy for minutes
+ * costs no memory here.
  */
 #include "core/host-internal.h"
 
@@ -56,8 +57,8 @@ static void forget_clients(Host *host) {
 }
 
 /*
- * Nobody polls for a number that is gone. Of all clients: a host that has taken up a dead worker never heard whom
- * that had met.
+ * Nobody polls for a number that is gone. Of all clients: a host that has taken up a dead worker never heard
+ * whom that had met.
  */
 static void end_polling(Host *host, const HostWorker *worker) {
     for (size_t i = 0; i < host->clients.n; i++) {
@@ -145,7 +146,9 @@ static int let_in(Peer *peer, const PacketHello *hello) {
 
 static void refuse_worker(Peer *peer, int r) {
     if (r == -ENOSPC)
-        peer_refuse(peer, REASON_LIMIT, "busy: the host has %u workers, and could not keep another when it is restarted", INDEX_WORKERS);
+        peer_refuse(peer, REASON_LIMIT,
+                    "busy: the host has %u workers, and could not keep another when it is restarted",
+                    INDEX_WORKERS);
     else
         peer_refuse(peer, REASON_LIMIT, "the host cannot take another worker: %s", strerror(-r));
 }
@@ -157,11 +160,13 @@ void worker_attach(Peer *peer, const PacketHello *hello) {
     int r;
 
     if (peer->who.pidfd < 0) {
-        peer_refuse(peer, REASON_NOT_ALLOWED, "the host cannot watch your process: it has ended, or is in another PID namespace");
+        peer_refuse(peer, REASON_NOT_ALLOWED,
+                    "the host cannot watch your process: it has ended, or is in another PID namespace");
         return;
     }
     if (host->next_worker >= SLOT_OWNER_MAX) {
-        peer_refuse(peer, REASON_LIMIT, "the host has had %u workers since its start: restart it", SLOT_OWNER_MAX);
+        peer_refuse(peer, REASON_LIMIT, "the host has had %u workers since its start: restart it",
+                    SLOT_OWNER_MAX);
         return;
     }
     r = let_in(peer, hello);
@@ -214,7 +219,8 @@ static int sync_old_queues(HostWorker *worker, const Host *host) {
         const HostUid *now = table_find(&host->uids, uid);
         int r;
 
-        if (now && !host_refuses_uid(host, now->uid) && (uintptr_t)now->number == (uintptr_t)table_at(&worker->queues, i - 1))
+        if (now && !host_refuses_uid(host, now->uid) &&
+            (uintptr_t)now->number == (uintptr_t)table_at(&worker->queues, i - 1))
             continue;
         r = say_unqueue(worker, uid);
         if (r < 0)
@@ -313,7 +319,10 @@ static int note_met(HostWorker *worker, HostClient *client) {
     return r;
 }
 
-/* Return: 0, the client being noted as met; CLIENT_GONE if there is none such for this uid; or negative errno. */
+/*
+ * Return: 0, the client being noted as met; CLIENT_GONE if there is none such for this uid; or negative
+ * errno.
+ */
 static int meet(HostWorker *worker, HostClient *client, uint32_t uid, int fds[static CLIENT_N_FDS]) {
     int r;
 
@@ -328,12 +337,13 @@ static void cannot_meet(Host *host, int r) {
     Event *event = event_push_of(&host->events, EVENT_LIMIT, NOBODY);
 
     host->n_limits++;
-    snprintf(event->text, sizeof(event->text), "a worker could not be given a client's memory: %s%s", strerror(-r),
-             r == -EMFILE || r == -ENFILE ? "; raise LimitNOFILE= of the unit" : "");
+    snprintf(event->text, sizeof(event->text), "a worker could not be given a client's memory: %s%s",
+             strerror(-r), r == -EMFILE || r == -ENFILE ? "; raise LimitNOFILE= of the unit" : "");
     host->repeat_due = true;
 }
 
-static int say_client(Peer *peer, const HostClient *client, uint64_t serial, const int fds[static CLIENT_N_FDS]) {
+static int say_client(Peer *peer, const HostClient *client, uint64_t serial,
+                      const int fds[static CLIENT_N_FDS]) {
     Packet packet;
 
     packet_init(&packet, PACKET_CLIENT, serial);
@@ -357,7 +367,9 @@ void worker_hear_meet(Peer *peer, const PacketMeet *question) {
         fd_close(fds[i]);
     if (r == 0)
         return;
-    /* Also when others of this user have too many descriptors under way, which is no fault of the worker's. */
+    /*
+     * Also when others of this user have too many descriptors under way, which is no fault of the worker's.
+     */
     if (r < 0 && r != -EPIPE && r != -EAGAIN)
         cannot_meet(peer->host, r);
     packet_init(&packet, PACKET_CLIENT, question->header.serial);
@@ -366,7 +378,10 @@ void worker_hear_meet(Peer *peer, const PacketMeet *question) {
     peer_answer(peer, &packet, NULL, 0);
 }
 
-/* Say what worker_sync() cannot know. One that does not fit is said by nobody, and the worker holds it until its own end. */
+/*
+ * Say what worker_sync() cannot know. One that does not fit is said by nobody, and the worker holds it until
+ * its own end.
+ */
 static void say_gone(HostWorker *worker, uint64_t client) {
     Packet packet;
 
@@ -382,8 +397,8 @@ static void end_counting(Host *host, HostWorker *worker) {
 }
 
 /*
- * This host has come after another, and learns what its workers hold. One that was told AGAIN by several hosts, each of
- * which was killed before it heard this, says it as often.
+ * This host has come after another, and learns what its workers hold. One that was told AGAIN by several
+ * hosts, each of which was killed before it heard this, says it as often.
  */
 void worker_hear_holds(Peer *peer, uint64_t id) {
     HostWorker *worker = peer->worker;
@@ -421,7 +436,8 @@ int worker_take_up(Host *host, const IndexWorker *record, uint32_t number, int *
     Peer *peer;
     int r;
 
-    if (record->key > SLOT_OWNER_MAX || table_find(&host->workers, record->key) || !channel_is_connection(fds[WORKER_SOCKET]))
+    if (record->key > SLOT_OWNER_MAX || table_find(&host->workers, record->key) ||
+        !channel_is_connection(fds[WORKER_SOCKET]))
         return error_origin(-EBADMSG);
     r = host_add_peer(host, TAKE_FD(fds[WORKER_SOCKET]), false, &peer);
     if (r < 0)
@@ -447,7 +463,10 @@ int worker_take_up(Host *host, const IndexWorker *record, uint32_t number, int *
 
 /* --- judging --- */
 
-/* A worker that was stopped between its claim and its note leaves a claim without a time: it counts from when it was first seen. */
+/*
+ * A worker that was stopped between its claim and its note leaves a claim without a time: it counts from when
+ * it was first seen.
+ */
 static uint64_t unnoted_since(HostWorker *worker, uint64_t now_ns) {
     worker->unnoted = true;
     if (!worker->unnoted_ns)
@@ -509,7 +528,8 @@ static uint64_t judgement(const Host *host, const HostWorker *worker, const char
         return UINT64_MAX;
     if (worker->claimed_ns) {
         *ret_why = "it holds an exchange for longer than its `timeout`";
-        return later(later(worker->claimed_ns > host->since_ns ? worker->claimed_ns : host->since_ns, worker->timeout_ns),
+        return later(later(worker->claimed_ns > host->since_ns ? worker->claimed_ns : host->since_ns,
+                           worker->timeout_ns),
                      host->patience.grace_ns);
     }
     *ret_why = "it is idle and does not answer";
@@ -517,8 +537,9 @@ static uint64_t judgement(const Host *host, const HostWorker *worker, const char
 }
 
 /*
- * When to look at the claims again, so that each is seen before it can be overdue: whoever holds one for too long is then
- * killed in time, and not a tick later. Where nobody can submit anything there is nothing to look for.
+ * When to look at the claims again, so that each is seen before it can be overdue: whoever holds one for too
+ * long is then killed in time, and not a tick later. Where nobody can submit anything there is nothing to
+ * look for.
  */
 static uint64_t next_look(const Host *host) {
     uint64_t shortest = UINT64_MAX;
@@ -558,7 +579,9 @@ void host_judge_workers(Host *host, uint64_t now_ns) {
     }
 }
 
-/* One that this host may not kill may be stopped with a message in its hands: others get it again and again. */
+/*
+ * One that this host may not kill may be stopped with a message in its hands: others get it again and again.
+ */
 static bool any_is_out_of_reach(const Host *host) {
     for (size_t i = 0; i < host->workers.n; i++) {
         const HostWorker *worker = table_at(&host->workers, i);

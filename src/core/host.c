@@ -173,7 +173,8 @@ static void audit_clients(Host *host) {
         HostClient *client = table_at(&host->clients, i - 1);
         uint64_t bytes;
 
-        if (client->peer && object_usage(client->requests_fd, &bytes) == 0 && bytes > client->reserved_bytes[0])
+        if (client->peer && object_usage(client->requests_fd, &bytes) == 0 &&
+            bytes > client->reserved_bytes[0])
             peer_misbehaved(client->peer, "it holds more memory than it has reserved");
     }
 }

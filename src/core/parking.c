@@ -33,7 +33,8 @@ static int of_system(const char *name, char path[static PARKING_PATH_MAX]) {
 }
 
 int parking_of_host(const char *name, char path[static PARKING_PATH_MAX]) {
-    const char *state = nonempty("STATE_DIRECTORY"), *own = nonempty("XDG_STATE_HOME"), *home = nonempty("HOME");
+    const char *state = nonempty("STATE_DIRECTORY"), *own = nonempty("XDG_STATE_HOME"),
+               *home = nonempty("HOME");
 
     if (state)
         return join(path, state, "", name); /* the unit asks for one: there is no list of them */
@@ -196,7 +197,8 @@ int parking_keep(const ParkingOrder *order) {
     if (r == 0 && !order->go_on(order->data))
         r = PARKING_GIVEN_UP;
     if (r == 0)
-        r = file_name(folder, half, id); /* one of that name is the same one, of a host that was killed after this */
+        /* one of that name is the same one, of a host that was killed after this */
+        r = file_name(folder, half, id);
     if (r != 0 && fd >= 0)
         (void)file_remove(folder, half);
     return r;

@@ -2,10 +2,11 @@
 /*
  * Parking: the folder of a host's parked requests
  *
- * A request that its workers did not survive is kept in a file of its own, whose name is its id, until somebody has
- * looked at it. What is parked stays: at the budget new ones are refused, likewise at one user's share of it, so that nobody
- * can push out what others have there, or keep all others from having any. The host writes; `shmipc parked` reads, and
- * removes. A file that is being written has another name, and is swept at the next start.
+ * A request that its workers did not survive is kept in a file of its own, whose name is its id, until
+ * somebody has looked at it. What is parked stays: at the budget new ones are refused, likewise at one user's
+ * share of it, so that nobody can push out what others have there, or keep all others from having any. The
+ * host writes; `shmipc parked` reads, and removes. A file that is being written has another name, and is
+ * swept at the next start.
  *
  * Calls take as long as the disk does: the host makes them in threads of their own (host-park.c).
  */
@@ -21,16 +22,22 @@
 #define PARKING_PATH_MAX 512
 
 /**
- * parking_of_host() - where a host keeps them: $STATE_DIRECTORY, or /var/lib/shmipc for root, or $XDG_STATE_HOME/shmipc
- * or ~/.local/state/shmipc; and in there a folder of the host's name.
+ * parking_of_host() - where a host keeps them: $STATE_DIRECTORY, or /var/lib/shmipc for root, or
+ * $XDG_STATE_HOME/shmipc or ~/.local/state/shmipc; and in there a folder of the host's name.
  * Return: 0 or -ENAMETOOLONG, -ENOENT where there is no such place.
  */
 int parking_of_host(const char *name, char path[static PARKING_PATH_MAX]);
 
-/** parking_find() - likewise, for one who looks for a host's: the system's unless there is one of this user's own. */
+/**
+ * parking_find() - likewise, for one who looks for a host's: the system's unless there is one of this user's
+ * own.
+ */
 int parking_find(const char *name, char path[static PARKING_PATH_MAX]);
 
-/** parking_sweep() - remove what a kill has left half written. Return: 0, also where there is no folder; or negative errno. */
+/**
+ * parking_sweep() - remove what a kill has left half written. Return: 0, also where there is no folder; or
+ * negative errno.
+ */
 int parking_sweep(const char *path);
 
 /* A request to be kept. */

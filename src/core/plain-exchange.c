@@ -240,7 +240,8 @@ static void copy_text(Event *event, const Exchange *exchange) {
 
 static Event *tell(const Hand *hand, EventKind kind) {
     EventQueue *events = &hand->worker->events;
-    Event *event = kind == EVENT_EXCHANGE_DONE ? event_push(events, kind) : event_push_of(events, kind, hand->exchange.uid);
+    Event *event = kind == EVENT_EXCHANGE_DONE ? event_push(events, kind)
+                                               : event_push_of(events, kind, hand->exchange.uid);
 
     event->generation = hand->exchange.generation;
     event->attempt = hand->exchange.attempt;

@@ -2,9 +2,9 @@
 /*
  * Settings of a host and of a worker
  *
- * Plain values that src/app/config fills from /etc/shmipc.conf and that the state machines read. They own no memory of the configuration
- * file: strings and lists here belong to the settings object and are freed with it. The table in src/app/config.c says every
- * setting's name, default, range and meaning.
+ * Plain values that src/app/config fills from /etc/shmipc.conf and that the state machines read. They own no
+ * memory of the configuration file: strings and lists here belong to the settings object and are freed with
+ * it. The table in src/app/config.c says every setting's name, default, range and meaning.
  */
 #pragma once
 

@@ -42,7 +42,10 @@ typedef struct Spin {
  */
 bool spin_begin(Spin *spin, SpinPace *pace, uint64_t wish_ns, uint64_t bytes, bool shares_cpu);
 
-/** spin_cap() - look no longer than until @until_ns (CLOCK_MONOTONIC; 0: once); to be said again before each time of looking. */
+/**
+ * spin_cap() - look no longer than until @until_ns (CLOCK_MONOTONIC; 0: once); to be said again before each
+ * time of looking.
+ */
 void spin_cap(Spin *spin, uint64_t until_ns);
 
 /** spin_once() - between two looks. Return: whether to look again. */

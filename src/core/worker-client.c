@@ -50,8 +50,10 @@ static int worker_client_new(WorkerClient **ret, const PacketClient *packet, int
     if (!client->slots || !client->seen)
         return error_origin(-ENOMEM);
     for (uint32_t i = 0; i < client->n_slots; i++) {
-        segment_init(&client->slots[i].request, client->requests_fd, false, i * client->stride, client->stride);
-        segment_init(&client->slots[i].response, client->responses_fd, true, i * client->stride, client->stride);
+        segment_init(&client->slots[i].request, client->requests_fd, false, i * client->stride,
+                     client->stride);
+        segment_init(&client->slots[i].response, client->responses_fd, true, i * client->stride,
+                     client->stride);
     }
     r = page_init_connect(&client->submit, TAKE_FD(fds[CLIENT_SUBMIT]), bytes, false);
     if (r < 0)
@@ -80,9 +82,12 @@ static int tell_dropped(Worker *worker, uint64_t id) {
     return worker_say(worker, &packet);
 }
 
-/* What the host said of a client, with what it gave. Return: 0, with *ret NULL if there is none such; or negative errno. */
-static int hear_client(Worker *worker, const PacketClient *packet, uint64_t id, uid_t uid, int *fds, size_t n_fds,
-                       WorkerClient **ret) {
+/*
+ * What the host said of a client, with what it gave. Return: 0, with *ret NULL if there is none such; or
+ * negative errno.
+ */
+static int hear_client(Worker *worker, const PacketClient *packet, uint64_t id, uid_t uid, int *fds,
+                       size_t n_fds, WorkerClient **ret) {
     _cleanup_(worker_client_freep) WorkerClient *client = NULL;
     int r;
 
@@ -112,7 +117,8 @@ int worker_meet_client(Worker *worker, uint64_t id, uid_t uid, WorkerClient **re
     if (r < 0)
         return r == -ENOTCONN ? 0 : r;
     if (hear_client(worker, &answer.client, id, uid, fds, n_fds, ret) < 0)
-        worker->lost = true; /* no memory, no descriptors: begin again with nothing in hand, and the host announces anew */
+        /* no memory, no descriptors: begin again with nothing in hand, and the host announces anew */
+        worker->lost = true;
     for (size_t i = 0; i < n_fds; i++)
         fd_close(fds[i]);
     return 0;

@@ -75,7 +75,10 @@ static SlotState early_end(const Job *job) {
     return SLOT_CLAIMED;
 }
 
-/* The last owner of the slot may have been another worker: the state page says how big the response segment is. */
+/*
+ * The last owner of the slot may have been another worker: the state page says how big the response segment
+ * is.
+ */
 static void find_response(Job *job) {
     Segment *response = &slot_of(job)->response;
     AnswerRecord last;
@@ -114,7 +117,8 @@ static void describe(Job *job) {
         .request_fd = job->client->requests_fd,
         .request_offset = job->exchange.slot * job->client->stride,
         .response = &slot_of(job)->response,
-        .max_response = job->worker->max_payload < job->client->stride ? job->worker->max_payload : job->client->stride,
+        .max_response =
+            job->worker->max_payload < job->client->stride ? job->worker->max_payload : job->client->stride,
         .grow = grow,
         .copy = copy,
         .cancelled = cancelled,
@@ -139,7 +143,8 @@ static int call_handler(Job *job) {
 }
 
 static void fail_errno(Job *job, int r) {
-    exchange_fail(&job->exchange, REASON_HANDLER_FAILED, 0, "the worker could not go on: %s (%s)", strerror(-r), error_where());
+    exchange_fail(&job->exchange, REASON_HANDLER_FAILED, 0, "the worker could not go on: %s (%s)",
+                  strerror(-r), error_where());
 }
 
 static void handle(Job *job) {
@@ -152,7 +157,8 @@ static void handle(Job *job) {
     if (r < 0)
         fail_errno(job, r);
     if (guarded && segment_guard_end())
-        exchange_fail(&job->exchange, REASON_REQUEST_CHANGED, 0, "the request's memory was taken away while it was handled");
+        exchange_fail(&job->exchange, REASON_REQUEST_CHANGED, 0,
+                      "the request's memory was taken away while it was handled");
 }
 
 /* A handler that gave up because the host was lost does not know that; the client should. */
@@ -206,7 +212,8 @@ static void publish(Job *job, SlotState end) {
 
 static Event *tell(Job *job, EventKind kind) {
     EventQueue *events = &job->worker->events;
-    Event *event = kind == EVENT_EXCHANGE_DONE ? event_push(events, kind) : event_push_of(events, kind, job->client->uid);
+    Event *event = kind == EVENT_EXCHANGE_DONE ? event_push(events, kind)
+                                               : event_push_of(events, kind, job->client->uid);
 
     event->worker = job->worker->number;
     event->client = job->client->id;
@@ -255,7 +262,8 @@ static SlotState prepare(Job *job) {
     int r;
 
     if (end == SLOT_FAILED)
-        exchange_fail(&job->exchange, REASON_BAD_REQUEST, 0, "the submit record does not fit: payload, segment, generation");
+        exchange_fail(&job->exchange, REASON_BAD_REQUEST, 0,
+                      "the submit record does not fit: payload, segment, generation");
     if (end != SLOT_CLAIMED)
         return end;
     r = map_request(job);
@@ -327,8 +335,10 @@ int worker_claim(Worker *worker, WorkerClient *client, uint32_t slot, uint32_t g
 
     if (!slots_claim(client->submit.map, client->states.map, slot, generation, worker->number, 0, &claim))
         return 0;
-    *job = (Job){.exchange.slot = slot, .worker = worker, .client = client, .claim = claim, .cpu = cpu_current()};
-    job->claimed_ns = clock_now_ns(); /* after the claim: what the client saw unclaimed at its deadline must not run */
+    *job = (Job){
+        .exchange.slot = slot, .worker = worker, .client = client, .claim = claim, .cpu = cpu_current()};
+    /* after the claim: what the client saw unclaimed at its deadline must not run */
+    job->claimed_ns = clock_now_ns();
     slots_note(client->states.map, slot, job->claimed_ns);
     r = begin(job);
     return r < 0 ? r : 1;

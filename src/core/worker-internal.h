@@ -120,12 +120,18 @@ int worker_listen(Worker *worker);
  * worker.c: say @packet and wait for the answer with its serial and @type, hearing everything else meanwhile.
  * Return: 0; -ENOTCONN if the host is lost (also when it does not answer in time); or another negative errno.
  */
-int worker_ask(Worker *worker, const Packet *packet, PacketType type, Packet *ret_answer, int *ret_fds, size_t *ret_n_fds);
+int worker_ask(Worker *worker, const Packet *packet, PacketType type, Packet *ret_answer, int *ret_fds,
+               size_t *ret_n_fds);
 
-/* worker-client.c: ask the host for a client's descriptors. Return: 0, with *ret NULL if there is no such client or nothing can be had; or negative errno. */
+/*
+ * worker-client.c: ask the host for a client's descriptors. Return: 0, with *ret NULL if there is no such
+ * client or nothing can be had; or negative errno.
+ */
 int worker_meet_client(Worker *worker, uint64_t id, uid_t uid, WorkerClient **ret);
 
-/* The host said that it is gone: let go of it, now or when its jobs have ended. Return: 0 or negative errno. */
+/*
+ * The host said that it is gone: let go of it, now or when its jobs have ended. Return: 0 or negative errno.
+ */
 int worker_drop_client(Worker *worker, uint64_t id);
 
 /* One of its jobs has ended. Return: 0 or negative errno. */
@@ -144,7 +150,9 @@ int worker_copies_trim(Worker *worker);
 /* Tell a new host what is used. Return: 0 or negative errno. */
 int worker_copies_tell(Worker *worker);
 
-/* worker-exchange.c: take at most one message from the queue and see it through. Return: 0 or negative errno. */
+/*
+ * worker-exchange.c: take at most one message from the queue and see it through. Return: 0 or negative errno.
+ */
 int worker_take_message(Worker *worker, WorkerQueue *queue);
 
 /*
@@ -160,7 +168,10 @@ void worker_poll_leave(Worker *worker, WorkerClient *client);
 /* Likewise, all of a user whose queue is gone. */
 void worker_poll_leave_uid(Worker *worker, uid_t uid);
 
-/* worker-poll.c: look at the slots of polled clients, until there is a reason not to. Return: one of these, or negative errno. */
+/*
+ * worker-poll.c: look at the slots of polled clients, until there is a reason not to. Return: one of these,
+ * or negative errno.
+ */
 enum {
     WORKER_POLLS_NOT = 0, /* nobody is polled any more: block */
     WORKER_POLL_CLAIMED,  /* and perhaps handled */

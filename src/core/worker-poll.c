@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Polling: for a while after an exchange its client's slots are looked at (docs/protocol.md, section 5, "Polling")
+ * Polling: for a while after an exchange its client's slots are looked at (docs/protocol.md, section 5,
+ * "Polling")
  *
  * A client that is polled sends no message, so this worker may not block before it has said that it polls no
  * more, and has looked once more. Nobody else is kept waiting: after IN_A_ROW exchanges, and every few
@@ -14,7 +15,10 @@
 #define LONG_NS     (50 * NS_PER_US) /* past this the caller may have something to do between two exchanges */
 #define READY_EVERY 256u /* looks at memory between two looks at descriptors */
 
-/* Claim what is new in one client's slots, one at most. Return: 1 if something was claimed, 0, or negative errno. */
+/*
+ * Claim what is new in one client's slots, one at most. Return: 1 if something was claimed, 0, or negative
+ * errno.
+ */
 static int look_at_client(Worker *worker, WorkerClient *client) {
     uint32_t slot = client->seen_slot;
 
@@ -22,7 +26,8 @@ static int look_at_client(Worker *worker, WorkerClient *client) {
         int r;
 
         client->seen_slot = slot;
-        client->seen[slot] = submit_generation(client->submit.map, slot); /* claimed by whomever, it is nothing new */
+        /* claimed by whomever, it is nothing new */
+        client->seen[slot] = submit_generation(client->submit.map, slot);
         if (!submit_is_quiet(client->submit.map, slot))
             continue; /* its message comes, in its turn */
         r = worker_claim(worker, client, slot, client->seen[slot]);
@@ -88,7 +93,8 @@ void worker_poll_enter(Worker *worker, WorkerClient *client, const Job *job) {
     if (client->gone || worker->lost || client->probe || !table_find(&worker->queues, client->uid) ||
         !spin_begin(&worker->spin, &worker->pace, worker->settings->poll_ns, bytes, shares_cpu))
         return;
-    if (client->polled || worker->n_polled == POLLED_MAX || !state_poll_begin(client->states.map, worker->number))
+    if (client->polled || worker->n_polled == POLLED_MAX ||
+        !state_poll_begin(client->states.map, worker->number))
         return;
     for (uint32_t slot = 0; slot < client->n_slots; slot++)
         client->seen[slot] = state_load(client->states.map, slot, NULL).generation;
@@ -109,9 +115,11 @@ int worker_poll(Worker *worker, uint64_t until_ns) {
             return r;
         if (r > 0) {
             spin_end(&worker->pace, true);
-            if (++worker->n_in_a_row >= IN_A_ROW || worker->ready || worker->lost || worker->took_ns > LONG_NS)
+            if (++worker->n_in_a_row >= IN_A_ROW || worker->ready || worker->lost ||
+                worker->took_ns > LONG_NS)
                 return WORKER_POLL_CLAIMED;
-        } else if (worker->by_message || (worker->spin.n % READY_EVERY == READY_EVERY - 1 && wait_is_ready(worker->wait))) {
+        } else if (worker->by_message ||
+                   (worker->spin.n % READY_EVERY == READY_EVERY - 1 && wait_is_ready(worker->wait))) {
             return WORKER_POLL_READY;
         }
     } while (spin_once(&worker->spin));

@@ -14,8 +14,8 @@
 #define RETRY_FIRST_NS (100 * NS_PER_MS)
 #define RETRY_MAX_NS   (2 * NS_PER_SEC)
 /*
- * A host that does not answer for so long is as good as gone. One that hangs is killed by its watchdog within half of this,
- * and the next one answers in its place.
+ * A host that does not answer for so long is as good as gone. One that hangs is killed by its watchdog within
+ * half of this, and the next one answers in its place.
  */
 #define ANSWER_NS (60 * NS_PER_SEC)
 
@@ -42,8 +42,8 @@ static int retry_later(Worker *worker) {
 }
 
 /*
- * A host that is still there should know that this worker went by its own will, also one that has not answered
- * yet: it would take the hang-up for a death, and see to it. One that is not there does not hear it.
+ * A host that is still there should know that this worker went by its own will, also one that has not
+ * answered yet: it would take the hang-up for a death, and see to it. One that is not there does not hear it.
  */
 static void say_leaving(Worker *worker) {
     Packet packet;
@@ -194,7 +194,10 @@ static int answer_ping(Worker *worker) {
     return r < 0 ? r : worker_copies_trim(worker);
 }
 
-/* Tell a new host whose memory is held here, as far as it listens: there may be more clients than fit into its socket. */
+/*
+ * Tell a new host whose memory is held here, as far as it listens: there may be more clients than fit into
+ * its socket.
+ */
 static int say_holds(Worker *worker) {
     int r = 0;
 
@@ -222,8 +225,8 @@ static int say_holds(Worker *worker) {
 }
 
 /*
- * A new host has the state of the one before, but does not know whose memory is held here, nor what was asked. It names
- * all queues anew.
+ * A new host has the state of the one before, but does not know whose memory is held here, nor what was
+ * asked. It names all queues anew.
  */
 static int hear_again(Worker *worker, const PacketAgain *again) {
     if (worker->state != WORKER_ATTACHED) {
@@ -266,7 +269,10 @@ static void close_all(int *fds, size_t n_fds) {
         fds[i] = fd_close(fds[i]);
 }
 
-/* One packet, its descriptors the caller's. Return: 0; -EAGAIN when there is none; -ENOTCONN when the host is lost; or negative errno. */
+/*
+ * One packet, its descriptors the caller's. Return: 0; -EAGAIN when there is none; -ENOTCONN when the host is
+ * lost; or negative errno.
+ */
 static int receive(Worker *worker, Packet *ret_packet, int fds[static CHANNEL_FDS_MAX], size_t *ret_n_fds) {
     size_t bytes;
     int r;
@@ -305,7 +311,9 @@ int worker_listen(Worker *worker) {
     }
 }
 
-/* Wait until the host says something, or listens to what it is owed. Return: 0; -ENOTCONN; or negative errno. */
+/*
+ * Wait until the host says something, or listens to what it is owed. Return: 0; -ENOTCONN; or negative errno.
+ */
 static int await(Worker *worker, uint64_t until_ns) {
     int r;
 
@@ -319,8 +327,12 @@ static int await(Worker *worker, uint64_t until_ns) {
 
 enum { ANSWERED = 1 };
 
-/* One packet while an answer is waited for. Return: ANSWERED; 0; -EAGAIN when there is none; or another negative errno. */
-static int hear_one(Worker *worker, const PacketHeader *answer, Packet *ret_packet, int *fds, size_t *ret_n_fds) {
+/*
+ * One packet while an answer is waited for. Return: ANSWERED; 0; -EAGAIN when there is none; or another
+ * negative errno.
+ */
+static int hear_one(Worker *worker, const PacketHeader *answer, Packet *ret_packet, int *fds,
+                    size_t *ret_n_fds) {
     int r = receive(worker, ret_packet, fds, ret_n_fds);
 
     if (r < 0)
@@ -332,8 +344,12 @@ static int hear_one(Worker *worker, const PacketHeader *answer, Packet *ret_pack
     return r;
 }
 
-/* A question is said again to each new host, after what this worker holds: a host hears no question before it knows that. */
-int worker_ask(Worker *worker, const Packet *packet, PacketType type, Packet *ret_answer, int *ret_fds, size_t *ret_n_fds) {
+/*
+ * A question is said again to each new host, after what this worker holds: a host hears no question before it
+ * knows that.
+ */
+int worker_ask(Worker *worker, const Packet *packet, PacketType type, Packet *ret_answer, int *ret_fds,
+               size_t *ret_n_fds) {
     const PacketHeader answer = {.type = type, .serial = packet->header.serial};
     uint64_t until_ns = clock_now_ns() + ANSWER_NS;
     int fds[CHANNEL_FDS_MAX];
@@ -361,7 +377,8 @@ int worker_ask(Worker *worker, const Packet *packet, PacketType type, Packet *re
     return 0;
 }
 
-int worker_new(Worker **ret, const char *name, const char *path, const WorkerSettings *settings, Handler *handler) {
+int worker_new(Worker **ret, const char *name, const char *path, const WorkerSettings *settings,
+               Handler *handler) {
     _cleanup_(worker_freep) Worker *worker = calloc(1, sizeof(*worker));
     int r;
 
@@ -435,8 +452,8 @@ static int work_off(Worker *worker) {
 }
 
 /*
- * Look at the descriptors, or wait for one. What is left of the last time is first: epoll names what is still ready
- * in the same order each time, so a queue that never empties would hold up those of all other users.
+ * Look at the descriptors, or wait for one. What is left of the last time is first: epoll names what is still
+ * ready in the same order each time, so a queue that never empties would hold up those of all other users.
  * Return: 0 or negative errno.
  */
 static int turn(Worker *worker, uint64_t until_ns) {

@@ -290,9 +290,10 @@ static int copy_request(Job *job) {
                       "there is no memory for a copy of the request: raise MemoryMax= of the worker's unit, "
                       "or add the caller to `trusted` of the host");
     else if (r == REASON_MEMORY_BUDGET)
-        exchange_fail(exchange, REASON_MEMORY_BUDGET, 0,
-                      "there is no room for a copy of the request: raise `memory` of the host, or add the caller "
-                      "to its `trusted`");
+        exchange_fail(
+            exchange, REASON_MEMORY_BUDGET, 0,
+            "there is no room for a copy of the request: raise `memory` of the host, or add the caller "
+            "to its `trusted`");
     else if (r == REASON_REQUEST_CHANGED)
         exchange_fail(exchange, REASON_REQUEST_CHANGED, 0,
                       "the request is no longer all there: its owner has shrunk it");

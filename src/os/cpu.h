@@ -4,7 +4,10 @@
 
 #include <stdint.h>
 
-/** cpu_current() - 1 + the number of the processor that this thread runs on now; 0 if unknown. Costs a few nanoseconds. */
+/**
+ * cpu_current() - 1 + the number of the processor that this thread runs on now; 0 if unknown. Costs a few
+ * nanoseconds.
+ */
 uint32_t cpu_current(void);
 
 /** cpu_yield() - let others run here first, if there are any. */

@@ -2,8 +2,9 @@
 /*
  * Files that are kept: one folder of our own, and files in it that are there as a whole or not at all
  *
- * A file is written under a temporary name, synced, and renamed; what a kill leaves has the temporary name. Nothing
- * here follows a symbolic link in the last part of a path. Everything may take as long as a disk takes.
+ * A file is written under a temporary name, synced, and renamed; what a kill leaves has the temporary name.
+ * Nothing here follows a symbolic link in the last part of a path. Everything may take as long as a disk
+ * takes.
  */
 #pragma once
 
@@ -14,15 +15,21 @@
 /**
  * folder_open() - open a folder
  * @make:       make it first, with what leads to it, mode 0700
- * Return: 0; -EPERM if it was to be made and there is one that is not this user's alone; or another negative errno.
+ * Return: 0; -EPERM if it was to be made and there is one that is not this user's alone; or another negative
+ * errno.
  */
 int folder_open(const char *path, bool make, int *ret_fd);
 
-/** folder_lock() - exclude all others who lock it, until the descriptor is closed or folder_unlock(). Waits. */
+/**
+ * folder_lock() - exclude all others who lock it, until the descriptor is closed or folder_unlock(). Waits.
+ */
 int folder_lock(int folder);
 void folder_unlock(int folder);
 
-/** folder_list() - the names in it but "." and "..", one allocation, NULL-terminated. Return: 0 or negative errno. */
+/**
+ * folder_list() - the names in it but "." and "..", one allocation, NULL-terminated. Return: 0 or negative
+ * errno.
+ */
 int folder_list(int folder, char ***ret_names);
 
 /**
@@ -33,10 +40,16 @@ int folder_list(int folder, char ***ret_names);
  */
 int file_create(int folder, const char *name, uint64_t bytes, int *ret_fd);
 
-/** file_open() - open a regular file to read. Return: 0; -EBADMSG if it is something else; or another negative errno. */
+/**
+ * file_open() - open a regular file to read. Return: 0; -EBADMSG if it is something else; or another negative
+ * errno.
+ */
 int file_open(int folder, const char *name, int *ret_fd, uint64_t *ret_bytes);
 
-/** file_read() / file_write() - exactly @bytes at @at. Return: 0, -ENODATA where the file ends before, or negative errno. */
+/**
+ * file_read() / file_write() - exactly @bytes at @at. Return: 0, -ENODATA where the file ends before, or
+ * negative errno.
+ */
 int file_read(int fd, uint64_t at, void *data, size_t bytes);
 int file_write(int fd, uint64_t at, const void *data, size_t bytes);
 
@@ -54,7 +67,10 @@ int file_resize(int fd, uint64_t bytes);
 /** file_sync() - wait until what was written is on the disk. Return: 0 or negative errno. */
 int file_sync(int fd);
 
-/** file_name() - give it its name for good, in place of one of that name, and sync the folder. Return: 0 or negative errno. */
+/**
+ * file_name() - give it its name for good, in place of one of that name, and sync the folder. Return: 0 or
+ * negative errno.
+ */
 int file_name(int folder, const char *temporary, const char *name);
 
 /** file_remove() - Return: 0, -ENOENT, or another negative errno. */

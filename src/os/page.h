@@ -26,8 +26,8 @@ typedef struct Page {
 int page_init_create(Page *page, const char *name, size_t bytes);
 
 /**
- * page_init_sparse() - likewise, without memory: what is touched before page_allocate() has been there is a hole, which
- * reads as zeros while there is memory at all.
+ * page_init_sparse() - likewise, without memory: what is touched before page_allocate() has been there is a
+ * hole, which reads as zeros while there is memory at all.
  */
 int page_init_sparse(Page *page, const char *name, size_t bytes);
 

@@ -50,8 +50,8 @@ int process_end(Process *process, int *ret_status);
 bool process_has_exited(int pidfd);
 
 /**
- * process_may_kill() - whether this process may signal that one. Also true when it is gone: ask while it is known
- * to live.
+ * process_may_kill() - whether this process may signal that one. Also true when it is gone: ask while it is
+ * known to live.
  */
 bool process_may_kill(int pidfd);
 

@@ -22,7 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEP_BYTES       (UINT64_C(4) << 20) /* between two looks at the clock: a few milliseconds; fits an int */
+/* Between two looks at the clock: a few milliseconds; fits an int. */
+#define STEP_BYTES (UINT64_C(4) << 20)
 #define DIGEST_BYTES_MAX 32
 
 typedef struct Digest Digest;

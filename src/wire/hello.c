@@ -107,11 +107,13 @@ int hello_check(const PacketHello *hello, const char **ret_text) {
         return REASON_BAD_REQUEST;
     }
     if (hello->version_min > PROTOCOL_VERSION) {
-        *ret_text = "this host is too old for you: it speaks version 1 of the protocol; upgrade it and restart it";
+        *ret_text =
+            "this host is too old for you: it speaks version 1 of the protocol; upgrade it and restart it";
         return REASON_VERSION;
     }
     if (hello->version_max < PROTOCOL_VERSION) {
-        *ret_text = "you are too old for this host: it speaks version 1 of the protocol; upgrade the program and its library";
+        *ret_text = "you are too old for this host: it speaks version 1 of the protocol; upgrade the program "
+                    "and its library";
         return REASON_VERSION;
     }
     if (hello->role < PEER_CLIENT || hello->role > PEER_STATUS) {

@@ -2,8 +2,9 @@
 /*
  * The socket protocol: one struct for each packet (docs/protocol.md, section 2)
  *
- * The structs are the bytes on the socket. packet_check() is the door: what passes it has the right size, the right number of
- * descriptors and a sender that may say so; texts in it end with a NUL. Values are checked by whoever uses them.
+ * The structs are the bytes on the socket. packet_check() is the door: what passes it has the right size, the
+ * right number of descriptors and a sender that may say so; texts in it end with a NUL. Values are checked by
+ * whoever uses them.
  */
 #pragma once
 
@@ -54,7 +55,15 @@ typedef enum PacketType {
 #define RESERVED_TEXT_BYTES 128
 
 /* Order of the descriptors that come with WELCOME to a client, and with CLIENT. */
-enum { WELCOME_REQUEST_QUEUE, WELCOME_REPLY_QUEUE, WELCOME_SUBMIT, WELCOME_STATE, WELCOME_REQUESTS, WELCOME_RESPONSES, WELCOME_N_FDS };
+enum {
+    WELCOME_REQUEST_QUEUE,
+    WELCOME_REPLY_QUEUE,
+    WELCOME_SUBMIT,
+    WELCOME_STATE,
+    WELCOME_REQUESTS,
+    WELCOME_RESPONSES,
+    WELCOME_N_FDS
+};
 enum { CLIENT_REPLY_QUEUE, CLIENT_SUBMIT, CLIENT_STATE, CLIENT_REQUESTS, CLIENT_RESPONSES, CLIENT_N_FDS };
 
 #define WELCOME_TRUSTED 1u
@@ -210,8 +219,10 @@ typedef struct PacketStatusHost {
     uint64_t n_refused;             /* peers */
     uint64_t n_misbehaved;          /* peers that were disconnected for it */
     uint64_t n_limits;              /* times that a limit of the system was reached */
-    uint64_t n_untold;              /* events that are not in the log: too many of a kind and user, or at once */
-    uint64_t fit_queue_bytes;       /* clients that fit in all, as each limit is now; UINT64_MAX for any number */
+    /* events that are not in the log: too many of a kind and user, or at once */
+    uint64_t n_untold;
+    /* clients that fit in all, as each limit is now; UINT64_MAX for any number */
+    uint64_t fit_queue_bytes;
     uint64_t fit_queues;
     uint64_t fit_files;
     uint32_t user_share;            /* percent of the limits */
@@ -272,16 +283,21 @@ typedef union Packet {
     PacketStatusWorker status_worker;
 } Packet;
 
-/** packet_init() - zero a packet of this type and write its header. Return: its size, which is what is sent. */
+/**
+ * packet_init() - zero a packet of this type and write its header. Return: its size, which is what is sent.
+ */
 size_t packet_init(Packet *packet, PacketType type, uint64_t serial);
 
 /**
- * packet_check() - whether @bytes bytes that were received with @n_fds descriptors are a packet that @from may send
+ * packet_check() - whether @bytes bytes that were received with @n_fds descriptors are a packet that @from
+ * may send
  * Return: 0, with its texts NUL-terminated; or a text that says what is wrong.
  */
 const char *packet_check(Packet *packet, size_t bytes, size_t n_fds, PeerRole from);
 
-/** hello_check() - whether a HELLO can be answered. Return: 0, or the Reason why not with a text for the peer. */
+/**
+ * hello_check() - whether a HELLO can be answered. Return: 0, or the Reason why not with a text for the peer.
+ */
 int hello_check(const PacketHello *hello, const char **ret_text);
 
 /** text_copy() - copy a string into a fixed field, cut if need be, NUL-padded. */

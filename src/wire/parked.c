@@ -9,11 +9,15 @@
 #define FIRST_LINE "shmipc parked request 1\n"
 
 const char *parked_id(const Parked *parked, char id[static PARKED_ID_BYTES]) {
-    snprintf(id, PARKED_ID_BYTES, "%" PRIu64 "-%" PRIu32 "-%" PRIu32, parked->client, parked->slot, parked->generation);
+    snprintf(id, PARKED_ID_BYTES, "%" PRIu64 "-%" PRIu32 "-%" PRIu32, parked->client, parked->slot,
+             parked->generation);
     return id;
 }
 
-/* A decimal number up to @max that @end follows; no sign, no blank, no leading zero. Return: what follows @end, or NULL. */
+/*
+ * A decimal number up to @max that @end follows; no sign, no blank, no leading zero. Return: what follows
+ * @end, or NULL.
+ */
 static const char *take_number(const char *text, char end, uint64_t max, uint64_t *ret_number) {
     uint64_t number = 0;
     const char *at = text;
@@ -95,10 +99,12 @@ static void put_worker(Writer *writer, const ParkedWorker *worker) {
     char name[NAME_BYTES];
 
     copy_printable(name, sizeof(name), worker->name);
-    put(writer, "worker=%" PRIu32 " %" PRIu32 " %s %s\n", worker->number, worker->pid, worker->killed ? "killed" : "died", name);
+    put(writer, "worker=%" PRIu32 " %" PRIu32 " %s %s\n", worker->number, worker->pid,
+        worker->killed ? "killed" : "died", name);
 }
 
-_Static_assert(SLOT_ATTEMPTS_MAX * (NAME_BYTES + 40u) + 2 * PARKED_WHY_BYTES + 2 * SLOT_USER_BYTES + 512u < PARKED_HEAD_BYTES,
+_Static_assert(SLOT_ATTEMPTS_MAX *(NAME_BYTES + 40u) + 2 * PARKED_WHY_BYTES + 2 * SLOT_USER_BYTES + 512u <
+                   PARKED_HEAD_BYTES,
                "a head has room for all that is put into it");
 
 void parked_format(const Parked *parked, char head[static PARKED_HEAD_BYTES]) {
@@ -107,9 +113,11 @@ void parked_format(const Parked *parked, char head[static PARKED_HEAD_BYTES]) {
 
     memset(head, 0, PARKED_HEAD_BYTES);
     put(&writer, FIRST_LINE "exchange=%s\n", parked_id(parked, id));
-    put(&writer, "time_us=%" PRIu64 "\nuid=%" PRIu32 "\npid=%" PRIu32 "\n", parked->time_us, parked->uid, parked->pid);
+    put(&writer, "time_us=%" PRIu64 "\nuid=%" PRIu32 "\npid=%" PRIu32 "\n", parked->time_us, parked->uid,
+        parked->pid);
     put_text(&writer, "program", parked->program);
-    put(&writer, "payload_bytes=%" PRIu64 "\nkept_bytes=%" PRIu64 "\n", parked->payload_bytes, parked->kept_bytes);
+    put(&writer, "payload_bytes=%" PRIu64 "\nkept_bytes=%" PRIu64 "\n", parked->payload_bytes,
+        parked->kept_bytes);
     put(&writer, "reason=%" PRIu32 "\n", parked->reason);
     put_text(&writer, "why", parked->why);
     put_user(&writer, parked->user);
@@ -157,7 +165,10 @@ static bool take_number32(const char *value, uint64_t max, uint32_t *ret) {
 
 enum { HAS_EXCHANGE = 1, HAS_TIME = 2, HAS_UID = 4, HAS_PAYLOAD = 8, HAS_KEPT = 16, HAS_ALL = 31 };
 
-/* One line. What is not known is passed over: a later version may say more. Return: whether it could be understood. */
+/*
+ * One line. What is not known is passed over: a later version may say more. Return: whether it could be
+ * understood.
+ */
 static bool take_line(const char *key, const char *value, Parked *parked, unsigned *has) {
     unsigned bit = !strcmp(key, "exchange")        ? HAS_EXCHANGE
                    : !strcmp(key, "time_us")       ? HAS_TIME

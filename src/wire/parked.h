@@ -2,9 +2,9 @@
 /*
  * Parked requests: the head of a file that holds one (docs/parked.md)
  *
- * A file is a head of 4096 bytes and then the payload. The head is text: a first line that says what it is, then
- * lines of "key=value", then NULs. It is read back as what anybody may have written: every number and text is checked,
- * keys that are not known are passed over.
+ * A file is a head of 4096 bytes and then the payload. The head is text: a first line that says what it is,
+ * then lines of "key=value", then NULs. It is read back as what anybody may have written: every number and
+ * text is checked, keys that are not known are passed over.
  */
 #pragma once
 

@@ -80,7 +80,9 @@ static Counts *counts_of(const void *page) {
 /* Only what a person looks at depends on them, so they need no order. */
 static void count(const void *state, SlotState end, uint64_t request_bytes, uint64_t response_bytes) {
     Counts *counts = counts_of(state);
-    _Atomic uint64_t *n = end == SLOT_DONE ? &counts->n_done : end == SLOT_FAILED ? &counts->n_failed : &counts->n_cancelled;
+    _Atomic uint64_t *n = end == SLOT_DONE     ? &counts->n_done
+                          : end == SLOT_FAILED ? &counts->n_failed
+                                               : &counts->n_cancelled;
 
     atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
     if (request_bytes)
@@ -90,7 +92,8 @@ static void count(const void *state, SlotState end, uint64_t request_bytes, uint
 }
 
 static uint64_t word_pack(SlotWord word) {
-    return word.generation | (uint64_t)word.owner << 32 | (uint64_t)word.state << 56 | (uint64_t)word.attempts << 60;
+    return word.generation | (uint64_t)word.owner << 32 | (uint64_t)word.state << 56 |
+           (uint64_t)word.attempts << 60;
 }
 
 static SlotWord word_unpack(uint64_t raw) {
@@ -102,7 +105,10 @@ static SlotWord word_unpack(uint64_t raw) {
     };
 }
 
-/* Sequentially consistent: a client that wishes and then looks, and a worker that claims and then looks, must not miss each other. */
+/*
+ * Sequentially consistent: a client that wishes and then looks, and a worker that claims and then looks, must
+ * not miss each other.
+ */
 static bool word_swap(StateSlot *slot, uint64_t expected, SlotWord next) {
     return atomic_compare_exchange_strong(&slot->word, &expected, word_pack(next));
 }
@@ -147,8 +153,8 @@ static void page_format(void *page, uint32_t magic, uint32_t n_slots) {
 static bool page_is_valid(const void *page, uint32_t magic, uint32_t n_slots) {
     Head *head = (Head *)(uintptr_t)page;
 
-    return atomic_load_explicit(&head->magic, memory_order_acquire) == magic && GET(head->version) == VERSION &&
-           GET(head->n_slots) == n_slots;
+    return atomic_load_explicit(&head->magic, memory_order_acquire) == magic &&
+           GET(head->version) == VERSION && GET(head->n_slots) == n_slots;
 }
 
 void submit_page_format(void *page, uint32_t n_slots) {
@@ -171,7 +177,10 @@ static bool word_is_held(SlotWord word) {
     return word.owner == SLOT_OWNER_HOST && state_is_end(word.state);
 }
 
-/* Sequentially consistent, as slots_hold() and slots_empty(): either this sees the slot held, or the host sees it taken. */
+/*
+ * Sequentially consistent, as slots_hold() and slots_empty(): either this sees the slot held, or the host
+ * sees it taken.
+ */
 uint64_t submit_take(void *submit, const void *state, uint32_t slot) {
     atomic_store(&submit_at(submit, slot)->flags, SUBMIT_TAKEN);
     return word_is_held(state_load(state, slot, NULL)) ? 0 : state_reserved(state, slot);
@@ -319,7 +328,8 @@ static bool word_is_open(SlotWord word, uint32_t generation) {
 }
 
 bool slots_is_open(const void *submit, const void *state, uint32_t slot, uint32_t generation) {
-    return submit_generation(submit, slot) == generation && word_is_open(state_load(state, slot, NULL), generation);
+    return submit_generation(submit, slot) == generation &&
+           word_is_open(state_load(state, slot, NULL), generation);
 }
 
 bool slots_pending(const void *submit, const void *state, uint32_t slot, uint32_t *ret_generation) {
@@ -331,8 +341,8 @@ bool slots_pending(const void *submit, const void *state, uint32_t slot, uint32_
     return true;
 }
 
-bool slots_claim(const void *submit, void *state, uint32_t slot, uint32_t generation, uint32_t owner, uint64_t now_ns,
-                 SlotClaim *ret_claim) {
+bool slots_claim(const void *submit, void *state, uint32_t slot, uint32_t generation, uint32_t owner,
+                 uint64_t now_ns, SlotClaim *ret_claim) {
     StateSlot *shared = state_at(state, slot);
     uint64_t raw;
     SlotWord word = state_load(state, slot, &raw);
@@ -357,7 +367,8 @@ void slots_note(void *state, uint32_t slot, uint64_t now_ns) {
     SET(state_at(state, slot)->claimed_ns, now_ns);
 }
 
-bool slots_end(void *state, uint32_t slot, const SlotClaim *claim, SlotState end, const AnswerRecord *answer) {
+bool slots_end(void *state, uint32_t slot, const SlotClaim *claim, SlotState end,
+               const AnswerRecord *answer) {
     StateSlot *shared = state_at(state, slot);
     SlotWord word = word_unpack(claim->raw);
     bool plain = user_is_zero(answer->user);
@@ -416,8 +427,8 @@ SlotState slots_look(const void *submit, void *state, uint32_t slot, bool gone, 
 }
 
 /* What becomes of a claim whose owner is dead. */
-static SlotState verdict(const void *submit, uint32_t slot, SlotWord word, uint32_t owner, uint32_t max_attempts, bool again,
-                         bool gone, uint64_t now_ns) {
+static SlotState verdict(const void *submit, uint32_t slot, SlotWord word, uint32_t owner,
+                         uint32_t max_attempts, bool again, bool gone, uint64_t now_ns) {
     SlotState end;
 
     if (word.state != SLOT_CLAIMED || word.owner != owner)
@@ -426,8 +437,8 @@ static SlotState verdict(const void *submit, uint32_t slot, SlotWord word, uint3
     return end == SLOT_WAITING && (!again || word.attempts >= max_attempts) ? SLOT_FAILED : end;
 }
 
-SlotState slots_verdict(const void *submit, const void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts, bool again,
-                        bool gone, uint64_t now_ns) {
+SlotState slots_verdict(const void *submit, const void *state, uint32_t slot, uint32_t owner,
+                        uint32_t max_attempts, bool again, bool gone, uint64_t now_ns) {
     return verdict(submit, slot, state_load(state, slot, NULL), owner, max_attempts, again, gone, now_ns);
 }
 
@@ -441,8 +452,8 @@ bool slots_adopt(void *state, uint32_t slot, uint32_t owner) {
     return word_swap(state_at(state, slot), raw, word);
 }
 
-SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts, bool again, bool gone,
-                       uint64_t now_ns) {
+SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts,
+                       bool again, bool gone, uint64_t now_ns) {
     StateSlot *shared = state_at(state, slot);
     uint64_t raw;
     SlotWord word = state_load(state, slot, &raw);
@@ -468,7 +479,8 @@ SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t 
 /* --- windows that are given back: docs/protocol/giveback.pml --- */
 
 static bool is_released(const void *submit, uint32_t slot, SlotWord word) {
-    return submit_generation(submit, slot) == word.generation && submit_released(submit, slot) == word.generation;
+    return submit_generation(submit, slot) == word.generation &&
+           submit_released(submit, slot) == word.generation;
 }
 
 static bool is_taken(const void *submit, uint32_t slot) {
@@ -503,8 +515,8 @@ bool slots_hold(const void *submit, void *state, uint32_t slot) {
 }
 
 /*
- * Where the record says already that nothing is there, a client that has taken the slot since counts on nothing. A
- * host that was killed before it had punched may have left it so.
+ * Where the record says already that nothing is there, a client that has taken the slot since counts on
+ * nothing. A host that was killed before it had punched may have left it so.
  */
 unsigned slots_empty(const void *submit, void *state, uint32_t slot) {
     StateSlot *shared = state_at(state, slot);

@@ -2,11 +2,12 @@
 /*
  * Slots: the submit page and the state page of one client (docs/protocol.md, sections 3 to 5)
  *
- * The two pages are the truth about every exchange. Each has one writing side: the client writes its submit page; workers and host
- * write the state page, which the client can only read. This module knows their layout, and is the only one that touches them. What
- * it keeps true:
+ * The two pages are the truth about every exchange. Each has one writing side: the client writes its submit
+ * page; workers and host write the state page, which the client can only read. This module knows their
+ * layout, and is the only one that touches them. What it keeps true:
  *
- * - The word of a slot is changed only by compare-and-swap of all its 64 bits, from a value that was looked at.
+ * - The word of a slot is changed only by compare-and-swap of all its 64 bits, from a value that was looked
+ *   at.
  * - A submit record is read once, as a copy, after the claim; what the client writes later changes nothing.
  * - Fields are published before the word (or generation) that makes them count.
  *
@@ -20,7 +21,8 @@
 
 #define SLOTS_MAX       1024u
 #define SLOT_OWNER_MAX     0xfffffdu /* workers' numbers have 24 bits; 0 is nobody */
-#define SLOT_OWNER_ENDER   0xfffffeu /* the host, which is about to end the exchange: it parks or refuses its request */
+#define SLOT_OWNER_ENDER                                                                                     \
+    0xfffffeu /* the host, which is about to end the exchange: it parks or refuses its request */
 #define SLOT_OWNER_HOST    0xffffffu /* at an end: the host holds the slot, to give its windows back */
 #define SLOT_ATTEMPTS_MAX 15u
 #define SLOT_USER_BYTES 64u       /* of the caller's own, in both directions */
@@ -89,7 +91,10 @@ size_t slots_page_bytes(uint32_t n_slots);
 void submit_page_format(void *page, uint32_t n_slots);
 void state_page_format(void *page, uint32_t n_slots);
 
-/** submit_page_is_valid() / state_page_is_valid() - whether the head says what it must. The size was checked by page_init_connect(). */
+/**
+ * submit_page_is_valid() / state_page_is_valid() - whether the head says what it must. The size was checked
+ * by page_init_connect().
+ */
 bool submit_page_is_valid(const void *page, uint32_t n_slots);
 bool state_page_is_valid(const void *page, uint32_t n_slots);
 
@@ -97,12 +102,15 @@ bool state_page_is_valid(const void *page, uint32_t n_slots);
 
 /**
  * submit_take() - from now on the client uses the request's window
- * Return: how much of it the host has reserved; 0 if the host is about to give it back: then nothing of it counts,
- * and the host's next answer is the first word that does.
+ * Return: how much of it the host has reserved; 0 if the host is about to give it back: then nothing of it
+ * counts, and the host's next answer is the first word that does.
  */
 uint64_t submit_take(void *submit, const void *state, uint32_t slot);
 
-/** submit_publish() - write a record, its generation last. The slot was taken: @record says so in its flags, too. */
+/**
+ * submit_publish() - write a record, its generation last. The slot was taken: @record says so in its flags,
+ * too.
+ */
 void submit_publish(void *submit, uint32_t slot, const SubmitRecord *record);
 
 /** submit_cancel() - wish that the slot's exchange be given up. Look at the word afterwards, not before. */
@@ -112,8 +120,8 @@ void submit_cancel(void *submit, uint32_t slot);
 void submit_release(void *submit, uint32_t slot, uint32_t generation);
 
 /**
- * submit_set_awake() - whether the client looks at its slots by itself, without a message. Look at them after it
- * was set to false.
+ * submit_set_awake() - whether the client looks at its slots by itself, without a message. Look at them after
+ * it was set to false.
  */
 void submit_set_awake(void *submit, bool awake);
 
@@ -163,7 +171,10 @@ void state_answer_copy(const void *state, uint32_t slot, AnswerRecord *ret_recor
 /** state_counts() - what has ended so far. */
 void state_counts(const void *state, SlotCounts *ret_counts);
 
-/** state_claimed_ns() - when the present claim was made. 0 while there is none, and in the moment between claim and note. */
+/**
+ * state_claimed_ns() - when the present claim was made. 0 while there is none, and in the moment between
+ * claim and note.
+ */
 uint64_t state_claimed_ns(const void *state, uint32_t slot);
 
 /* --- workers and host --- */
@@ -174,7 +185,9 @@ bool submit_is_awake(const void *submit);
 /** state_poll_begin() - worker: become the one that polls this client. Return: whether nobody else is. */
 bool state_poll_begin(void *state, uint32_t owner);
 
-/** state_poll_end() - worker, or host for one that is dead: poll no more. Look at all of the slots afterwards. */
+/**
+ * state_poll_end() - worker, or host for one that is dead: poll no more. Look at all of the slots afterwards.
+ */
 void state_poll_end(void *state, uint32_t owner);
 
 /* A claim that was won. */
@@ -185,29 +198,35 @@ typedef struct SlotClaim {
     SubmitRecord request;
 } SlotClaim;
 
-/** slots_is_open() - whether a message about @generation would claim something: it is submitted, or waits again. */
+/**
+ * slots_is_open() - whether a message about @generation would claim something: it is submitted, or waits
+ * again.
+ */
 bool slots_is_open(const void *submit, const void *state, uint32_t slot, uint32_t generation);
 
 /**
  * slots_claim() - claim first, then look
  *
- * Return: whether the claim was won; the caller is then bound to end the exchange, whatever the record says (its generation may be
- * another one: a client that does not keep the rules).
+ * Return: whether the claim was won; the caller is then bound to end the exchange, whatever the record says
+ * (its generation may be another one: a client that does not keep the rules).
  */
-bool slots_claim(const void *submit, void *state, uint32_t slot, uint32_t generation, uint32_t owner, uint64_t now_ns,
-                 SlotClaim *ret_claim);
+bool slots_claim(const void *submit, void *state, uint32_t slot, uint32_t generation, uint32_t owner,
+                 uint64_t now_ns, SlotClaim *ret_claim);
 
 /** slots_note() - when the claim was made, where slots_claim() was not told: @now_ns 0 there. */
 void slots_note(void *state, uint32_t slot, uint64_t now_ns);
 
-/** slots_end() - end an exchange that was claimed, with its answer. Return: false if the claim was not this one's any more. */
+/**
+ * slots_end() - end an exchange that was claimed, with its answer. Return: false if the claim was not this
+ * one's any more.
+ */
 bool slots_end(void *state, uint32_t slot, const SlotClaim *claim, SlotState end, const AnswerRecord *answer);
 
 /**
  * slots_look() - host: end an exchange that nobody has claimed, if the client wishes so
  * @gone:       the client is gone, which cancels everything of its own
- * Return: SLOT_CANCELLED or SLOT_EXPIRED if it was ended now; SLOT_CLAIMED if somebody has it; SLOT_WAITING if it is to wait on; SLOT_DONE
- * if there is nothing to end.
+ * Return: SLOT_CANCELLED or SLOT_EXPIRED if it was ended now; SLOT_CLAIMED if somebody has it; SLOT_WAITING
+ * if it is to wait on; SLOT_DONE if there is nothing to end.
  */
 SlotState slots_look(const void *submit, void *state, uint32_t slot, bool gone, uint64_t now_ns);
 
@@ -215,26 +234,32 @@ SlotState slots_look(const void *submit, void *state, uint32_t slot, bool gone, 
  * slots_settle() - host: settle a claim whose owner is dead
  *
  * Only after the owner has been seen dead.
- * Return: SLOT_WAITING if it is to be tried again; SLOT_FAILED if that was the last attempt or @again is false; SLOT_CANCELLED or
- * SLOT_EXPIRED if the client wished so; SLOT_DONE if @owner had no claim on the slot.
+ * Return: SLOT_WAITING if it is to be tried again; SLOT_FAILED if that was the last attempt or @again is
+ * false; SLOT_CANCELLED or SLOT_EXPIRED if the client wished so; SLOT_DONE if @owner had no claim on the
+ * slot.
  */
-SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts, bool again, bool gone,
-                       uint64_t now_ns);
+SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts,
+                       bool again, bool gone, uint64_t now_ns);
 
-/** slots_adopt() - host: make the claim of a dead owner one of SLOT_OWNER_ENDER. Return: whether it was there. */
+/**
+ * slots_adopt() - host: make the claim of a dead owner one of SLOT_OWNER_ENDER. Return: whether it was there.
+ */
 bool slots_adopt(void *state, uint32_t slot, uint32_t owner);
 
 /** slots_verdict() - host: what slots_settle() would make of it now; nothing is changed. */
-SlotState slots_verdict(const void *submit, const void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts, bool again,
-                        bool gone, uint64_t now_ns);
+SlotState slots_verdict(const void *submit, const void *state, uint32_t slot, uint32_t owner,
+                        uint32_t max_attempts, bool again, bool gone, uint64_t now_ns);
 
 /**
- * slots_is_idle() - host: whether nobody uses either window: the latest exchange has ended, was released, and the
- * slot is not taken. @ret_generation: of that exchange.
+ * slots_is_idle() - host: whether nobody uses either window: the latest exchange has ended, was released, and
+ * the slot is not taken. @ret_generation: of that exchange.
  */
 bool slots_is_idle(const void *submit, const void *state, uint32_t slot, uint32_t *ret_generation);
 
-/** slots_hold() - host: keep workers from an idle slot. Return: whether it is held, perhaps by a host before this one. */
+/**
+ * slots_hold() - host: keep workers from an idle slot. Return: whether it is held, perhaps by a host before
+ * this one.
+ */
 bool slots_hold(const void *submit, void *state, uint32_t slot);
 
 /** slots_is_held() - whether a host holds the slot. */
@@ -246,7 +271,10 @@ bool slots_is_held(const void *state, uint32_t slot);
  */
 unsigned slots_empty(const void *submit, void *state, uint32_t slot);
 
-/** slots_let_go() - host: end slots_hold(). What was submitted meanwhile is to be announced: no worker could claim it. */
+/**
+ * slots_let_go() - host: end slots_hold(). What was submitted meanwhile is to be announced: no worker could
+ * claim it.
+ */
 void slots_let_go(void *state, uint32_t slot);
 
 /** state_reserve() - host: what it has reserved for the request's window. */
@@ -255,9 +283,15 @@ void state_reserve(void *state, uint32_t slot, uint64_t bytes);
 /** state_reserved() - likewise; whatever a client publishes, it has no more than this. */
 uint64_t state_reserved(const void *state, uint32_t slot);
 
-/** state_reserve_response(), state_reserved_response() - host: likewise for the response's window; a note for the next host. */
+/**
+ * state_reserve_response(), state_reserved_response() - host: likewise for the response's window; a note for
+ * the next host.
+ */
 void state_reserve_response(void *state, uint32_t slot, uint64_t bytes);
 uint64_t state_reserved_response(const void *state, uint32_t slot);
 
-/** slots_pending() - host: the generation that should be announced because it is submitted or waits again. Return: whether there is one. */
+/**
+ * slots_pending() - host: the generation that should be announced because it is submitted or waits again.
+ * Return: whether there is one.
+ */
 bool slots_pending(const void *submit, const void *state, uint32_t slot, uint32_t *ret_generation);

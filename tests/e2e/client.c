@@ -10,7 +10,8 @@
  *
  *   -n  how many exchanges it wants in flight; where the host has fewer slots, as many as it can have
  *   -a  give up every other exchange as soon as it is sent, and take what slots come back
- *   -w  when all is done say "done", and stay connected until standard input ends; begin again for each line of it
+ *   -w  when all is done say "done", and stay connected until standard input ends; begin again for each line
+ *   of it
  */
 #include "base/cleanup.h"
 #include "base/units.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A library to be preloaded, under which the wall clock jumps: with every third look at it by an hour, forth and
- * back. The other clocks are left alone.
+ * A library to be preloaded, under which the wall clock jumps: with every third look at it by an hour, forth
+ * and back. The other clocks are left alone.
  */
 #include <stdatomic.h>
 #include <stddef.h>

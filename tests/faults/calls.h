@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions that can be made to fail, and how each tells that it has: RETURNS(NULL | MINUS | ERRNO, name).
- * Which errors it may tell stands in test-faults.py.
+ * The functions that can be made to fail, and how each tells that it has: RETURNS(NULL | MINUS | ERRNO,
+ * name). Which errors it may tell stands in test-faults.py.
  */
 RETURNS(NULL, malloc)
 RETURNS(NULL, calloc)

@@ -64,9 +64,9 @@ static void write_log(const char *name) {
 }
 
 /*
- * What is spared: libconfig, which does not look whether it got memory and crashes by itself; taking something
- * out of an epoll set, which needs nothing that could be short; ringing an eventfd, whose bell rings already if
- * it is full.
+ * What is spared: libconfig, which does not look whether it got memory and crashes by itself; taking
+ * something out of an epoll set, which needs nothing that could be short; ringing an eventfd, whose bell
+ * rings already if it is full.
  */
 static int is_spared(int call, long second, long third, void *caller) {
     Dl_info where;
