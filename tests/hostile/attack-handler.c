@@ -1,32 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Attacks by what a handler is made to do: the payload is a script that the handler's shell runs, as may be
- * the case for any command that has a hole. Each of them must end in the way that it says, within the
- * worker's `timeout` or before.
+ * the case for any command that has a hole. Each of them must end in the way that it says; those that would
+ * never end by themselves have a deadline.
  */
 #include "attack.h"
 
 #include <stdlib.h>
 
-/* Return: the request, ended. */
-static Request *run(const char *script) {
+#define DEADLINE_NS (300 * NS_PER_MS)
+
+/* What never ends by itself is to end as EXPIRED, anything else as FAILED for @reason. */
+static void run(const char *script, Reason reason) {
     Request *request = attack_prepare(strlen(script));
 
     memcpy(request->segment.map, script, strlen(script));
+    if (reason == REASON_NONE)
+        request->deadline_ns = clock_now_ns() + DEADLINE_NS;
     attack_send_and_wait(request);
-    return request;
+    if (reason == REASON_NONE ? request->end != SLOT_EXPIRED
+                              : request->end != SLOT_FAILED || request->reason != reason)
+        errx(EXIT_FAILURE, "`%s` ended in state %d: %s", script, (int)request->end,
+             reason_name(request->reason));
+    request_release(request);
 }
 
 static void run_for_ever(const char *script, Reason reason) {
     attack_join();
-    do {
-        Request *request = run(script);
-
-        if (request->end != SLOT_FAILED || request->reason != reason)
-            errx(EXIT_FAILURE, "`%s` ended in state %d: %s", script, (int)request->end,
-                 reason_name(request->reason));
-        request_release(request);
-    } while (attack_goes_on());
+    do
+        run(script, reason);
+    while (attack_goes_on());
 }
 
 static void endless_output(void) {
@@ -34,15 +37,15 @@ static void endless_output(void) {
 }
 
 static void endless_errors(void) {
-    run_for_ever("yes >&2", REASON_TIMED_OUT);
+    run_for_ever("yes >&2", REASON_NONE);
 }
 
 static void stops_itself(void) {
-    run_for_ever("kill -STOP $$", REASON_TIMED_OUT);
+    run_for_ever("kill -STOP $$", REASON_NONE);
 }
 
 static void ignores_signals(void) {
-    run_for_ever("trap '' TERM INT HUP PIPE; while :; do sleep 1000; done", REASON_TIMED_OUT);
+    run_for_ever("trap '' TERM INT HUP PIPE; while :; do sleep 1000; done", REASON_NONE);
 }
 
 /* Nothing of it is there when its exchange has ended: the response would come late, or for somebody else. */
@@ -51,9 +54,9 @@ static void leaves_daemons(void) {
                  REASON_HANDLER_FAILED);
 }
 
-/* Up to what RLIMIT_NPROC, or TasksMax= of the unit, allows. */
+/* As far as RLIMIT_NPROC, or TasksMax= of the unit, allow. */
 static void forks(void) {
-    run_for_ever("f() { f | f & }; f; while :; do :; done", REASON_TIMED_OUT);
+    run_for_ever("f() { f | f & }; f; while :; do :; done", REASON_NONE);
 }
 
 const Attack handler_attacks[] = {

@@ -395,11 +395,11 @@ static void report(const Result *result) {
     FILE *file;
 
     snprintf(line, sizeof(line),
-             "hostile/%s\tcopies=%u alone=%.0f/s company=%.0f/s attack=%.0f/s of_alone=%.0f%% "
+             "hostile/%s\tuid=%u copies=%u alone=%.0f/s company=%.0f/s attack=%.0f/s of_alone=%.0f%% "
              "of_company=%.0f%% attack_cpu=%.0f%% host_cpu=%.0f%% rounds=%" PRIu64 " exchanges=%" PRIu64
              " wrong=0 joins=%" PRIu64 " refused=%" PRIu64 " slowest=%.1fms",
-             options.attack, options.n_copies, result->alone, result->company, result->during,
-             100 * result->during / result->alone, 100 * result->during / result->company,
+             options.attack, (unsigned)options.attacker_uid, options.n_copies, result->alone, result->company,
+             result->during, 100 * result->during / result->alone, 100 * result->during / result->company,
              100 * result->attack_cpu, 100 * result->host_cpu, result->n_rounds,
              atomic_load(&tally->n_exchanges), atomic_load(&tally->n_joins), atomic_load(&tally->n_refused),
              (double)atomic_load(&tally->slowest_ns) / 1e6);

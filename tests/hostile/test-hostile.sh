@@ -93,7 +93,7 @@ forgery_touches_no_call_of_another() {
 handler_besieged() { # ATTACK
     local name
     configure "$(host_settings "workers = [\"root\", \"$WORKER\", \"$OTHER\"];")" \
-        "timeout = \"300ms\"; $(runs_script <<'END'
+        "$(runs_script <<'END'
 [ "$SHMIPC_CLIENT_UID" != 61184 ] || exec sh
 exec cat
 END
