@@ -405,7 +405,7 @@ end:
 
 /* ---- the host ---- */
 
-/* Host 3: settle and announce, slot after slot; then let go of the pidfd, for a new host would see it again. */
+/* Host 3: settle and announce, slot after slot; then let go of the pidfd: a new host would see it again. */
 inline next(then) {
     g = 0;
     seen_cancel = false;
@@ -433,8 +433,8 @@ inline end_claimed(how) {
 }
 
 /*
- * Host 6: at the last attempt the claim is the host's until the request is copied aside, by a thread. A wish ends
- * it at once: first the thread is told to throw the copy away, then the client may write over the request.
+ * Host 6: at the last attempt the claim is the host's until the request is copied aside, by a thread. A
+ * wish ends it at once: first the thread is told to throw the copy away, then the client may write over it.
  */
 #ifdef PARK_UNCHECKED
 #define IS_PARKS (slot[s].word.state == CLAIMED && slot[s].park != NONE)
@@ -664,7 +664,12 @@ init {
 
     atomic {
         do
-        :: i < SLOTS -> slot[i].word.state = FRESH; slot[i].park = NONE; slot[i].ended = true; run Client(i); i++
+        :: i < SLOTS ->
+            slot[i].word.state = FRESH;
+            slot[i].park = NONE;
+            slot[i].ended = true;
+            run Client(i);
+            i++
         :: i == SLOTS -> break
         od;
         i = 0;
