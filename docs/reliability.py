@@ -63,7 +63,7 @@ MACHINERY = [
      "e2e-deaths e2e-crowd e2e-reload e2e-harness", ""),
     ("Restart", "4", "the host is killed, restarted and upgraded under load, with a service manager and without",
      "e2e-restart* restart* boot-recovery boot-restart* boot-upgrade*", ""),
-    ("Parking", "1", "what kills every worker is kept, shown, tried again or dropped; who sends it is refused",
+    ("Parking", "1 6", "what kills every worker is kept, shown, tried again or dropped; who sends it is refused",
      "parked* e2e-parked* park*", ""),
     ("Limits and memory", "6", "tmpfs, budget, shares, queues and descriptors run out", "e2e-limits limits memory "
      "account e2e-memory* e2e-sizes e2e-large", ""),

@@ -74,6 +74,12 @@ ERRORS = {
     "timerfd_create": "EMFILE ENFILE ENOMEM",
     "unlink": "EACCES ENOENT",
     "waitid": "EINTR",
+    "fdopendir": "ENOMEM",
+    "fsync": "EIO ENOSPC",
+    "openat64": "EACCES EMFILE ENFILE ENOENT ENOSPC",
+    "renameat": "EACCES ENOSPC",
+    "sendfile64": "EAGAIN EIO ENOMEM",
+    "unlinkat": "EACCES ENOENT",
     "write": "EAGAIN EINTR EIO ENOSPC EPIPE",
 }
 
@@ -91,7 +97,8 @@ CANNOT_FAIL = {
     "only for what a program of ours never passes (EBADF, EFAULT, EINVAL)": """
         clock_gettime close getrlimit64 isatty lseek64 munmap pthread_join pthread_sigmask raise sigaction signal
         sigpending sigprocmask sigtimedwait sigwaitinfo sysconf timerfd_settime dlclose dlerror dlsym closedir
-        inotify_rm_watch shutdown""",
+        inotify_rm_watch shutdown rewinddir sched_getcpu sched_yield pthread_attr_destroy pthread_attr_init
+        pthread_attr_setdetachstate pthread_attr_setstacksize""",
     "it fails when malloc or a system call in this list does, beneath it": """
         asprintf vasprintf __isoc99_fscanf fclose fflush fgets fopen fprintf fputc fputs fwrite perror printf putc puts vfprintf
         readdir64 getgrnam getpwnam dlopen fputs_unlocked putchar open_memstream""",
