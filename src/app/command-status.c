@@ -155,6 +155,7 @@ CELL_NUMBER(host_done, PacketStatusHost, row->n_done)
 CELL_NUMBER(host_failed, PacketStatusHost, row->n_failed)
 CELL_NUMBER(host_cancelled, PacketStatusHost, row->n_cancelled)
 CELL_NUMBER(host_redelivered, PacketStatusHost, row->n_redelivered)
+CELL_NUMBER(host_parked, PacketStatusHost, row->n_parked)
 CELL_NUMBER(host_in_flight, PacketStatusHost, row->in_flight)
 CELL_NUMBER(host_requests, PacketStatusHost, row->request_payload_bytes)
 CELL_NUMBER(host_responses, PacketStatusHost, row->response_payload_bytes)
@@ -237,6 +238,7 @@ static const OutputColumn host_columns[] = {
     {NULL, "misbehaved", OUTPUT_NUMBER, host_misbehaved},
     {NULL, "limits_reached", OUTPUT_NUMBER, host_limits_reached},
     {NULL, "log_untold", OUTPUT_NUMBER, host_untold},
+    {NULL, "parked", OUTPUT_NUMBER, host_parked},
 };
 
 CELL_NUMBER(client_id_cell, PacketStatusClient, row->id)
@@ -332,8 +334,8 @@ static void show_host(const PacketStatusHost *host) {
     if (host->healthy == 1)
         printf(" (probe %s)", duration_format(host->probe_ns, times[1]));
     printf("\nExchanges: %" PRIu64 " done, %" PRIu64 " failed, %" PRIu64 " cancelled or expired, %" PRIu64
-           " in flight, %" PRIu64 " redelivered\nPayloads: %s in, %s out\n",
-           host->n_done, host->n_failed, host->n_cancelled, host->in_flight, host->n_redelivered,
+           " in flight, %" PRIu64 " redelivered, %" PRIu64 " parked\nPayloads: %s in, %s out\n",
+           host->n_done, host->n_failed, host->n_cancelled, host->in_flight, host->n_redelivered, host->n_parked,
            size_format(host->request_payload_bytes, sizes[0]),
            size_format(host->response_payload_bytes, sizes[1]));
     printf("Peers: %" PRIu64 " refused, %" PRIu64 " disconnected for what they did; limits reached %" PRIu64

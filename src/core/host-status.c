@@ -89,6 +89,7 @@ static void fill_host(const Host *host, PacketStatusHost *row) {
     row->n_failed = counts.n_failed;
     row->n_cancelled = counts.n_cancelled;
     row->n_redelivered = host->n_redelivered;
+    row->n_parked = host->parking.n_parked;
     row->n_refused = host->n_refused;
     row->n_misbehaved = host->n_misbehaved;
     row->n_limits = host->n_limits;

@@ -227,6 +227,7 @@ typedef struct PacketStatusHost {
     uint64_t fit_files;
     uint32_t user_share;            /* percent of the limits */
     uint32_t reserved;
+    uint64_t n_parked;              /* requests that workers did not survive, kept since the start */
 } PacketStatusHost;
 
 typedef struct PacketStatusClient {

@@ -59,6 +59,7 @@ what_kills_its_workers_is_listed_and_shown() {
     parked show --json "$id" | python3 -c 'import json, sys; assert len(json.load(sys.stdin)["workers"]) == 2'
     [ "$(stat -c %a "$world/state/host/$id")" = 600 ]
     tail -c +4097 "$world/state/host/$id" | grep -Fx 'poison one'
+    host_has parked 1
     dead_workers_are_two
     echoes next
 }

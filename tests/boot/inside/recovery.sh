@@ -150,6 +150,48 @@ watchdog_leaves_a_handler_at_work() {
     [ "$(main_pid worker)" = "$pid" ]
 }
 
+# Whatever begins with "poison" kills its worker, the parent of the handler's keeper, until it is mended.
+configure_poisonable() {
+    configure_command 'read -r line; read -r _ _ _ w _ </proc/$PPID/stat;'\
+' case $line in poison*) [ -e /run/shmipc/mended ] || { kill -9 $w; sleep 9; } ;; esac; echo $line'
+    systemctl restart shmipc@worker shmipc@worker-2
+    within 10 sh -c 'shmipc status | grep "2 workers\|worker-2"'
+}
+
+poison_is_parked_and_the_service_goes_on() {
+    local id
+    rm -rf /run/systemd/system/shmipc@*.service.d
+    systemctl daemon-reload
+    systemctl restart shmipc@host
+    configure_poisonable
+    fails 7 runuser -u alice -- sh -c 'echo poison | shmipc call -t 60'
+    [ "$(echo bread | shmipc call -t 60)" = bread ]
+    within 10 logged host MESSAGE_ID="$EXCHANGE_PARKED"
+    id=$(shmipc parked list --noheadings | awk '{ print $1 }')
+    shmipc parked show "$id" | grep -F "user $(id -u alice)"
+    [ "$(shmipc parked show "$id" --payload)" = poison ]
+    [ "$(stat -c '%U %a' /var/lib/shmipc/host/"$id")" = 'shmipc 600' ]
+    fails 4 runuser -u alice -- shmipc parked list
+    touch /run/shmipc/mended
+    [ "$(shmipc parked retry "$id")" = poison ]
+    rm /run/shmipc/mended
+    shmipc parked list | grep -F 'No request is parked.'
+}
+
+poisoner_is_refused_and_others_go_on() {
+    local n
+    # Its second death was the one before: the third is one too many, whether this request has two workers or one.
+    fails 4 runuser -u alice -- sh -c 'echo poison again | shmipc call -t 60'
+    within 10 logged host MESSAGE_ID="$USER_REFUSED"
+    fails 4 runuser -u alice -- sh -c 'echo bread | shmipc call -t 60' 2>/tmp/err
+    grep -E 'no more are taken for another [0-9]+ s' /tmp/err
+    for n in 1 2 3 4 5; do
+        [ "$(echo "bread $n" | shmipc call -t 60)" = "bread $n" ]
+    done
+    within 10 all_run shmipc@host shmipc@worker shmipc@worker-2
+    shmipc parked drop --all
+}
+
 target_stops_all() {
     systemctl start shmipc@worker-2
     systemctl stop shmipc.target
@@ -167,6 +209,8 @@ check 'a stopped worker finishes what it has' stopped_worker_finishes_what_it_ha
 check "a stopped worker may take longer than its unit's timeout" stopped_worker_may_take_longer
 check 'the watchdog kills a hung host' watchdog_kills_a_hung_host
 check 'the watchdog leaves a handler at work alone' watchdog_leaves_a_handler_at_work
+check 'what kills its workers is parked, and the service goes on' poison_is_parked_and_the_service_goes_on
+check 'who kills workers is refused, and others go on' poisoner_is_refused_and_others_go_on
 check 'stopping the target stops all' target_stops_all
 check 'nothing of ours is left' nothing_is_left
 check 'sanitizers found nothing' sanitizers_found_nothing
