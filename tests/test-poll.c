@@ -191,6 +191,23 @@ START_TEST(dead_worker_polls_no_more) {
 }
 END_TEST
 
+START_TEST(worker_that_died_while_there_was_no_host_polls_no_more) {
+    Child child;
+    Client *client;
+
+    party_keep();
+    child = child_start(UNIT_SAME_UID, work);
+    AWAIT(party_n_events(EVENT_WORKER_ATTACHED) == 1);
+    client = add_polled_client();
+    party_leave_host();
+    ck_assert_int_eq(kill(child.pid, SIGKILL), 0);
+    ck_assert_int_eq(child_end(&child), -SIGKILL);
+    ck_assert_uint_ne(poller_of(client), 0);
+    party_start_host();
+    AWAIT(poller_of(client) == 0);
+}
+END_TEST
+
 /* ---- the client ---- */
 
 START_TEST(request_that_is_polled_needs_no_message) {
@@ -388,6 +405,7 @@ Suite *unit_suite(void) {
     tcase_add_test(worker, client_that_goes_is_polled_no_more);
     tcase_add_test(worker, host_that_goes_is_noticed_by_who_polls);
     tcase_add_test(worker, dead_worker_polls_no_more);
+    tcase_add_test(worker, worker_that_died_while_there_was_no_host_polls_no_more);
     suite_add_tcase(suite, worker);
 
     tcase_add_checked_fixture(client, begin_polling, party_end);
