@@ -40,7 +40,8 @@ NOTE = struct.Struct("=QIi")  # storm.h
 CLIENT_BEGINS, SENT, RUN, ENDED, CLIENT_ENDS = range(5)
 WRONG_BYTES = 1
 HOST = """host: {{ role = "host"; max_deaths = 0; parked = "0"; access = ["self"]; workers = ["self"];
-    trusted = [{trusted}]; memory = "256M"; max_payload = "4M"; requests_per_client = 4; attempts = {attempts}; }};
+    trusted = [{trusted}]; memory = "256M"; max_payload = "4M"; requests_per_client = 4;
+    attempts = {attempts}; }};
 echo: {{ role = "worker"; }};
 exec: {{ role = "worker"; handler = {{ type = "exec"; command = ["{storm}", "handler"]; }}; }};
 """

@@ -32,7 +32,8 @@ import manager
 HANG_SECONDS = 60
 HANDLER_FAILED, NO_HOST = 1, 3
 PAYLOAD = bytes(range(256)) * 300
-CONFIGURATION = """host: { role = "host"; max_deaths = 0; parked = "0"; access = ["self"]; workers = ["self"]; };
+CONFIGURATION = """host: { role = "host"; max_deaths = 0; parked = "0"; access = ["self"];
+    workers = ["self"]; };
 echo: { role = "worker"; };
 exec: { role = "worker"; handler = { type = "exec"; command = ["cat"]; }; };
 """
