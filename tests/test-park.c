@@ -497,6 +497,24 @@ START_TEST(half_of_a_host_that_was_killed_is_swept_by_the_next) {
 }
 END_TEST
 
+/* A claim of a host's own, found at the take-up, is what one that was killed has left. */
+START_TEST(what_the_host_before_was_about_to_end_is_settled_anew) {
+    Request *request = party_send(party_add_client(), 1000);
+    HostClient *of_host = party_client_of_host(request->client);
+    SlotClaim claim;
+    Parked parked;
+
+    ck_assert(slots_claim(of_host->submit.map, of_host->states.map, request->slot, request->generation, SLOT_OWNER_ENDER,
+                          clock_now_ns(), &claim));
+    host_settle_own(party.host);
+    check_failed(request);
+    get_parked(&parked);
+    ck_assert_uint_eq(parked.kept_bytes, 1000);
+    ck_assert_uint_eq(parked.n_workers, 0);
+    ck_assert_str_eq(parked.why, "its worker died, and the host after that");
+}
+END_TEST
+
 /* ---- suite ---- */
 
 static TCase *add_case(Suite *suite, const char *name) {
@@ -516,6 +534,7 @@ static void add_copies(TCase *tests) {
     tcase_add_test(tests, those_that_wait_for_their_turn_end_as_their_clients_wish);
     tcase_add_test(tests, slot_that_ended_is_not_ended_by_its_former_copy);
     tcase_add_test(tests, host_that_ends_leaves_no_half_of_it);
+    tcase_add_test(tests, what_the_host_before_was_about_to_end_is_settled_anew);
     tcase_add_test(tests, half_of_a_host_that_was_killed_is_swept_by_the_next);
 }
 
