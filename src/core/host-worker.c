@@ -61,7 +61,8 @@ static void forget_clients(Host *host) {
  * whom that had met.
  */
 static void end_polling(Host *host, const HostWorker *worker) {
-    for (size_t i = 0; i < host->clients.n; i++) {
+    /* As a host ends its workers live on, and so may their polling. */
+    for (size_t i = 0; i < host->clients.n && !host->store.closing; i++) {
         HostClient *client = table_at(&host->clients, i);
 
         state_poll_end(client->states.map, worker->number);
