@@ -110,7 +110,7 @@ def circumstances(is_long):
     return "run/" + ("long" if is_long else "ci"), {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"), "commit": commit or "unknown",
         "kernel": platform.release(), "machine": platform.machine(), "cpus": os.cpu_count(),
-        "libc": "-".join(platform.libc_ver()),
+        "libc": "-".join(platform.libc_ver()), "load": round(os.getloadavg()[2], 1),
     }
 
 
@@ -170,15 +170,18 @@ def write_head(results):
           "&& docs/reliability.py write >docs/reliability.md\n")
     print("`ci` is what every change goes through, a sample with a seed that is printed; `long` is the suite `long`, on "
           "demand, with time limits of its own. A seed repeats its run. What has no results says so.\n")
-    print("| depth | day | commit | kernel | C library | machine | CPUs |\n| --- | --- | --- | --- | --- | --- | --- |")
+    print("Load is the machine's over the last 15 minutes of the run. Where it was above the number of CPUs, others were "
+          "at work there and rates mean nothing.\n")
+    print("| depth | day | commit | kernel | C library | machine | CPUs | load |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     found = dict(results)
     for depth in ("ci", "long"):
         values = found.get("run/" + depth)
         if values:
             print(f"| {depth} | {values['date']} | {values['commit']} | {values['kernel']} | {values['libc']} | "
-                  f"{values['machine']} | {values['cpus']} |")
+                  f"{values['machine']} | {values['cpus']} | {values.get('load', '')} |")
         else:
-            print(f"| {depth} | not run | | | | | |")
+            print(f"| {depth} | not run | | | | | | |")
 
 
 def write_promises(results):
