@@ -505,8 +505,8 @@ START_TEST(what_the_host_before_was_about_to_end_is_settled_anew) {
     SlotClaim claim;
     Parked parked;
 
-    ck_assert(slots_claim(of_host->submit.map, of_host->states.map, request->slot, request->generation, SLOT_OWNER_ENDER,
-                          clock_now_ns(), &claim));
+    ck_assert(slots_claim(of_host->submit.map, of_host->states.map, request->slot, request->generation,
+                          SLOT_OWNER_ENDER, clock_now_ns(), &claim));
     host_settle_own(party.host);
     check_failed(request);
     get_parked(&parked);

@@ -106,12 +106,19 @@ kills_cost_nobody() {
     workers_were_not_disturbed
 }
 
-# What a package does: other files, then a restart.
+# What a package does: other files, each in one moment, then a restart.
+replace_files() {
+    local file
+    while read -r -d '' file; do
+        cp -a "/boot-test/stage/$file" "/$file.new" && mv -f "/$file.new" "/$file" || return 1
+    done < <(cd /boot-test/stage && find . ! -type d -print0)
+}
+
 upgrade_costs_nobody() {
     local pid
     begin_load
     pid=$(main_pid host)
-    cp -a --remove-destination /boot-test/stage/. /
+    replace_files
     systemctl daemon-reload
     systemctl restart shmipc@host
     runs_anew host "$pid"
