@@ -335,7 +335,8 @@ static void show_host(const PacketStatusHost *host) {
         printf(" (probe %s)", duration_format(host->probe_ns, times[1]));
     printf("\nExchanges: %" PRIu64 " done, %" PRIu64 " failed, %" PRIu64 " cancelled or expired, "
            "%" PRIu64 " in flight, %" PRIu64 " redelivered, %" PRIu64 " parked\nPayloads: %s in, %s out\n",
-           host->n_done, host->n_failed, host->n_cancelled, host->in_flight, host->n_redelivered, host->n_parked,
+           host->n_done, host->n_failed, host->n_cancelled, host->in_flight, host->n_redelivered,
+           host->n_parked,
            size_format(host->request_payload_bytes, sizes[0]),
            size_format(host->response_payload_bytes, sizes[1]));
     printf("Peers: %" PRIu64 " refused, %" PRIu64 " disconnected for what they did; limits reached %" PRIu64
