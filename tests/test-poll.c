@@ -12,6 +12,9 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define STRANGER 0xabcdu /* number of no worker */
 
@@ -208,6 +211,76 @@ START_TEST(worker_that_died_while_there_was_no_host_polls_no_more) {
 }
 END_TEST
 
+static _Atomic bool enough;
+
+static void *change_generations(void *submit) {
+    SubmitRecord record = {.flags = SUBMIT_QUIET};
+
+    while (!enough) {
+        record.generation++;
+        submit_publish(submit, 0, &record);
+    }
+    return NULL;
+}
+
+START_TEST(client_that_changes_what_is_looked_at_holds_up_nobody) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = add_polled_client(), *other = party_add_client();
+    pthread_t thread;
+
+    enough = false;
+    ck_assert_int_eq(pthread_create(&thread, NULL, change_generations, client->submit.map), 0);
+    for (int i = 0; i < 20; i++)
+        party_echo(other, 100);
+    enough = true;
+    pthread_join(thread, NULL);
+    party_stop_worker(worker);
+}
+END_TEST
+
+/* One look takes as long as the size says that the client submits. */
+START_TEST(size_that_is_none_is_not_waited_for) {
+    const SubmitRecord record = {.generation = 2, .flags = SUBMIT_QUIET, .payload_bytes = UINT64_MAX};
+    PartyWorker *worker;
+    Client *client;
+    SlotCounts counts;
+
+    party.poll_ns = SPIN_AUTO;
+    worker = party_add_worker(NULL);
+    client = party_add_client();
+    party_echo(client, 100);
+    submit_publish(client->submit.map, 0, &record);
+    ck_assert_int_eq(queue_send(client->request_queue, &(Message){.client = client->id, .generation = 2},
+                                sizeof(Message), 0),
+                     0);
+    AWAIT(state_has_ended(client->states.map, 0, 2) && poller_of(client) == 0);
+    state_counts(client->states.map, &counts);
+    ck_assert_uint_eq(counts.request_bytes, 100);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(child_that_frees_a_worker_says_nothing_in_its_name) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *client = add_polled_client();
+    uint32_t poller = poller_of(client);
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        worker_abandon(worker->worker);
+        worker_free(worker->worker);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    party_settle();
+    ck_assert_uint_eq(party.host->n_workers, 1);
+    ck_assert_uint_eq(poller_of(client), poller);
+    party_stop_worker(worker);
+}
+END_TEST
+
 /* ---- the client ---- */
 
 START_TEST(request_that_is_polled_needs_no_message) {
@@ -245,6 +318,21 @@ START_TEST(message_is_made_up_for_before_the_client_sleeps) {
         see_through(client, request);
     }
     party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(client_that_never_sleeps_pays_all_the_same) {
+    Client *client = party_add_client();
+    HostClient *of_host = party_client_of_host(client);
+    Request *request;
+
+    ck_assert(state_poll_begin(of_host->states.map, STRANGER));
+    ck_assert_int_eq(client_set_spin(client, SPIN_ALWAYS), 0);
+    request = post(client);
+    ck_assert_int_eq(client_wait(client, UINT64_MAX), 0);
+    ck_assert(!request->owed);
+    ck_assert(is_readable(of_host->uid->queue));
+    request_release(request);
 }
 END_TEST
 
@@ -405,6 +493,9 @@ Suite *unit_suite(void) {
     tcase_add_test(worker, client_that_goes_is_polled_no_more);
     tcase_add_test(worker, host_that_goes_is_noticed_by_who_polls);
     tcase_add_test(worker, dead_worker_polls_no_more);
+    tcase_add_test(worker, client_that_changes_what_is_looked_at_holds_up_nobody);
+    tcase_add_test(worker, size_that_is_none_is_not_waited_for);
+    tcase_add_test(worker, child_that_frees_a_worker_says_nothing_in_its_name);
     tcase_add_test(worker, worker_that_died_while_there_was_no_host_polls_no_more);
     suite_add_tcase(suite, worker);
 
@@ -412,6 +503,7 @@ Suite *unit_suite(void) {
     tcase_set_timeout(client, 30);
     tcase_add_test(client, request_that_is_polled_needs_no_message);
     tcase_add_test(client, message_is_made_up_for_before_the_client_sleeps);
+    tcase_add_test(client, client_that_never_sleeps_pays_all_the_same);
     tcase_add_test(client, message_is_made_up_for_when_it_is_settled);
     tcase_add_test(client, settled_messages_that_do_not_fit_are_owed);
     tcase_add_test(client, who_sends_without_waiting_sends_a_message);

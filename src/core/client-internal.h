@@ -39,6 +39,8 @@ struct Client {
     bool skips;          /* as request_post() */
     bool awake;          /* as the submit page says */
     SpinPace pace;
+    uint32_t n_in_a_row; /* times that polling has found something, since the descriptors were looked at */
+    uint64_t served_ns;  /* the latest of these, by clock_coarse_ns() */
     uint64_t last_bytes; /* of the latest request and response together */
     uint32_t last_cpu;   /* where the latest response came from */
 
@@ -54,6 +56,9 @@ int client_look(Client *client);
  * Return: 1 if something has ended, 0, or negative errno.
  */
 int client_poll(Client *client, uint64_t until_ns);
+
+/* client-poll.c: whether it does not sleep while a worker polls. */
+bool client_stays_awake(const Client *client);
 
 /* client-request.c: send what is owed, as far as there is room. Return: 0 or negative errno. */
 int client_pay(Client *client);

@@ -8,7 +8,10 @@
  */
 #include "core/client-internal.h"
 
+#include "base/units.h"
 #include "os/cpu.h"
+
+#define SERVED_NS (10 * NS_PER_MS) /* more than the coarse clock is late */
 
 static bool is_in_flight(const Request *request) {
     return request->state == REQUEST_SENT || request->state == REQUEST_ABANDONED;
@@ -21,6 +24,10 @@ static bool look_at(const Client *client, uint32_t *slot) {
             *slot = *slot + 1 < client->n_slots ? *slot + 1 : 0;
         while (!is_in_flight(&client->requests[*slot]));
     return state_has_ended(client->states.map, *slot, client->requests[*slot].generation);
+}
+
+static bool is_polled(const Client *client) {
+    return client->state == CLIENT_READY && state_poller(client->states.map) != 0;
 }
 
 static void wake_up(Client *client) {
@@ -36,8 +43,12 @@ int client_poll(Client *client, uint64_t until_ns) {
     bool found;
     Spin spin;
 
-    if (client->spin_ns == 0 || client->n_in_flight == 0 || !client_is_polled(client) ||
-        !spin_begin(&spin, &client->pace, client->spin_ns, client->last_bytes, shares_cpu))
+    if (client->spin_ns == 0 || client->n_in_flight == 0 || !is_polled(client))
+        return 0;
+    /* Who always looks does so for as long as others at a time, and sees between two times what else there is. */
+    if (client->spin_ns == SPIN_ALWAYS)
+        (void)spin_begin(&spin, &(SpinPace){0}, SPIN_AUTO, client->last_bytes, shares_cpu);
+    else if (!spin_begin(&spin, &client->pace, client->spin_ns, client->last_bytes, shares_cpu))
         return 0;
     wake_up(client);
     spin_cap(&spin, until_ns);
@@ -48,13 +59,18 @@ int client_poll(Client *client, uint64_t until_ns) {
     if (found) {
         int r = client_look(client);
 
+        client->served_ns = clock_coarse_ns();
         return r < 0 ? r : 1;
     }
     return 0;
 }
 
-bool client_is_polled(const Client *client) {
-    return client->state == CLIENT_READY && state_poller(client->states.map) != 0;
+bool client_was_served(const Client *client) {
+    return is_polled(client) && clock_coarse_ns() - client->served_ns < SERVED_NS;
+}
+
+bool client_stays_awake(const Client *client) {
+    return client->spin_ns == SPIN_ALWAYS && client->n_in_flight > 0 && is_polled(client);
 }
 
 int client_settle(Client *client) {

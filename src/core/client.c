@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define IN_A_ROW 16u /* as client_wait() */
+
 enum { SOURCE_CHANNEL, SOURCE_REPLIES, SOURCE_REQUESTS };
 
 static void client_lose(Client *client) {
@@ -236,14 +238,28 @@ int client_dispatch(Client *client) {
     return client_wait(client, 0);
 }
 
+/* Whether it is enough to have found something, and what else there is can wait: some rounds, but no debt. */
+static bool is_enough(Client *client) {
+    return ++client->n_in_a_row < IN_A_ROW && (client->n_owed == 0 || client->skips);
+}
+
 int client_wait(Client *client, uint64_t until_ns) {
     int r = client_poll(client, until_ns);
 
-    if (r == 0)
-        r = client_rest(client);
-    if (r != 0)
+    if (r < 0 || (r > 0 && is_enough(client)))
         return r < 0 ? r : 0;
-    r = wait_poll(client->wait, until_ns);
+    client->n_in_a_row = 0;
+    if (r > 0)
+        until_ns = 0;
+    else if (client_stays_awake(client)) {
+        until_ns = 0;
+        r = client_settle(client);
+    } else {
+        r = client_rest(client);
+        until_ns = r > 0 ? 0 : until_ns;
+    }
+    if (r >= 0)
+        r = wait_poll(client->wait, until_ns);
     return r < 0 ? r : client_work(client);
 }
 

@@ -128,9 +128,10 @@ int client_wait(Client *client, uint64_t until_ns);
 int client_set_spin(Client *client, uint64_t ns);
 
 /**
- * client_is_polled() - whether a worker polls for this client. It lives then, and its host did a moment ago.
+ * client_was_served() - whether a worker that polls has answered in the last few milliseconds. Its host lived a moment
+ * before.
  */
-bool client_is_polled(const Client *client);
+bool client_was_served(const Client *client);
 
 ClientState client_state(const Client *client);
 

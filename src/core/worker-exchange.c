@@ -261,9 +261,11 @@ static SlotState prepare(Job *job) {
     SlotState end = early_end(job);
     int r;
 
-    if (end == SLOT_FAILED)
+    if (end == SLOT_FAILED) {
         exchange_fail(&job->exchange, REASON_BAD_REQUEST, 0,
                       "the submit record does not fit: payload, segment, generation");
+        job->claim.request.payload_bytes = 0; /* whatever it says is not counted, nor waited for */
+    }
     if (end != SLOT_CLAIMED)
         return end;
     r = map_request(job);

@@ -22,8 +22,12 @@
 static int look_at_client(Worker *worker, WorkerClient *client) {
     uint32_t slot = client->seen_slot;
 
-    while (submit_find_new(client->submit.map, client->seen, client->n_slots, &slot)) {
+    /* A client that goes on changing what is looked at does not keep this worker from everything else. */
+    for (uint32_t i = 0; i < client->n_slots; i++) {
         int r;
+
+        if (!submit_find_new(client->submit.map, client->seen, client->n_slots, &slot))
+            return 0;
 
         client->seen_slot = slot;
         /* claimed by whomever, it is nothing new */
@@ -64,6 +68,11 @@ void worker_poll_leave(Worker *worker, WorkerClient *client) {
             remove_at(worker, i);
             return;
         }
+}
+
+void worker_poll_stop(Worker *worker) {
+    while (worker->n_polled > 0)
+        remove_at(worker, worker->n_polled - 1);
 }
 
 void worker_poll_leave_uid(Worker *worker, uid_t uid) {

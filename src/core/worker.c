@@ -490,9 +490,15 @@ void worker_stop(Worker *worker) {
 
 void worker_abandon(Worker *worker) {
     wait_abandon(worker->wait);
+    worker->channel = fd_close(worker->channel); /* on which the parent would be said to leave */
+    worker->n_polled = 0;
     /* Nothing here will end what the parent has claimed: let go of the memory with the rest. */
-    for (size_t i = 0; i < worker->clients.n; i++)
-        ((WorkerClient *)table_at(&worker->clients, i))->n_jobs = 0;
+    for (size_t i = 0; i < worker->clients.n; i++) {
+        WorkerClient *client = table_at(&worker->clients, i);
+
+        client->n_jobs = 0;
+        client->polled = false;
+    }
 }
 
 WorkerState worker_state(const Worker *worker) {

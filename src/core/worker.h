@@ -82,6 +82,12 @@ WorkerState worker_state(const Worker *worker);
 /** worker_set_terse() - whether exchanges that went well within a second are left out of the events. */
 void worker_set_terse(Worker *worker, bool terse);
 
+/**
+ * worker_poll_stop() - poll nobody, from now on if the settings say so by now. For who waits for the descriptor
+ * otherwise than by worker_wait(): what its clients have left out comes by messages.
+ */
+void worker_poll_stop(Worker *worker);
+
 /** worker_n_exchanges() - ended by this worker, probes not counted. */
 uint64_t worker_n_exchanges(const Worker *worker);
 

@@ -146,7 +146,7 @@ static int dial(shmipc_client *client, uint64_t until_ns) {
  * somebody looks anyway.
  */
 static int look(shmipc_client *client) {
-    if (!client->links || client_is_polled(client->links->client) ||
+    if (!client->links || client_was_served(client->links->client) ||
         client_n_taken(client->links->client) > 0)
         return 0;
     return client_dispatch(client->links->client);
@@ -508,8 +508,12 @@ PUBLIC int shmipc_call_many(shmipc_request *const *requests, size_t n, int64_t t
         r = await_end(core_of(requests[i]));
         core_of(requests[i])->popped = true;
     }
-    for (Link *link = client ? client->links : NULL; link && r == 0; link = link->next)
-        r = client_settle(link->client);
+    /* Whatever went wrong, no message is left out any more. */
+    for (Link *link = client ? client->links : NULL; link; link = link->next) {
+        int settled = client_settle(link->client);
+
+        r = r < 0 ? r : settled;
+    }
     return r < 0 ? fail(client, r, NULL) : 0;
 }
 

@@ -132,8 +132,12 @@ PUBLIC const char *shmipc_worker_error_text(const shmipc_worker *worker) {
     return worker->text;
 }
 
-PUBLIC int shmipc_worker_get_fd(const shmipc_worker *worker) {
-    return is_stranger(worker) ? -ECHILD : worker_get_fd(worker->core);
+PUBLIC int shmipc_worker_get_fd(shmipc_worker *worker) {
+    if (is_stranger(worker))
+        return -ECHILD;
+    worker->settings.poll_ns = 0; /* whoever waits for it cannot poll meanwhile */
+    worker_poll_stop(worker->core);
+    return worker_get_fd(worker->core);
 }
 
 static shmipc_job *job_new(shmipc_worker *worker, Exchange *exchange) {

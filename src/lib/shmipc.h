@@ -253,7 +253,7 @@ const char *shmipc_worker_error_text(const shmipc_worker *worker);
  * shmipc_worker_get_fd() - readable when shmipc_receive() with a timeout of 0 is worth calling; stays the
  * same.
  */
-int shmipc_worker_get_fd(const shmipc_worker *worker);
+int shmipc_worker_get_fd(shmipc_worker *worker);
 
 /**
  * shmipc_receive() - claim the next request

@@ -238,6 +238,13 @@ uint64_t clock_real_us(void) {
     return ((uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec) / NS_PER_US;
 }
 
+uint64_t clock_coarse_ns(void) {
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
 uint64_t clock_boot_us(void) {
     struct timespec now;
 
