@@ -481,7 +481,7 @@ START_TEST(place_is_the_services_state_directory_or_the_users_own) {
 
     setenv("STATE_DIRECTORY", "/var/lib/elsewhere", 1);
     ck_assert_int_eq(parking_of_host("h", where), 0);
-    ck_assert_str_eq(where, "/var/lib/elsewhere/h");
+    ck_assert_str_eq(where, "/var/lib/elsewhere");
     unsetenv("STATE_DIRECTORY");
     setenv("XDG_STATE_HOME", "/home/x/state", 1);
     setenv("HOME", "/home/x", 1);

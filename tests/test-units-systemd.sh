@@ -71,7 +71,7 @@ no_setting_that_breaks_instances() {
 
 # Requests that kill workers must not use up how often a unit may be started again, nor be lost for want of a place.
 unit_outlives_poison() {
-    for line in StartLimitIntervalSec=0 Restart=on-failure RestartSec=500ms StateDirectory=shmipc StateDirectoryMode=0700; do
+    for line in StartLimitIntervalSec=0 Restart=on-failure RestartSec=500ms StateDirectory=shmipc/%i StateDirectoryMode=0700; do
         grep -qx "$line" "$built/shmipc@.service" || echo "no $line"
     done
     ! grep -nE '^StartLimit(Burst|Action)=' "$built/shmipc@.service"

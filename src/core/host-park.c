@@ -100,7 +100,7 @@ static void explain(const Host *host, const HostPark *park, int result, char *te
         snprintf(text, bytes, "the disk is full: make room at %s", path);
     else if (result == -EACCES || result == -EPERM || result == -EROFS || result == -ENOENT)
         snprintf(text, bytes,
-                 "%s; the unit needs StateDirectory=shmipc, a host without systemd may write to its user's "
+                 "%s; the unit needs StateDirectory=shmipc/%%i, a host without systemd may write to its user's "
                  "folder: %s",
                  strerror(-result), path);
     else

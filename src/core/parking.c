@@ -23,7 +23,7 @@ static const char *nonempty(const char *variable) {
 }
 
 static int join(char path[static PARKING_PATH_MAX], const char *folder, const char *below, const char *name) {
-    int length = snprintf(path, PARKING_PATH_MAX, "%s%s/%s", folder, below, name);
+    int length = snprintf(path, PARKING_PATH_MAX, "%s%s%s%s", folder, below, name[0] ? "/" : "", name);
 
     return length < PARKING_PATH_MAX ? 0 : error_origin(-ENAMETOOLONG);
 }
@@ -37,7 +37,7 @@ int parking_of_host(const char *name, char path[static PARKING_PATH_MAX]) {
                *home = nonempty("HOME");
 
     if (state)
-        return join(path, state, "", name); /* the unit asks for one: there is no list of them */
+        return join(path, state, "", ""); /* the unit asks for one, and for this instance alone */
     if (geteuid() == 0)
         return of_system(name, path);
     if (own)

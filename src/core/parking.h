@@ -22,8 +22,8 @@
 #define PARKING_PATH_MAX 512
 
 /**
- * parking_of_host() - where a host keeps them: $STATE_DIRECTORY, or /var/lib/shmipc for root, or
- * $XDG_STATE_HOME/shmipc or ~/.local/state/shmipc; and in there a folder of the host's name.
+ * parking_of_host() - where a host keeps them: $STATE_DIRECTORY as it is, or a folder of the host's name in
+ * /var/lib/shmipc for root, else in $XDG_STATE_HOME/shmipc or ~/.local/state/shmipc.
  * Return: 0 or -ENAMETOOLONG, -ENOENT where there is no such place.
  */
 int parking_of_host(const char *name, char path[static PARKING_PATH_MAX]);

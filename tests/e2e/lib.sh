@@ -176,7 +176,7 @@ world_begin() {
     world=$(mktemp -d)
     chmod 1777 "$world" # for whoever is the host
     config=$world/shmipc.conf
-    export E2E_WORLD=$world SHMIPC_SOCKET=$world/host.sock STATE_DIRECTORY=$world/state
+    export E2E_WORLD=$world SHMIPC_SOCKET=$world/host.sock STATE_DIRECTORY=$world/state/host
     declare -gA pids=()
 }
 
