@@ -45,7 +45,7 @@ int client_poll(Client *client, uint64_t until_ns) {
 
     if (client->spin_ns == 0 || client->n_in_flight == 0 || !is_polled(client))
         return 0;
-    /* Who always looks does so for as long as others at a time, and sees between two times what else there is. */
+    /* Who always looks does so for as long as others at a time, and sees in between what else there is. */
     if (client->spin_ns == SPIN_ALWAYS)
         (void)spin_begin(&spin, &(SpinPace){0}, SPIN_AUTO, client->last_bytes, shares_cpu);
     else if (!spin_begin(&spin, &client->pace, client->spin_ns, client->last_bytes, shares_cpu))

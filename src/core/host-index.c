@@ -59,7 +59,6 @@ void index_format(void *index, const char *host) {
 
     head->version = INDEX_VERSION;
     text_copy(head->host, sizeof(head->host), host);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
     memcpy(head->magic, MAGIC, sizeof(head->magic));
 }
 

@@ -83,8 +83,8 @@ WorkerState worker_state(const Worker *worker);
 void worker_set_terse(Worker *worker, bool terse);
 
 /**
- * worker_poll_stop() - poll nobody, from now on if the settings say so by now. For who waits for the descriptor
- * otherwise than by worker_wait(): what its clients have left out comes by messages.
+ * worker_poll_stop() - poll nobody, from now on if the settings say so by now. For who waits for the
+ * descriptor otherwise than by worker_wait(): what its clients have left out comes by messages.
  */
 void worker_poll_stop(Worker *worker);
 
