@@ -86,7 +86,7 @@ bool wait_timer_expired(Wait *wait);
 /** clock_now_ns() - CLOCK_MONOTONIC. */
 uint64_t clock_now_ns(void);
 
-/** clock_coarse_ns() - CLOCK_MONOTONIC as of the latest tick: up to some milliseconds late, and next to free. */
+/** clock_coarse_ns() - CLOCK_MONOTONIC as of the latest tick: up to some milliseconds late, next to free. */
 uint64_t clock_coarse_ns(void);
 
 /** clock_boot_us() - CLOCK_BOOTTIME in microseconds: never goes back while the machine is up. */
