@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define LONG_NS (1000 * NS_PER_SEC)
@@ -352,6 +353,57 @@ START_TEST(exchange_of_a_host_that_may_not_write_fails_all_the_same) {
 }
 END_TEST
 
+/* A record that a client has written anew after the claim, with @bytes that it has asked no memory for. */
+static void send_and_claim_more(uint64_t bytes) {
+    Client *client = party_add_client();
+    Child worker;
+    Request *request;
+
+    wanted_client = client_id(client);
+    n_wanted = 2; /* there will be one only, so that it waits with its claim */
+    worker = add_worker(claim_many_and_die);
+    request = party_send(client, PAGE_BYTES);
+    ck_assert_int_eq(child_await(&worker), 'c');
+    submit_publish(client->submit.map, request->slot,
+                   &(SubmitRecord){.generation = request->generation,
+                                   .payload_bytes = bytes,
+                                   .segment_bytes = bytes});
+    end_worker(&worker);
+    check_failed(request);
+}
+
+START_TEST(no_more_is_kept_than_was_reserved) {
+    send_and_claim_more(32 * MIB);
+    ck_assert_uint_eq(n_files(), 0);
+    send_and_claim_more(PAGE_BYTES);
+    ck_assert_uint_eq(n_files(), 1);
+}
+END_TEST
+
+START_TEST(want_of_descriptors_is_said) {
+    Client *client = party_add_client();
+    struct rlimit limit, few;
+    Child worker;
+    Request *request;
+
+    wanted_client = client_id(client);
+    n_wanted = 2;
+    worker = add_worker(claim_many_and_die);
+    request = party_send(client, PAGE_BYTES);
+    ck_assert_int_eq(child_await(&worker), 'c');
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    few = (struct rlimit){.rlim_cur = PARTY_CLIENTS + 3, .rlim_max = limit.rlim_max}; /* poll wants them */
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while (dup(STDERR_FILENO) >= 0)
+        ;
+    end_worker(&worker);
+    check_failed(request);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    ck_assert_ptr_nonnull(strstr(party_event(EVENT_EXCHANGE_NOT_PARKED)->text, "raise LimitNOFILE="));
+    ck_assert_uint_eq(n_files(), 0);
+}
+END_TEST
+
 /* ---- while it is copied ---- */
 
 START_TEST(cancel_ends_it_at_once_and_nothing_is_kept) {
@@ -554,6 +606,8 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, exchange_over_the_budget_fails_all_the_same);
     tcase_add_test(tests, exchange_of_a_host_without_a_folder_fails_all_the_same);
     tcase_add_test(tests, exchange_of_a_host_that_may_not_write_fails_all_the_same);
+    tcase_add_test(tests, no_more_is_kept_than_was_reserved);
+    tcase_add_test(tests, want_of_descriptors_is_said);
     add_copies(add_case(suite, "copied"));
     return suite;
 }

@@ -327,9 +327,9 @@ START_TEST(one_user_has_a_share_and_others_the_rest) {
     ck_assert_int_eq(parking_keep(&order), 0);
     ck_assert_int_eq(keep_another(1000), PARKING_OVER_SHARE);
     ck_assert_int_eq(keep_another(1001), 0);
-    order.share = 1;
-    ck_assert_int_eq(keep_another(1002), 0); /* a first one has room in any case */
-    ck_assert_int_eq(keep_another(1002), PARKING_OVER_SHARE);
+    order.share--;
+    ck_assert_int_eq(keep_another(1002), PARKING_OVER_SHARE); /* not for the first one, either */
+    ck_assert_uint_eq(n_listed(), 2);
 }
 END_TEST
 

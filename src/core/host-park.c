@@ -98,6 +98,14 @@ static void explain(const Host *host, const HostPark *park, int result, char *te
                  (unsigned)park->order.parked.uid, size);
     else if (result == -ENOSPC || result == -EDQUOT)
         snprintf(text, bytes, "the disk is full: make room at %s", path);
+    else if (result == -EMFILE || result == -ENFILE)
+        text_copy(text, bytes, "the host has no descriptor left for it: raise LimitNOFILE= of its unit");
+    else if (result == -EAGAIN)
+        text_copy(text, bytes, "the host may start no thread for it: raise TasksMax= or LimitNPROC= of its unit");
+    else if (result == -ENOMEM)
+        text_copy(text, bytes, "there is no memory for it: see MemoryMax= of the host's unit, and `free`");
+    else if (result == -EEXIST)
+        snprintf(text, bytes, "another request of that id is there: see `shmipc parked list`, and drop it");
     else if (result == -EACCES || result == -EPERM || result == -EROFS || result == -ENOENT)
         snprintf(text, bytes,
                  "%s; the unit needs StateDirectory=shmipc/%%i, a host without systemd may write to its user's "
@@ -263,8 +271,9 @@ static bool read_request(const HostClient *client, uint32_t slot, Parked *parked
     submit_copy(client->submit.map, slot, &record);
     if (record.generation != state_load(client->states.map, slot, NULL).generation ||
         record.flags & SUBMIT_UNKEPT || record.payload_bytes > record.segment_bytes ||
-        record.segment_bytes > client->stride)
-        return false;
+        record.segment_bytes > client->stride ||
+        record.segment_bytes > state_reserved(client->states.map, slot))
+        return false; /* it has changed since: no worker would have taken this one */
     parked->generation = record.generation;
     parked->payload_bytes = record.payload_bytes;
     memcpy(parked->user, record.user, sizeof(parked->user));

@@ -128,7 +128,7 @@ static int check_room(int folder, const ParkingOrder *order, uint64_t bytes) {
         return r;
     if (bytes > order->budget || all > order->budget - bytes)
         return PARKING_OVER_BUDGET;
-    return own > 0 && own + bytes > order->share ? PARKING_OVER_SHARE : 0;
+    return bytes > order->share || own > order->share - bytes ? PARKING_OVER_SHARE : 0;
 }
 
 static int write_head(int fd, const Parked *parked) {

@@ -44,7 +44,7 @@ int parking_sweep(const char *path);
 typedef struct ParkingOrder {
     const char *path;  /* of the folder, made if need be */
     uint64_t budget;   /* bytes of all of it */
-    uint64_t share;    /* of these for one user, who may have one request there in any case */
+    uint64_t share;    /* of these for one user */
     int request_fd;    /* its payload, from request_at on */
     uint64_t request_at;
     Parked parked;     /* ->kept_bytes is found out */
