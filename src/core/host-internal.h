@@ -222,6 +222,12 @@ int host_add_peer(Host *host, int fd, bool is_probe, Peer **ret);
 int peer_dispatch(Peer *peer, uint32_t events);
 int peer_say_again(Peer *peer); /* if it is owed; see owes_again */
 void peer_free(Peer *peer);
+
+/*
+ * Peers that were taken up are this host's only as far as its settings let them in: a worker that is none any
+ * more is killed, since what it has claimed is nobody else's until it is dead.
+ */
+void host_look_at_taken(Host *host);
 bool peer_is_trusted(const Peer *peer);
 void peer_becomes(Peer *peer, PeerRole role); /* no stranger any more */
 

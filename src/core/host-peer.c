@@ -321,6 +321,37 @@ static int hear_hello(Peer *peer, const PacketHello *hello) {
     return 0;
 }
 
+/* It is as if the host had let go of all, and this one came again: but the others never notice. */
+static void look_at_client(Peer *peer) {
+    Event *event;
+
+    if (!is_among(&peer->host->settings->access, &peer->who)) {
+        refuse_stranger(peer, "access");
+    } else if (peer->client->trusted != peer_is_trusted(peer)) {
+        event = tell(peer, EVENT_CLIENT_REFUSED);
+        snprintf(event->text, sizeof(event->text),
+                 "for user %u `trusted` of host `%s` has changed: what it has in hand ends in an error, and "
+                 "it may connect again",
+                 (unsigned)peer->who.uid, peer->host->name);
+        peer_hung_up(peer);
+    }
+}
+
+void host_look_at_taken(Host *host) {
+    for (size_t i = host->peers.n; i > 0; i--) {
+        Peer *peer = table_at(&host->peers, i - 1);
+
+        if (peer->worker && !is_among(&host->settings->workers, &peer->who))
+            host_worker_kill(host, peer->worker, "its user is no longer in `workers` of the host");
+    }
+    for (size_t i = host->peers.n; i > 0; i--) {
+        Peer *peer = table_at(&host->peers, i - 1);
+
+        if (peer->client)
+            look_at_client(peer);
+    }
+}
+
 static void hear_reserve_private(Peer *peer, const PacketReserve *wish) {
     Packet packet;
 

@@ -237,6 +237,7 @@ static void begin_again(Host *host) {
     host_repeat(host);
     for (size_t i = host->peers.n; i > 0; i--)
         (void)peer_say_again(table_at(&host->peers, i - 1));
+    host_look_at_taken(host);
     host_count_workers(host);
     host_sync_workers(host);
     host_settle_own(host);
