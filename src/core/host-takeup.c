@@ -125,24 +125,34 @@ static int compare_items(const void *a, const void *b) {
     return left->number < right->number ? -1 : left->number > right->number;
 }
 
-/* Put @fds into the order of the roles that the record says. Return: whether each has one. */
-static bool arrange(IndexKind kind, Record *record, int *fds) {
-    const IndexObject *objects = index_objects(kind, record);
-    size_t n = index_n_fds(kind);
+/* The first from @at on that leads to @object; @n if none does. */
+static size_t find(const Item *items, size_t at, size_t n, const IndexObject *object) {
+    uint64_t device, inode;
 
-    for (size_t role = 0; role < n; role++) {
-        size_t at = role;
-        uint64_t device, inode;
+    while (at < n && (descriptor_identify(items[at].fd, &device, &inode) < 0 || device != object->device ||
+                      inode != object->inode))
+        at++;
+    return at;
+}
+
+/*
+ * Put those that the record says into the order of its roles, before what is left of a name's use before:
+ * the service manager may have missed that it was to be dropped. Two for one role are not told apart; on
+ * kernels where all pidfds have one inode one of them may be a dead worker's.
+ * Return: whether each role has one.
+ */
+static bool arrange(IndexKind kind, Record *record, Item *items, size_t n) {
+    const IndexObject *objects = index_objects(kind, record);
+
+    for (size_t role = 0; role < index_n_fds(kind); role++) {
+        size_t at = find(items, role, n, &objects[role]);
         int fd;
 
-        while (at < n && (descriptor_identify(fds[at], &device, &inode) < 0 ||
-                          device != objects[role].device || inode != objects[role].inode))
-            at++;
-        if (at == n)
+        if (at == n || find(items, at + 1, n, &objects[role]) < n)
             return false;
-        fd = fds[at];
-        fds[at] = fds[role];
-        fds[role] = fd;
+        fd = items[at].fd;
+        items[at].fd = items[role].fd;
+        items[role].fd = fd;
     }
     return true;
 }
@@ -169,12 +179,11 @@ static int take_name(Host *host, Item *items, size_t n) {
     char name[INDEX_NAME_BYTES];
     Record record;
 
-    if (n == index_n_fds(kind)) {
-        for (size_t i = 0; i < n; i++)
+    if (index_copy(host->store.index.map, kind, number, &record) && arrange(kind, &record, items, n)) {
+        for (size_t i = 0; i < index_n_fds(kind); i++)
             fds[i] = items[i].fd;
-        if (index_copy(host->store.index.map, kind, number, &record) && arrange(kind, &record, fds))
-            r = take_record(host, kind, &record, number, fds);
-        for (size_t i = 0; i < n; i++)
+        r = take_record(host, kind, &record, number, fds);
+        for (size_t i = 0; i < index_n_fds(kind); i++)
             items[i].fd = fds[i]; /* those that were taken are -1 */
     }
     for (size_t i = 0; i < n; i++)
