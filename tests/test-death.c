@@ -481,6 +481,44 @@ START_TEST(worker_that_hangs_up_is_killed_before_another_gets_its_exchange) {
 }
 END_TEST
 
+static int misbehave(void) {
+    Message message;
+    SlotClaim claim;
+    Packet packet;
+    Hand hand;
+
+    hand_attach(&hand, party_uid);
+    hand_take(&hand, wanted_client, &message);
+    hand_meet(&hand, &message);
+    hand_claim(&hand, &message, &claim);
+    packet_init(&packet, PACKET_RESERVE, 1);
+    packet.reserve.client = wanted_client + 1;
+    packet.reserve.bytes = 4096;
+    packet.reserve.direction = DIRECTION_RESPONSE;
+    if (channel_send(hand.channel, &packet, packet.header.bytes, NULL, 0) < 0)
+        return 1;
+    hand_await_end(&hand);
+}
+
+/* Otherwise it would end its exchange as for a host that is lost. */
+START_TEST(worker_that_is_thrown_out_is_killed_before_it_sees_that) {
+    Client *client = party_add_client();
+    Child first, second;
+    Request *request;
+
+    wanted_client = client_id(client);
+    first = add_worker(misbehave);
+    request = party_send(client, 100);
+    check_killed(&first);
+    second = add_worker(work_well);
+    party_check_echo(request);
+    ck_assert_uint_eq(party_word(request).attempts, 2);
+    ck_assert_uint_eq(party_n_events(EVENT_PEER_MISBEHAVED), 1);
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_KILLED), 1);
+    kill_worker(&second);
+}
+END_TEST
+
 /* Run as another user than root, who may become root again. */
 static void set_user(uid_t uid) {
     ck_assert_int_eq(seteuid(uid), 0);
@@ -724,6 +762,7 @@ static void add_signs(TCase *tests) {
     tcase_add_test(tests, death_is_seen_though_a_child_holds_the_socket);
     tcase_add_test(tests, worker_that_leaves_and_exits_has_not_died);
     tcase_add_test(tests, worker_that_hangs_up_is_killed_before_another_gets_its_exchange);
+    tcase_add_test(tests, worker_that_is_thrown_out_is_killed_before_it_sees_that);
 }
 
 static void add_judgement(TCase *tests) {

@@ -240,7 +240,7 @@ int peer_say(Peer *peer, const Packet *packet, const int *fds, size_t n_fds);
 /* An answer that the peer waits for: one that does not fit costs the connection. */
 void peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds);
 
-/* End the connection because of what it said. */
+/* End the connection because of what it said; @what is a text that stays. */
 void peer_misbehaved(Peer *peer, const char *what);
 /* Likewise, for a limit of the system: the cure is the administrator's. */
 void peer_refuse_for_system(Peer *peer, const char *text);

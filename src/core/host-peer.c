@@ -131,12 +131,16 @@ static void peer_hung_up(Peer *peer) {
         host_worker_hung_up(host, worker);
 }
 
+/* A worker that saw the hang-up while it lives would end what it has claimed, as for a lost host. */
 void peer_misbehaved(Peer *peer, const char *what) {
     Event *event = tell(peer, EVENT_PEER_MISBEHAVED);
 
     peer->host->n_misbehaved++;
     text_copy(event->text, sizeof(event->text), what);
-    peer_hung_up(peer);
+    if (peer->worker)
+        host_worker_kill(peer->host, peer->worker, what);
+    else
+        peer_hung_up(peer);
 }
 
 static void refuse(Peer *peer, Reason code, const char *text, EventKind kind) {
