@@ -371,7 +371,9 @@ void worker_hear_meet(Peer *peer, const PacketMeet *question) {
     /*
      * Also when others of this user have too many descriptors under way, which is no fault of the worker's.
      */
-    if (r < 0 && r != -EPIPE && r != -EAGAIN)
+    if (r == -EAGAIN)
+        peer->host->repeat_due = true;
+    else if (r < 0 && r != -EPIPE)
         cannot_meet(peer->host, r);
     packet_init(&packet, PACKET_CLIENT, question->header.serial);
     packet.client.client = question->client;
