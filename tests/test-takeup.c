@@ -499,6 +499,31 @@ START_TEST(question_of_a_worker_that_has_not_heard_of_the_new_host_is_no_offence
 }
 END_TEST
 
+/* What a host between has read of its HOLDS this one never hears; the rest of them ends its counting. */
+START_TEST(worker_holds_a_client_that_it_named_to_a_host_between) {
+    Client *client = party_add_client();
+    int fd = raw_connect(PEER_WORKER);
+    Packet packet;
+
+    AWAIT(party.host->n_workers == 1);
+    party_leave_host();
+    packet_init(&packet, PACKET_HOLDS, 0);
+    raw_say(fd, &packet);
+    packet_init(&packet, PACKET_RESERVE, 7);
+    packet.reserve.client = client_id(client);
+    packet.reserve.bytes = 4096;
+    packet.reserve.direction = DIRECTION_RESPONSE;
+    raw_say(fd, &packet);
+    party_start_host();
+    await_packet(fd, PACKET_RESERVED, &packet);
+    ck_assert_uint_eq(packet.header.serial, 7);
+    ck_assert_uint_eq(packet.reserved.code, 0);
+    ck_assert_uint_eq(party_client_of_host(client)->n_met, 1);
+    ck_assert_uint_eq(party_n_events(EVENT_PEER_MISBEHAVED), 0);
+    fd_close(fd);
+}
+END_TEST
+
 /* ---- suite ---- */
 
 static TCase *add_case(Suite *suite, const char *name) {
@@ -546,6 +571,7 @@ static void add_workers(TCase *tests) {
     tcase_add_test(tests, worker_that_had_said_it_leaves_is_no_dead_one);
     tcase_add_test(tests, worker_holds_nothing_of_the_probe_before);
     tcase_add_test(tests, question_of_a_worker_that_has_not_heard_of_the_new_host_is_no_offence);
+    tcase_add_test(tests, worker_holds_a_client_that_it_named_to_a_host_between);
 }
 
 Suite *unit_suite(void) {

@@ -362,6 +362,7 @@ void client_end_holds(Host *host, HostClient *client);
 void worker_attach(Peer *peer, const PacketHello *hello);
 void worker_hear_meet(Peer *peer, const PacketMeet *meet);
 void worker_hear_holds(Peer *peer, uint64_t client);
+HostClient *worker_find_met(Host *host, HostWorker *worker, uint64_t id); /* NULL: it holds none such */
 void worker_hear_dropped(Host *host, HostWorker *worker, uint64_t client);
 void worker_hear_leaving(Host *host, HostWorker *worker);
 void host_worker_hung_up(Host *host, HostWorker *worker);

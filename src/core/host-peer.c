@@ -375,7 +375,7 @@ static bool is_of_the_past(const Peer *peer, const PacketReserve *wish) {
 
 static void hear_reserve(Peer *peer, const PacketReserve *wish) {
     bool is_worker = peer->role == PEER_WORKER;
-    HostClient *client = is_worker ? table_find(&peer->worker->met, wish->client) : peer->client;
+    HostClient *client = is_worker ? worker_find_met(peer->host, peer->worker, wish->client) : peer->client;
     Packet packet;
 
     packet_init(&packet, PACKET_RESERVED, wish->header.serial);

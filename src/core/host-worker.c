@@ -321,6 +321,16 @@ static int note_met(HostWorker *worker, HostClient *client) {
 }
 
 /*
+ * The HOLDS of one that was there before this host may have been heard in part by a host between, and what is
+ * left of them says nothing of those clients: then the first question does.
+ */
+HostClient *worker_find_met(Host *host, HostWorker *worker, uint64_t id) {
+    HostClient *client = table_find(worker->older ? &host->clients : &worker->met, id);
+
+    return client && note_met(worker, client) == 0 ? client : NULL;
+}
+
+/*
  * Return: 0, the client being noted as met; CLIENT_GONE if there is none such for this uid; or negative
  * errno.
  */
