@@ -463,6 +463,83 @@ START_TEST(worker_with_requests_of_several_users_counts_for_none) {
 }
 END_TEST
 
+/* ---- several workers in one process ---- */
+
+/* What begins with a 'p' is poison, and all else never ends. */
+static int die_or_hang(Handler *handler, Exchange *exchange) {
+    char first = 0;
+
+    if (exchange->request_bytes > 0 && exchange_read_request(exchange, 0, &first, 1) == 0 && first == 'p')
+        raise(SIGKILL);
+    return hang(handler, exchange);
+}
+
+static void *work_in_a_thread(void *data) {
+    const HandlerKind kind = {.handle = die_or_hang};
+
+    (void)child_work(&kind, LONG_NS);
+    return NULL;
+}
+
+static int work_in_three_threads(void) {
+    pthread_t thread;
+
+    for (int i = 0; i < 2; i++)
+        if (pthread_create(&thread, NULL, work_in_a_thread, NULL) != 0)
+            return 1;
+    work_in_a_thread(NULL);
+    return 2;
+}
+
+static Child add_three_workers(void) {
+    Child child = child_start(UNIT_SAME_UID, work_in_three_threads);
+
+    AWAIT(party.host->n_workers == 3);
+    return child;
+}
+
+static unsigned n_deaths(uid_t uid) {
+    const HostAccount *account = table_find(&party.host->accounts, uid);
+    unsigned n = 0;
+
+    for (size_t i = 0; i < ACCOUNT_DEATHS; i++)
+        n += account->deaths_ns[i] != 0;
+    return n;
+}
+
+START_TEST(process_with_several_workers_dies_once) {
+    Client *client = party_add_client();
+    Child workers = add_three_workers();
+
+    for (int i = 0; i < 2; i++) {
+        party_send(client, 0);
+        ck_assert_int_eq(child_await(&workers), 'h');
+    }
+    send_poison(client);
+    ck_assert_int_eq(child_end(&workers), -SIGKILL);
+    AWAIT(party.host->workers.n == 0);
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DIED), 3);
+    ck_assert_uint_eq(n_deaths(geteuid()), 1);
+    kill_a_worker(client);
+    ck_assert_uint_eq(n_deaths(geteuid()), 2);
+}
+END_TEST
+
+/* Neither for the one who was in another thread, nor for the one whose doing it was. */
+START_TEST(process_with_requests_of_several_users_counts_for_none) {
+    Child workers = add_three_workers(), other = child_start(UNIT_OTHER_UID, wait_as_another_user);
+
+    ck_assert_int_eq(child_await(&workers), 'h');
+    send_poison(party_add_client());
+    ck_assert_int_eq(child_end(&workers), -SIGKILL);
+    AWAIT(party.host->workers.n == 0);
+    ck_assert_int_eq(child_await(&other), 's');
+    ck_assert_uint_eq(n_deaths(geteuid()), 0);
+    ck_assert_uint_eq(n_deaths(UNIT_OTHER_UID), 0);
+    ck_assert_int_eq(child_end(&other), 0);
+}
+END_TEST
+
 /* ---- suite ---- */
 
 static TCase *add_case(Suite *suite, const char *name) {
@@ -493,6 +570,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, workers_that_die_idle_do_not_count);
     tcase_add_test(tests, one_request_that_is_given_to_three_workers_counts_three_times);
     tcase_add_test(tests, workers_that_are_killed_for_their_timeout_count);
+    tcase_add_test(tests, process_with_several_workers_dies_once);
     add_refused(add_case(suite, "refused"));
     tests = add_case(suite, "afterwards");
     tcase_add_test(tests, after_the_minute_everything_works_again);
@@ -502,6 +580,7 @@ Suite *unit_suite(void) {
         tests = add_case(suite, "other users");
         tcase_add_test(tests, other_users_go_on_meanwhile);
         tcase_add_test(tests, worker_with_requests_of_several_users_counts_for_none);
+        tcase_add_test(tests, process_with_requests_of_several_users_counts_for_none);
     }
     return suite;
 }

@@ -117,6 +117,7 @@ struct HostWorker {
     const char *why;      /* why the host killed it; NULL: it has not */
     bool in_reach;        /* this host may kill it */
     bool again;           /* what it had claimed may go to another worker */
+    bool counted;         /* its process's death, at that of another worker of it; see host-settle.c */
     uint64_t pinged_ns;   /* 0: no ping without an answer */
     uint64_t claimed_ns;  /* as of the last look; 0: no claim */
     bool was_busy;        /* as of the look before */

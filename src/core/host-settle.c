@@ -8,6 +8,7 @@
 #include "core/host-internal.h"
 
 #include "base/error.h"
+#include "os/process.h"
 
 #include <errno.h>
 #include <string.h>
@@ -160,19 +161,25 @@ static void settle_slot(Host *host, const HostWorker *worker, HostClient *client
         tell_end(host, client, slot, worker->number, state, reason); /* it was cancelled a moment ago */
 }
 
-static bool has_claim_on(const HostWorker *worker, const HostClient *client) {
+/* One process may be several workers, each in a thread of it. All pidfds of one process tell at once. */
+static bool died_with(const HostWorker *worker, const HostWorker *other) {
+    return other && other->pid == worker->pid && process_has_exited(other->pidfd);
+}
+
+static bool has_claim_on(const Host *host, const HostWorker *worker, const HostClient *client) {
     for (uint32_t slot = 0; slot < client->n_slots; slot++) {
         SlotWord word = state_load(client->states.map, slot, NULL);
 
-        if (word.state == SLOT_CLAIMED && word.owner == worker->number)
+        if (word.state == SLOT_CLAIMED && (word.owner == worker->number ||
+                                           died_with(worker, table_find(&host->workers, word.owner))))
             return true;
     }
     return false;
 }
 
 /*
- * Whose requests it had: NULL where it was none's, or several users', since nobody can tell then which one
- * killed it.
+ * Whose requests its process had: NULL where it was none's, or several users', since nobody can tell then
+ * which one killed it.
  */
 static HostAccount *account_of(const Host *host, const HostWorker *worker) {
     HostAccount *account = NULL;
@@ -180,7 +187,7 @@ static HostAccount *account_of(const Host *host, const HostWorker *worker) {
     for (size_t i = 0; i < host->clients.n; i++) {
         HostClient *client = table_at(&host->clients, i);
 
-        if (client->probe || client->account == account || !has_claim_on(worker, client))
+        if (client->probe || client->account == account || !has_claim_on(host, worker, client))
             continue;
         if (account)
             return NULL;
@@ -189,11 +196,22 @@ static HostAccount *account_of(const Host *host, const HostWorker *worker) {
     return account;
 }
 
-void host_settle(Host *host, const HostWorker *worker) {
-    HostAccount *account = account_of(host, worker);
+/* Once for each process: the other workers of it have died of the same. */
+static void count_death(Host *host, const HostWorker *worker) {
+    HostAccount *account = worker->counted ? NULL : account_of(host, worker);
 
+    for (size_t i = 0; i < host->workers.n; i++) {
+        HostWorker *other = table_at(&host->workers, i);
+
+        if (died_with(worker, other))
+            other->counted = true;
+    }
     if (account)
         host_note_death(host, account);
+}
+
+void host_settle(Host *host, const HostWorker *worker) {
+    count_death(host, worker);
     for (size_t i = 0; i < host->clients.n; i++) {
         HostClient *client = table_at(&host->clients, i);
 
