@@ -52,6 +52,7 @@ START_TEST(ids_are_never_used_twice) {
     party_start_host();
     client = party_add_client();
     ck_assert_uint_gt(client_id(client), id);
+    ck_assert_uint_gt(id, UINT64_C(1000000) * 3600 * 24 * 365 * 40); /* not since the boot */
     ck_assert_uint_gt(party_client_of_host(client)->uid->number, uid_number);
 }
 END_TEST

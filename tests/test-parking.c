@@ -114,6 +114,17 @@ static void write_file(const char *name, const void *data, size_t bytes) {
     close(fd);
 }
 
+static void check_nothing_is_left(void) {
+    char **names;
+    int fd;
+
+    ck_assert_int_eq(folder_open(path, false, &fd), 0);
+    ck_assert_int_eq(folder_list(fd, &names), 0);
+    ck_assert_ptr_null(names[0]);
+    free(names);
+    close(fd);
+}
+
 /* ---- what is kept ---- */
 
 START_TEST(what_is_kept_comes_back) {
@@ -180,6 +191,47 @@ START_TEST(same_exchange_is_kept_once) {
     ck_assert_int_eq(parking_keep(&order), 0);
     ck_assert_int_eq(parking_keep(&order), 0);
     ck_assert_uint_eq(n_listed(), 1);
+}
+END_TEST
+
+START_TEST(same_exchange_is_kept_though_the_budget_is_full) {
+    order.budget = PARKED_HEAD_BYTES + BYTES;
+    ck_assert_int_eq(parking_keep(&order), 0);
+    order.parked.time_us++; /* the next host's */
+    ck_assert_int_eq(parking_keep(&order), 0);
+    ck_assert_uint_eq(n_listed(), 1);
+}
+END_TEST
+
+START_TEST(another_exchange_of_the_same_id_is_not_replaced) {
+    Parked parked;
+    int fd;
+
+    ck_assert_int_eq(parking_keep(&order), 0);
+    order.parked.pid++;
+    ck_assert_int_eq(parking_keep(&order), -EEXIST);
+    ck_assert_uint_eq(n_listed(), 1);
+    ck_assert_int_eq(parking_open(path, id(), &parked, &fd), 0);
+    ck_assert_uint_eq(parked.pid, 4711);
+    close(fd);
+}
+END_TEST
+
+/* Somebody has it made when it was begun. */
+static bool make_another(void *data) {
+    write_file(id(), "another", 7);
+    return true;
+}
+
+START_TEST(file_that_came_while_it_was_copied_is_not_replaced) {
+    struct stat is;
+
+    order.go_on = make_another;
+    ck_assert_int_eq(parking_keep(&order), -EEXIST);
+    ck_assert_int_eq(stat(file_of(id()), &is), 0);
+    ck_assert_int_eq(is.st_size, 7);
+    ck_assert_int_eq(parking_drop(path, id()), 0);
+    check_nothing_is_left();
 }
 END_TEST
 
@@ -255,17 +307,6 @@ END_TEST
 
 /* ---- what is given up ---- */
 
-static void check_nothing_is_left(void) {
-    char **names;
-    int fd;
-
-    ck_assert_int_eq(folder_open(path, false, &fd), 0);
-    ck_assert_int_eq(folder_list(fd, &names), 0);
-    ck_assert_ptr_null(names[0]);
-    free(names);
-    close(fd);
-}
-
 START_TEST(what_is_given_up_before_the_copy_leaves_nothing) {
     n_left = 0;
     ck_assert_int_eq(parking_keep(&order), PARKING_GIVEN_UP);
@@ -293,6 +334,19 @@ START_TEST(half_written_files_are_swept_and_nothing_else) {
     ck_assert_int_eq(access(file_of(half), F_OK), -1);
     ck_assert_int_eq(access(file_of("notes.half"), F_OK), 0);
     ck_assert_int_eq(access(file_of(".half"), F_OK), 0);
+    ck_assert_uint_eq(n_listed(), 1);
+}
+END_TEST
+
+/* As a second host of that name does at its start. */
+static bool sweep_meanwhile(void *data) {
+    ck_assert_int_eq(parking_sweep(path), 0);
+    return true;
+}
+
+START_TEST(half_that_is_being_written_is_not_swept) {
+    order.go_on = sweep_meanwhile;
+    ck_assert_int_eq(parking_keep(&order), 0);
     ck_assert_uint_eq(n_listed(), 1);
 }
 END_TEST
@@ -534,6 +588,9 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, those_that_are_there_are_listed_the_oldest_first);
     tcase_add_test(tests, what_is_dropped_is_gone);
     tcase_add_test(tests, same_exchange_is_kept_once);
+    tcase_add_test(tests, same_exchange_is_kept_though_the_budget_is_full);
+    tcase_add_test(tests, another_exchange_of_the_same_id_is_not_replaced);
+    tcase_add_test(tests, file_that_came_while_it_was_copied_is_not_replaced);
     tests = add_case(suite, "changed");
     tcase_add_test(tests, payload_that_its_owner_cuts_off_is_kept_as_far_as_it_goes);
     tcase_add_test(tests, payload_that_its_owner_punches_has_zeros);
@@ -543,6 +600,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, what_is_given_up_before_the_copy_leaves_nothing);
     tcase_add_test(tests, what_is_given_up_after_the_copy_leaves_nothing);
     tcase_add_test(tests, half_written_files_are_swept_and_nothing_else);
+    tcase_add_test(tests, half_that_is_being_written_is_not_swept);
     add_limits(add_case(suite, "limits"));
     tests = add_case(suite, "garbage");
     tcase_add_loop_test(tests, garbage_is_counted_and_not_believed, 0, ELEMENTS(garbage));

@@ -101,15 +101,15 @@ static void explain(const Host *host, const HostPark *park, int result, char *te
     else if (result == -EMFILE || result == -ENFILE)
         text_copy(text, bytes, "the host has no descriptor left for it: raise LimitNOFILE= of its unit");
     else if (result == -EAGAIN)
-        text_copy(text, bytes, "the host may start no thread for it: raise TasksMax= or LimitNPROC= of its unit");
+        text_copy(text, bytes, "the host may start no thread: raise TasksMax= or LimitNPROC= of its unit");
     else if (result == -ENOMEM)
         text_copy(text, bytes, "there is no memory for it: see MemoryMax= of the host's unit, and `free`");
     else if (result == -EEXIST)
-        snprintf(text, bytes, "another request of that id is there: see `shmipc parked list`, and drop it");
+        text_copy(text, bytes, "another request of that id is there: see `shmipc parked list`, and drop it");
     else if (result == -EACCES || result == -EPERM || result == -EROFS || result == -ENOENT)
         snprintf(text, bytes,
-                 "%s; the unit needs StateDirectory=shmipc/%%i, a host without systemd may write to its user's "
-                 "folder: %s",
+                 "%s; the unit needs StateDirectory=shmipc/%%i, a host without systemd may write to its "
+                 "user's folder: %s",
                  strerror(-result), path);
     else
         snprintf(text, bytes, "%s: %s", strerror(-result), path);

@@ -31,6 +31,16 @@ static int watch_queues(Host *host) {
     return wait_add(host->wait, &host->watch_source, host->watch, WAIT_READ, SOURCE_WATCH, host);
 }
 
+/*
+ * Ids are not used again, in the next boot neither, for what is parked stays. A clock that is wrong by years
+ * does not go back behind what it is since the boot.
+ */
+static uint64_t first_id(void) {
+    uint64_t boot_us = clock_boot_us(), real_us = clock_real_us();
+
+    return boot_us > real_us ? boot_us : real_us;
+}
+
 int host_new(Host **ret, const char *name, const HostSettings *settings) {
     _cleanup_(host_freep) Host *host = calloc(1, sizeof(*host));
     int r;
@@ -47,7 +57,7 @@ int host_new(Host **ret, const char *name, const HostSettings *settings) {
     host->uid = geteuid();
     limits_read(&host->limits);
     host->since_ns = clock_now_ns();
-    host->next_id = clock_boot_us();
+    host->next_id = first_id();
     text_copy(host->name, sizeof(host->name), name);
     r = host_sweep(host);
     if (r < 0)

@@ -12,6 +12,7 @@
 
 #define PIECE_BYTES (UINT64_C(4) << 20)
 #define HALF        ".half" /* ends the name of a file that is being written */
+#define FOUND_SAME  (PARKING_GIVEN_UP + 1)
 #define NAME_MAX_BYTES (PARKED_ID_BYTES + sizeof(HALF))
 
 /* --- where --- */
@@ -72,16 +73,35 @@ static int open_and_list(const char *path, int *ret_folder, char ***ret_names) {
     return r == -ENOENT ? 0 : r;
 }
 
+/* Whether a host that lives writes it: one of this name may have been started twice. */
+static bool is_being_written(int folder, const char *name) {
+    _cleanup_close_ int fd = -1;
+    uint64_t bytes;
+
+    return file_open(folder, name, &fd, &bytes) == 0 && file_lock(fd) == -EWOULDBLOCK;
+}
+
+static int sweep(int folder, char *const *names) {
+    char id[PARKED_ID_BYTES];
+    int r = 0;
+
+    for (; r == 0 && *names; names++) {
+        if (is_half(*names, id) && !is_being_written(folder, *names))
+            r = file_remove(folder, *names);
+        r = r == -ENOENT ? 0 : r;
+    }
+    return r;
+}
+
 int parking_sweep(const char *path) {
     _cleanup_close_ int folder = -1;
     _cleanup_free_ char **names = NULL;
-    char id[PARKED_ID_BYTES];
     int r = open_and_list(path, &folder, &names);
 
-    for (char **name = names; r == 0 && name && *name; name++)
-        if (is_half(*name, id))
-            r = file_remove(folder, *name);
-    return r;
+    if (r < 0 || !names)
+        return r;
+    r = folder_lock(folder); /* one that is made is locked before this is let go */
+    return r == 0 ? sweep(folder, names) : r;
 }
 
 /* Return: 0, -EBADMSG, or another negative errno. */
@@ -96,6 +116,25 @@ static int read_head(int fd, uint64_t bytes, Parked *ret_parked) {
     if (!parked_parse(head, ret_parked) || ret_parked->kept_bytes > bytes - PARKED_HEAD_BYTES)
         return error_origin(-EBADMSG);
     return 0;
+}
+
+/* Return: 0, -ENOENT, -EBADMSG, or another negative errno. */
+static int open_in(int folder, const char *id, Parked *ret_parked, int *ret_fd) {
+    _cleanup_close_ int fd = -1;
+    char own[PARKED_ID_BYTES];
+    uint64_t bytes;
+    int r;
+
+    if (!parked_id_is_valid(id))
+        return error_origin(-ENOENT);
+    r = file_open(folder, id, &fd, &bytes);
+    if (r == 0)
+        r = read_head(fd, bytes, ret_parked);
+    if (r == 0 && strcmp(parked_id(ret_parked, own), id) != 0)
+        r = error_origin(-EBADMSG);
+    if (r == 0)
+        *ret_fd = TAKE_FD(fd);
+    return r;
 }
 
 /* --- keeping --- */
@@ -138,16 +177,43 @@ static int write_head(int fd, const Parked *parked) {
     return file_write(fd, 0, head, sizeof(head));
 }
 
-/* Take its room: whoever adds up from now on finds it. Return: 0, PARKING_OVER_…, or negative errno. */
+/*
+ * A host that was killed when it had named the file, and before it ended the exchange, is followed by one
+ * that parks again. Return: 0 if there is none of that id; FOUND_SAME if it is there; -EEXIST if that is
+ * another; or another negative errno.
+ */
+static int find_same(int folder, const Parked *wanted) {
+    _cleanup_close_ int fd = -1;
+    char id[PARKED_ID_BYTES];
+    Parked found;
+    int r = open_in(folder, parked_id(wanted, id), &found, &fd);
+
+    if (r == -ENOENT)
+        return 0;
+    if (r == 0 && found.uid == wanted->uid && found.pid == wanted->pid &&
+        found.payload_bytes == wanted->payload_bytes &&
+        memcmp(found.user, wanted->user, sizeof(found.user)) == 0)
+        return FOUND_SAME;
+    return r == 0 || r == -EBADMSG ? error_origin(-EEXIST) : r;
+}
+
+/*
+ * Take its room: whoever adds up from now on finds it. Return: 0, FOUND_SAME, PARKING_OVER_…, or negative
+ * errno.
+ */
 static int take_room(int folder, const ParkingOrder *order, const char *half, int *ret_fd) {
     uint64_t bytes = PARKED_HEAD_BYTES + order->parked.payload_bytes;
     int r = folder_lock(folder);
 
     if (r < 0)
         return r;
-    r = check_room(folder, order, bytes);
+    r = find_same(folder, &order->parked);
+    if (r == 0)
+        r = check_room(folder, order, bytes);
     if (r == 0)
         r = file_create(folder, half, bytes, ret_fd);
+    if (r == 0)
+        r = file_lock(*ret_fd);
     if (r == 0)
         r = write_head(*ret_fd, &order->parked);
     folder_unlock(folder);
@@ -197,32 +263,13 @@ int parking_keep(const ParkingOrder *order) {
     if (r == 0 && !order->go_on(order->data))
         r = PARKING_GIVEN_UP;
     if (r == 0)
-        /* one of that name is the same one, of a host that was killed after this */
         r = file_name(folder, half, id);
     if (r != 0 && fd >= 0)
         (void)file_remove(folder, half);
-    return r;
+    return r == FOUND_SAME ? 0 : r;
 }
 
 /* --- reading --- */
-
-static int open_in(int folder, const char *id, Parked *ret_parked, int *ret_fd) {
-    _cleanup_close_ int fd = -1;
-    char own[PARKED_ID_BYTES];
-    uint64_t bytes;
-    int r;
-
-    if (!parked_id_is_valid(id))
-        return error_origin(-ENOENT);
-    r = file_open(folder, id, &fd, &bytes);
-    if (r == 0)
-        r = read_head(fd, bytes, ret_parked);
-    if (r == 0 && strcmp(parked_id(ret_parked, own), id) != 0)
-        r = error_origin(-EBADMSG);
-    if (r == 0)
-        *ret_fd = TAKE_FD(fd);
-    return r;
-}
 
 int parking_open(const char *path, const char *id, Parked *ret_parked, int *ret_fd) {
     _cleanup_close_ int folder = -1;

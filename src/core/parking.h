@@ -35,8 +35,8 @@ int parking_of_host(const char *name, char path[static PARKING_PATH_MAX]);
 int parking_find(const char *name, char path[static PARKING_PATH_MAX]);
 
 /**
- * parking_sweep() - remove what a kill has left half written. Return: 0, also where there is no folder; or
- * negative errno.
+ * parking_sweep() - remove what a kill has left half written; what is being written stays. Return: 0, also
+ * where there is no folder; or negative errno.
  */
 int parking_sweep(const char *path);
 
@@ -58,7 +58,10 @@ enum {
     PARKING_GIVEN_UP,        /* ->go_on() said so */
 };
 
-/** parking_keep() - Return: 0, one of the above, or negative errno. */
+/**
+ * parking_keep() - Return: 0, also where this exchange is kept already; one of the above; -EEXIST if there is
+ * another one of its id; or another negative errno.
+ */
 int parking_keep(const ParkingOrder *order);
 
 /* Those that are there, the oldest first. */

@@ -66,6 +66,10 @@ int folder_lock(int folder) {
     return r < 0 ? error_errno() : 0;
 }
 
+int file_lock(int fd) {
+    return flock(fd, LOCK_EX | LOCK_NB) < 0 ? error_errno() : 0;
+}
+
 void folder_unlock(int folder) {
     (void)flock(folder, LOCK_UN);
 }
@@ -243,8 +247,12 @@ int file_sync(int fd) {
 }
 
 int file_name(int folder, const char *temporary, const char *name) {
-    if (renameat(folder, temporary, folder, name) < 0)
-        return error_errno();
+    if (renameat2(folder, temporary, folder, name, RENAME_NOREPLACE) < 0) {
+        if (errno != EINVAL) /* the file system cannot do that */
+            return error_errno();
+        if (linkat(folder, temporary, folder, name, 0) < 0 || unlinkat(folder, temporary, 0) < 0)
+            return error_errno();
+    }
     return file_sync(folder);
 }
 

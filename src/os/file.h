@@ -26,6 +26,9 @@ int folder_open(const char *path, bool make, int *ret_fd);
 int folder_lock(int folder);
 void folder_unlock(int folder);
 
+/** file_lock() - likewise one file, and do not wait. Return: 0, -EWOULDBLOCK, or another negative errno. */
+int file_lock(int fd);
+
 /**
  * folder_list() - the names in it but "." and "..", one allocation, NULL-terminated. Return: 0 or negative
  * errno.
@@ -68,8 +71,8 @@ int file_resize(int fd, uint64_t bytes);
 int file_sync(int fd);
 
 /**
- * file_name() - give it its name for good, in place of one of that name, and sync the folder. Return: 0 or
- * negative errno.
+ * file_name() - give it its name for good, and sync the folder. Return: 0, -EEXIST if there is one of that
+ * name, or another negative errno.
  */
 int file_name(int folder, const char *temporary, const char *name);
 
