@@ -185,6 +185,24 @@ START_TEST(clients_that_cannot_be_kept_work_until_the_host_ends) {
 }
 END_TEST
 
+START_TEST(service_manager_that_was_busy_is_asked_again) {
+    Client *client, *later;
+
+    party.keeper_result = -ENOBUFS;
+    party_add_client();
+    ck_assert_uint_eq(party_n_kept("u0"), 0);
+    party.keeper_result = 0;
+    client = party_add_client();
+    ck_assert_uint_eq(party_n_kept("u0"), 1);
+    later = party_add_client();
+    party_restart_host();
+    await_take_up(2, 0);
+    ck_assert_int_eq(client_state(client), CLIENT_READY);
+    ck_assert_int_eq(client_state(later), CLIENT_READY);
+    ck_assert_uint_eq(party_n_kept(NULL), 2 + 1 + 2 * KEPT_N_FDS);
+}
+END_TEST
+
 START_TEST(clients_beyond_the_index_are_not_kept) {
     Client *client = party_add_client();
     void *index = party.host->store.index.map;
@@ -549,6 +567,7 @@ static void add_peers(TCase *tests) {
 
 static void add_unkept(TCase *tests) {
     tcase_add_test(tests, clients_that_cannot_be_kept_work_until_the_host_ends);
+    tcase_add_test(tests, service_manager_that_was_busy_is_asked_again);
     tcase_add_test(tests, clients_beyond_the_index_are_not_kept);
     tcase_add_test(tests, worker_that_cannot_be_kept_is_not_let_in);
 }

@@ -127,7 +127,11 @@ void host_store_client(Host *host, HostClient *client) {
     int r;
 
     /* The probe ends with its host. */
-    if (!keeps(host) || client->probe || !client->uid->kept)
+    if (!keeps(host) || client->probe)
+        return;
+    if (!client->uid->kept)
+        host_store_uid(host, client->uid); /* it could not be kept before */
+    if (!client->uid->kept)
         return;
     text_copy(record.name, sizeof(record.name), client->name);
     r = keep(host, INDEX_CLIENT, client->id, &record, fds, &client->kept);
