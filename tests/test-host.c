@@ -101,6 +101,21 @@ START_TEST(events_are_kept_in_order_and_the_newest_are_dropped) {
 }
 END_TEST
 
+/* A look at everything that finds that another one is due at once. */
+START_TEST(tick_within_a_tick_comes) {
+    HostClient *of_host = party_client_of_host(party_add_client());
+
+    party_settle();
+    ck_assert_int_eq(fallocate(of_host->requests_fd, 0, 0, PAGE_BYTES), 0); /* without having asked */
+    party.host->repeat_due = true;
+    party_tick();
+    ck_assert_uint_eq(party_n_events(EVENT_PEER_MISBEHAVED), 1);
+    ck_assert_uint_eq(party.host->tick_ns, 0);
+    (void)wait_for_fd(host_get_fd(party.host), WAIT_READ, UINT64_MAX); /* nobody else wakes it */
+    AWAIT(party.host->tick_ns != 0);
+}
+END_TEST
+
 /* ---- memory ---- */
 
 /* Of the probe alone. */
@@ -773,6 +788,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, what_a_killed_host_left_is_swept);
     tcase_add_test(tests, ids_are_never_used_twice);
     tcase_add_test(tests, summary_counts_who_is_there_and_what_has_ended);
+    tcase_add_test(tests, tick_within_a_tick_comes);
     tcase_add_test(tests, events_are_kept_in_order_and_the_newest_are_dropped);
     add_memory(suite);
     add_announcements(suite);

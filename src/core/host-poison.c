@@ -2,12 +2,13 @@
 /*
  * Poison: a user whose requests kill workers is refused for a while
  *
- * Workers that died within a minute while each handled requests of one user and of nobody else (a process that
- * is several workers counts as one): when they are as many as `max_deaths` says, this user's clients are not
- * let in for a minute, what they have submitted ends at once, and workers do not hear of their queue. So
- * whoever sends one such request after the other has the workers for a moment only, and all others have them
- * in between. Why a worker died cannot be told: one that an administrator kills at work counts, too. Nobody is
- * above it, root and the host's own user neither; the host's own probe waits until its user's queue is back.
+ * Workers that died within a minute while each handled requests of one user and of nobody else (a process
+ * that is several workers counts as one): when they are as many as `max_deaths` says, this user's clients
+ * are not let in for a minute, what they have submitted ends at once, and workers do not hear of their
+ * queue. So whoever sends one such request after the other has the workers for a moment only, and all others
+ * have them in between. Why a worker died cannot be told: one that an administrator kills at work counts,
+ * too. Nobody is above it, root and the host's own user neither; the host's own probe waits until its user's
+ * queue is back.
  */
 #include "core/host-internal.h"
 

@@ -244,6 +244,8 @@ static int set_timer(Host *host) {
         at_ns = host_next_trim(host);
     if (host->refused_ns && host->refused_ns < at_ns)
         at_ns = host->refused_ns;
+    if (at_ns == 0)
+        at_ns = 1; /* at once; 0 would be never */
     if (at_ns == host->timer_ns)
         return 0;
     host->timer_ns = at_ns;
