@@ -460,6 +460,7 @@ START_TEST(garbage_is_counted_and_not_believed) {
     ck_assert_int_eq(parking_list(path, &list), 0);
     ck_assert_uint_eq(list.n, 1);
     ck_assert_uint_eq(list.n_damaged, 1);
+    ck_assert_str_eq(list.damaged[0], garbage[_i].name);
     parking_list_deinit(&list);
     ck_assert_int_eq(parking_open(path, garbage[_i].name, &parked, &fd), -EBADMSG);
     write_file(garbage[_i].name, head, 10); /* shorter than a head */

@@ -194,9 +194,8 @@ static int list(Order *order) {
     for (size_t i = 0; i < found.n; i++)
         describe(&found.list[i], &rows[i]);
     r = show_rows(order, rows, found.n);
-    if (found.n_damaged)
-        fail(0, "%zu damaged file%s in %s: not what a host has written", found.n_damaged,
-             found.n_damaged == 1 ? "" : "s", order->path);
+    for (size_t i = 0; i < found.n_damaged; i++)
+        explain(order, -EBADMSG, found.damaged[i]);
     return r < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -285,6 +284,10 @@ static int drop_all(Order *order) {
 
     for (size_t i = 0; r >= 0 && i < found.n; i++) {
         r = parking_drop(order->path, parked_id(&found.list[i], id));
+        r = r == -ENOENT ? 0 : r;
+    }
+    for (size_t i = 0; r >= 0 && i < found.n_damaged; i++) {
+        r = parking_drop(order->path, found.damaged[i]);
         r = r == -ENOENT ? 0 : r;
     }
     return r < 0 ? explain(order, r, NULL) : EXIT_SUCCESS;

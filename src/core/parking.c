@@ -296,7 +296,17 @@ static int add(ParkingList *list, const Parked *parked) {
     return 0;
 }
 
-/* Those that vanish meanwhile, or are none, are left out. */
+static int add_damaged(ParkingList *list, const char *id) {
+    char(*more)[PARKED_ID_BYTES] = reallocarray(list->damaged, list->n_damaged + 1, sizeof(*more));
+
+    if (!more)
+        return error_origin(-ENOMEM);
+    list->damaged = more;
+    snprintf(list->damaged[list->n_damaged++], PARKED_ID_BYTES, "%s", id);
+    return 0;
+}
+
+/* Those that vanish meanwhile are left out. */
 static int add_all(int folder, char *const *names, ParkingList *list) {
     int r = 0;
 
@@ -310,8 +320,8 @@ static int add_all(int folder, char *const *names, ParkingList *list) {
         if (r == 0)
             r = add(list, &parked);
         else if (r == -EBADMSG)
-            list->n_damaged++;
-        r = r == -EBADMSG || r == -ENOENT ? 0 : r;
+            r = add_damaged(list, *names);
+        r = r == -ENOENT ? 0 : r;
     }
     return r;
 }
@@ -335,6 +345,7 @@ int parking_list(const char *path, ParkingList *ret_list) {
 
 void parking_list_deinit(ParkingList *list) {
     free(list->list);
+    free(list->damaged);
     *list = (ParkingList){0};
 }
 

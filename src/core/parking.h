@@ -68,7 +68,8 @@ int parking_keep(const ParkingOrder *order);
 typedef struct ParkingList {
     Parked *list;
     size_t n;
-    size_t n_damaged; /* files with the name of one that are none */
+    char (*damaged)[PARKED_ID_BYTES]; /* files with the name of one that are none */
+    size_t n_damaged;
 } ParkingList;
 
 /** parking_list() - Return: 0, also where there is no folder; or negative errno. */

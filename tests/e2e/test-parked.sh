@@ -121,8 +121,9 @@ errors_are_clear() {
     refuses 1 'has parked no request ../x' parked drop ../x
     echo rubbish >"$world/state/host/1-2-3"
     refuses 1 '1-2-3 is damaged' parked show 1-2-3
-    parked list 2>&1 | grep -F '1 damaged file in'
-    parked drop 1-2-3
+    parked list 2>&1 | grep -F '1-2-3 is damaged'
+    parked drop --all
+    [ ! -e "$world/state/host/1-2-3" ]
     rm -r "$world/state"
 }
 
