@@ -186,8 +186,9 @@ void peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds)
 
     if (r == -EAGAIN)
         peer_misbehaved(peer, "it asks, but does not read the answers");
-    else if (r < 0)
+    else if (r < 0 && r != -EPIPE)
         peer_hung_up(peer);
+    /* One that has hung up is seen by its own event, and heard to its end: it may have said that it left. */
 }
 
 int peer_say_again(Peer *peer) {
