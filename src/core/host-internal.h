@@ -153,7 +153,7 @@ typedef struct HostPatience {
     uint64_t grace_ns;  /* past its own timeout, before a worker is taken for stuck */
     uint64_t look_ns;   /* between two looks at who has claimed what, at least */
     uint64_t probe_ns;  /* that a probe has for its way */
-    uint64_t squeeze_ns; /* between two times that all idle memory is given back for want of it */
+    uint64_t squeeze_ns; /* that idle memory stays after there was not enough of it for who wanted it */
     uint64_t poison_ns; /* in which three deaths are too many, and for which they have a user refused */
     uint64_t idle_ns;   /* that a queue outlives its uid's last client: calls come one after the other */
 } HostPatience;

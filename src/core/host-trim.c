@@ -16,8 +16,8 @@
 
 #include "os/segment.h"
 
-#define TURN_BYTES (UINT64_C(256) << 20) /* after so many others get their turn: punching a GiB takes 0.1 s  \
-                                          */
+/* After so many others get their turn: punching a GiB takes 0.1 s. */
+#define TURN_BYTES (UINT64_C(256) << 20)
 
 static bool has_memory(const HostClient *client, uint32_t slot) {
     return client->reserved[0][slot] > 0 || client->reserved[1][slot] > 0;
@@ -91,7 +91,6 @@ void host_squeeze(Host *host, const HostAccount *account, uint64_t bytes) {
 
     if (now_ns < host->squeezed_ns + host->patience.squeeze_ns)
         return;
-    host->squeezed_ns = now_ns;
     for (size_t i = 0; i < host->clients.n && n < bytes; i++) {
         HostClient *client = table_at(&host->clients, i);
 
@@ -99,6 +98,8 @@ void host_squeeze(Host *host, const HostAccount *account, uint64_t bytes) {
             if (has_memory(client, slot) && (!account || client->account == account))
                 n += trim_slot(host, client, slot);
     }
+    if (n < bytes)
+        host->squeezed_ns = now_ns;
 }
 
 void client_end_holds(Host *host, HostClient *client) {
