@@ -85,6 +85,39 @@ int child_work(const HandlerKind *kind, uint64_t timeout_ns) {
     return 253;
 }
 
+static int report_and_wait(Handler *handler, Exchange *exchange) {
+    child_report('c');
+    for (;;)
+        pause();
+    return 0;
+}
+
+int child_wait_for_ever(uint64_t timeout_ns) {
+    const HandlerKind kind = {.handle = report_and_wait};
+
+    return child_work(&kind, timeout_ns);
+}
+
+Child party_add_child_of(uid_t uid, int (*function)(void)) {
+    unsigned n_before = party_n_events(EVENT_WORKER_ATTACHED);
+    Child child = child_start(uid, function);
+
+    AWAIT(party_n_events(EVENT_WORKER_ATTACHED) > n_before);
+    return child;
+}
+
+Child party_add_child(int (*function)(void)) {
+    return party_add_child_of(UNIT_SAME_UID, function);
+}
+
+void party_kill_child(Child *child) {
+    size_t n_before = party.host->workers.n;
+
+    ck_assert_int_eq(kill(child->pid, SIGKILL), 0);
+    ck_assert_int_eq(child_end(child), -SIGKILL);
+    AWAIT(party.host->workers.n < n_before);
+}
+
 /* ---- peers by hand ---- */
 
 static void fill_hello(Packet *packet, PeerRole role) {

@@ -53,6 +53,12 @@ void party_keep(void) {
     party_start_host();
 }
 
+void party_await_take_up(unsigned n_clients, unsigned n_workers) {
+    ck_assert_uint_eq(party.host->n_clients, n_clients);
+    ck_assert_uint_eq(party.host->workers.n, n_workers);
+    AWAIT(party.host->n_counting == 0);
+}
+
 void party_leave_host(void) {
     host_leave(party.host);
     party_stop_host();
@@ -122,6 +128,20 @@ void party_begin(void) {
         .trusted = all,
     };
     party_start_host();
+}
+
+void party_begin_kept(void) {
+    party_begin();
+    party_keep();
+}
+
+TCase *party_add_case(Suite *suite, const char *name, void (*begin)(void), void (*end)(void)) {
+    TCase *tests = tcase_create(name);
+
+    tcase_add_checked_fixture(tests, begin, end);
+    tcase_set_timeout(tests, 60);
+    suite_add_tcase(suite, tests);
+    return tests;
 }
 
 void party_end(void) {

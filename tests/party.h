@@ -48,6 +48,12 @@ extern Party party;
 void party_begin(void);
 void party_end(void);
 
+/* Likewise, with a host that party_keep() was said for. */
+void party_begin_kept(void);
+
+/* A case of tests that each begin and end so, with time enough on a slow machine. */
+TCase *party_add_case(Suite *suite, const char *name, void (*begin)(void), void (*end)(void));
+
 /* Another host of the same name, as after a restart. */
 void party_start_host(void);
 void party_stop_host(void);
@@ -62,12 +68,22 @@ void party_restart_host(void);
 void party_leave_host(void);
 unsigned party_n_kept(const char *name); /* NULL: in all */
 
+/* What a host has taken up, at once; then until its workers have said what they hold. */
+void party_await_take_up(unsigned n_clients, unsigned n_workers);
+
 /* Let the host and the clients do what there is to do; wait until there is, or until @fd is readable. */
 void party_turn(int fd);
 
 #define AWAIT(condition)                                                                                     \
     while (!(condition))                                                                                     \
         party_turn(-1);
+
+/* The same for what is seen in memory or in a queue, of which no descriptor of theirs tells. */
+#define AWAIT_UNTOLD(condition)                                                                              \
+    while (!(condition)) {                                                                                   \
+        party_settle();                                                                                      \
+        sched_yield();                                                                                       \
+    }
 
 /* Let them turn until @fd is readable. */
 void party_await_fd(int fd);
@@ -175,6 +191,16 @@ int child_end(Child *child);
 
 /* In a child: be a worker with this handler, for ever. */
 int child_work(const HandlerKind *kind, uint64_t timeout_ns);
+
+/* Likewise, with one that reports 'c' at each exchange, and never comes back from it. */
+int child_wait_for_ever(uint64_t timeout_ns);
+
+/* A child that is a worker, and that the host has let in. */
+Child party_add_child_of(uid_t uid, int (*function)(void));
+Child party_add_child(int (*function)(void));
+
+/* The test ends with it: the host sees that it has gone. */
+void party_kill_child(Child *child);
 
 /* --- peers by hand, turned by the test --- */
 

@@ -83,14 +83,6 @@ static int attach_and_wait(void) {
     return 1;
 }
 
-static Child add_worker(int (*function)(void)) {
-    unsigned n_before = party_n_events(EVENT_WORKER_ATTACHED);
-    Child child = child_start(UNIT_SAME_UID, function);
-
-    AWAIT(party_n_events(EVENT_WORKER_ATTACHED) > n_before);
-    return child;
-}
-
 void end_child(Child *child) {
     if (child->pid == 0)
         return;
@@ -180,7 +172,7 @@ void be_submitted(void) {
 
 void be_claimed(void) {
     be_fresh();
-    scene.owner = add_worker(claim_and_listen);
+    scene.owner = party_add_child(claim_and_listen);
     send();
     ck_assert_int_eq(child_await(&scene.owner), 'c');
     check_word(SLOT_CLAIMED, 1, 1);
@@ -204,7 +196,7 @@ void be_waiting(void) {
 void be_ended(SlotState end) {
     be_fresh();
     wanted_end = end;
-    scene.owner = add_worker(claim_and_end);
+    scene.owner = party_add_child(claim_and_end);
     send();
     if (end == SLOT_CANCELLED)
         submit_cancel(scene.client->submit.map, SLOT); /* without a LOOK */
@@ -254,7 +246,7 @@ void client_dies(void) {
 
 /* Another worker has been there before the slot came into its state. */
 void add_other(void) {
-    scene.other = add_worker(attach_and_wait);
+    scene.other = party_add_child(attach_and_wait);
 }
 
 /* Nobody keeps anything for it. */

@@ -711,17 +711,8 @@ END_TEST
 
 /* ---- suite ---- */
 
-static TCase *add_case(Suite *suite, const char *name) {
-    TCase *tests = tcase_create(name);
-
-    tcase_add_checked_fixture(tests, party_begin, party_end);
-    tcase_set_timeout(tests, 60);
-    suite_add_tcase(suite, tests);
-    return tests;
-}
-
 static void add_exchanges(Suite *suite) {
-    TCase *tests = add_case(suite, "exchanges");
+    TCase *tests = party_add_case(suite, "exchanges", party_begin, party_end);
 
     tcase_add_loop_test(tests, payload_of_any_size_comes_back, 0, (int)ELEMENTS(sizes));
     tcase_add_test(tests, segments_grow_and_shrink_on_one_connection);
@@ -734,7 +725,7 @@ static void add_exchanges(Suite *suite) {
 }
 
 static void add_owed(Suite *suite) {
-    TCase *tests = add_case(suite, "owed");
+    TCase *tests = party_add_case(suite, "owed", party_begin, party_end);
 
     tcase_add_test(tests, what_the_full_queue_did_not_take_is_owed_and_sent);
     tcase_add_test(tests, clients_of_one_user_share_a_small_queue);
@@ -746,7 +737,7 @@ static void add_owed(Suite *suite) {
 }
 
 static void add_wishes(Suite *suite) {
-    TCase *tests = add_case(suite, "wishes");
+    TCase *tests = party_add_case(suite, "wishes", party_begin, party_end);
 
     tcase_add_test(tests, cancelled_before_its_claim_it_never_runs);
     tcase_add_test(tests, cancelled_while_it_is_handled_it_ends_as_cancelled);
@@ -761,7 +752,7 @@ static void add_wishes(Suite *suite) {
 }
 
 static void add_memory(Suite *suite) {
-    TCase *tests = add_case(suite, "memory");
+    TCase *tests = party_add_case(suite, "memory", party_begin, party_end);
 
     tcase_add_test(tests, budget_refuses_and_says_which_setting);
     tcase_add_test(tests, payload_beyond_the_hosts_limit_is_refused_at_home);
@@ -770,7 +761,7 @@ static void add_memory(Suite *suite) {
 }
 
 static void add_host(Suite *suite) {
-    TCase *tests = add_case(suite, "host");
+    TCase *tests = party_add_case(suite, "host", party_begin, party_end);
 
     tcase_add_test(tests, workers_are_counted_as_they_come_and_go);
     tcase_add_test(tests, host_that_ends_takes_what_is_in_flight_along);
@@ -782,7 +773,7 @@ static void add_host(Suite *suite) {
 }
 
 static void add_refusals(Suite *suite) {
-    TCase *tests = add_case(suite, "refusals");
+    TCase *tests = party_add_case(suite, "refusals", party_begin, party_end);
 
     tcase_add_test(tests, client_beyond_max_clients_is_refused_until_another_goes);
     tcase_add_test(tests, user_who_has_no_access_is_refused);

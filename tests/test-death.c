@@ -81,18 +81,6 @@ static int work_well(void) {
 /* ---- helpers ---- */
 
 /* A worker process that has attached. */
-static Child add_worker_of(uid_t uid, int (*function)(void)) {
-    unsigned n_before = party_n_events(EVENT_WORKER_ATTACHED);
-    Child child = child_start(uid, function);
-
-    AWAIT(party_n_events(EVENT_WORKER_ATTACHED) > n_before);
-    return child;
-}
-
-static Child add_worker(int (*function)(void)) {
-    return add_worker_of(UNIT_SAME_UID, function);
-}
-
 static void check_only_probes_memory(void) {
     const HostClient *probe = table_at(&party.host->clients, 0);
 
@@ -102,15 +90,6 @@ static void check_only_probes_memory(void) {
 
 static void await_probe(void) {
     AWAIT(party.host->probe.round > 0 && !party.host->probe.request);
-}
-
-/* The test ends with it: the host sees that it has gone. */
-static void kill_worker(Child *child) {
-    size_t n_before = party.host->workers.n;
-
-    ck_assert_int_eq(kill(child->pid, SIGKILL), 0);
-    ck_assert_int_eq(child_end(child), -SIGKILL);
-    AWAIT(party.host->workers.n < n_before);
 }
 
 static void check_killed(Child *child) {
@@ -128,14 +107,14 @@ static void check_lost(Request *request, uint32_t attempts) {
 /* ---- with a claim ---- */
 
 START_TEST(exchange_of_a_dead_worker_is_given_to_another) {
-    Child first = add_worker(work_and_die_first), second;
+    Child first = party_add_child(work_and_die_first), second;
     Client *client = party_add_client();
     Request *request = party_send(client, MIB);
     const Event *event;
 
     check_killed(&first);
     AWAIT(party_word(request).state == SLOT_WAITING);
-    second = add_worker(work_and_die_first);
+    second = party_add_child(work_and_die_first);
     party_check_echo(request);
     ck_assert_uint_eq(party_word(request).attempts, 2);
     event = party_event(EVENT_EXCHANGE_REDELIVERED);
@@ -146,7 +125,7 @@ START_TEST(exchange_of_a_dead_worker_is_given_to_another) {
     ck_assert_uint_eq(event->attempt, 1);
     ck_assert_uint_eq(party_n_events(EVENT_WORKER_DIED), 1);
     ck_assert_uint_eq(party.host->n_redelivered, 1);
-    kill_worker(&second);
+    party_kill_child(&second);
 }
 END_TEST
 
@@ -156,7 +135,7 @@ START_TEST(exchange_that_kills_its_workers_is_given_up) {
     Request *bad;
 
     for (size_t i = 0; i < ELEMENTS(workers); i++)
-        workers[i] = add_worker(work_and_die_always);
+        workers[i] = party_add_child(work_and_die_always);
     bad = party_send(client, 100);
     check_lost(bad, 2);
     AWAIT(party.host->workers.n == 1);
@@ -177,71 +156,71 @@ START_TEST(one_attempt_is_at_most_once) {
     Request *request;
 
     party.settings.attempts = 1;
-    first = add_worker(work_and_die_always);
+    first = party_add_child(work_and_die_always);
     request = party_send(party_add_client(), 100);
     check_lost(request, 1);
     check_killed(&first);
     ck_assert_uint_eq(party_n_events(EVENT_EXCHANGE_REDELIVERED), 0);
-    second = add_worker(work_well);
+    second = party_add_child(work_well);
     request_release(request);
     party_echo(request->client, 10); /* the slot is usable */
-    kill_worker(&second);
+    party_kill_child(&second);
 }
 END_TEST
 
 START_TEST(memory_of_a_dead_workers_response_is_used_again) {
-    Child first = add_worker(work_and_wait_first), second;
+    Child first = party_add_child(work_and_wait_first), second;
     Client *client = party_add_client();
     Request *request = party_send(client, 4 * MIB);
     uint64_t reserved;
 
     ck_assert_int_eq(child_await(&first), 'c');
-    kill_worker(&first);
-    second = add_worker(work_well);
+    party_kill_child(&first);
+    second = party_add_child(work_well);
     party_check_echo(request);
     reserved = party_client_of_host(client)->reserved_bytes[1];
     ck_assert_uint_eq(reserved, 4 * MIB);
     request_release(request);
     party_echo(client, 4 * MIB);
     ck_assert_uint_eq(party_client_of_host(client)->reserved_bytes[1], reserved);
-    kill_worker(&second);
+    party_kill_child(&second);
 }
 END_TEST
 
 START_TEST(others_of_the_same_client_go_on) {
-    Child first = add_worker(work_and_wait_first), second;
+    Child first = party_add_child(work_and_wait_first), second;
     Client *client = party_add_client();
     Request *request = party_send(client, 100), *others[3];
 
     ck_assert_int_eq(child_await(&first), 'c');
     for (size_t i = 0; i < ELEMENTS(others); i++)
         others[i] = party_send(client, 1000 * (i + 1));
-    second = add_worker(work_well);
+    second = party_add_child(work_well);
     for (size_t i = 0; i < ELEMENTS(others); i++)
         party_check_echo(others[i]);
     ck_assert_int_eq(request->state, REQUEST_SENT);
-    kill_worker(&first);
+    party_kill_child(&first);
     party_check_echo(request);
-    kill_worker(&second);
+    party_kill_child(&second);
 }
 END_TEST
 
 START_TEST(cancelled_exchange_of_a_dead_worker_ends_as_cancelled) {
-    Child worker = add_worker(work_and_wait_first);
+    Child worker = party_add_child(work_and_wait_first);
     Request *request = party_send(party_add_client(), 100);
 
     ck_assert_int_eq(child_await(&worker), 'c');
     ck_assert_int_eq(request_cancel(request), 0);
     party_settle();
     ck_assert_int_eq(request->state, REQUEST_SENT); /* its owner does not listen */
-    kill_worker(&worker);
+    party_kill_child(&worker);
     AWAIT(request->state == REQUEST_ENDED);
     ck_assert_int_eq(request->end, SLOT_CANCELLED);
 }
 END_TEST
 
 START_TEST(late_exchange_of_a_dead_worker_ends_as_expired) {
-    Child worker = add_worker(work_and_wait_first);
+    Child worker = party_add_child(work_and_wait_first);
     Request *request = party_take(party_add_client(), 100);
 
     ck_assert_int_eq(request_send(request), 0);
@@ -249,14 +228,14 @@ START_TEST(late_exchange_of_a_dead_worker_ends_as_expired) {
     /* Its time is up while it is handled: what counts is what the record says. */
     submit_publish(request->client->submit.map, request->slot,
                    &(SubmitRecord){.generation = request->generation, .deadline_ns = 1});
-    kill_worker(&worker);
+    party_kill_child(&worker);
     AWAIT(request->state == REQUEST_ENDED);
     ck_assert_int_eq(request->end, SLOT_EXPIRED);
 }
 END_TEST
 
 START_TEST(memory_comes_back_when_client_and_worker_are_both_dead) {
-    Child worker = add_worker(work_and_wait_first);
+    Child worker = party_add_child(work_and_wait_first);
     Client *client = party_add_client();
 
     await_probe();
@@ -265,7 +244,7 @@ START_TEST(memory_comes_back_when_client_and_worker_are_both_dead) {
     party_remove_client(client);
     AWAIT(party.host->n_clients == 0);
     ck_assert_uint_eq(party.host->clients.n, 2);
-    kill_worker(&worker);
+    party_kill_child(&worker);
     check_only_probes_memory();
 }
 END_TEST
@@ -293,15 +272,15 @@ START_TEST(message_that_died_in_a_workers_hands_is_sent_again) {
     Request *request;
 
     wanted_client = client_id(client);
-    first = add_worker(take_and_die);
+    first = party_add_child(take_and_die);
     request = party_send(client, 100);
     check_killed(&first);
     AWAIT(party.host->workers.n == 0);
     ck_assert_int_eq(party_word(request).state, SLOT_FRESH); /* it was never claimed */
-    second = add_worker(work_well);
+    second = party_add_child(work_well);
     party_check_echo(request);
     ck_assert_uint_eq(party_word(request).attempts, 1);
-    kill_worker(&second);
+    party_kill_child(&second);
 }
 END_TEST
 
@@ -317,13 +296,13 @@ START_TEST(messages_of_all_clients_are_sent_again) {
             requests[i][j] = party_send(client, 100 * i + j);
         wanted_client = client_id(client); /* the last: all others are thrown away on the way there */
     }
-    first = add_worker(take_and_die);
+    first = party_add_child(take_and_die);
     check_killed(&first);
-    second = add_worker(work_well);
+    second = party_add_child(work_well);
     for (size_t i = 0; i < ELEMENTS(requests); i++)
         for (size_t j = 0; j < 2; j++)
             party_check_echo(requests[i][j]);
-    kill_worker(&second);
+    party_kill_child(&second);
 }
 END_TEST
 
@@ -349,7 +328,7 @@ START_TEST(client_hears_of_an_answer_whose_message_was_never_sent) {
     Child worker;
 
     wanted_client = client_id(client);
-    worker = add_worker(end_and_die);
+    worker = party_add_child(end_and_die);
     request = party_send(client, 0);
     AWAIT(request->state == REQUEST_ENDED);
     ck_assert_int_eq(request->end, SLOT_DONE);
@@ -376,7 +355,7 @@ START_TEST(client_that_a_dead_worker_had_met_is_forgotten_when_it_goes) {
     Child worker;
 
     wanted_client = client_id(client);
-    worker = add_worker(meet_and_die);
+    worker = party_add_child(meet_and_die);
     party_send(client, MIB);
     check_killed(&worker);
     AWAIT(party.host->workers.n == 0);
@@ -411,15 +390,15 @@ START_TEST(death_is_seen_though_a_child_holds_the_socket) {
     Request *request;
 
     wanted_client = client_id(client);
-    first = add_worker(leave_an_heir_and_die);
+    first = party_add_child(leave_an_heir_and_die);
     request = party_send(client, 100);
     check_killed(&first);
-    second = add_worker(work_well);
+    second = party_add_child(work_well);
     party_check_echo(request);
     ck_assert_uint_eq(party_word(request).attempts, 2);
     ck_assert_uint_eq(party_n_events(EVENT_WORKER_DIED), 1);
     ck_assert_uint_eq(party_n_events(EVENT_WORKER_KILLED), 0);
-    kill_worker(&second);
+    party_kill_child(&second);
 }
 END_TEST
 
@@ -436,7 +415,7 @@ static int leave_and_exit(void) {
 }
 
 START_TEST(worker_that_leaves_and_exits_has_not_died) {
-    Child worker = add_worker(leave_and_exit);
+    Child worker = party_add_child(leave_and_exit);
     int status;
 
     /* The host does not turn until it is gone. */
@@ -447,6 +426,42 @@ START_TEST(worker_that_leaves_and_exits_has_not_died) {
     AWAIT(party.host->workers.n == 0);
     ck_assert_uint_eq(party_n_events(EVENT_WORKER_DETACHED), 1);
     ck_assert_uint_eq(party_n_events(EVENT_WORKER_DIED), 0);
+}
+END_TEST
+
+/* It asks, leaves without the answer, and lives on: a program that was a worker for a while. */
+static int ask_and_leave(void) {
+    Packet packet;
+    Hand hand;
+
+    hand_attach(&hand, party_uid);
+    packet_init(&packet, PACKET_MEET, 1);
+    packet.meet.client = UINT64_MAX;
+    packet.meet.uid = party_uid;
+    if (channel_send(hand.channel, &packet, packet.header.bytes, NULL, 0) < 0)
+        return 1;
+    packet_init(&packet, PACKET_LEAVING, 0);
+    if (channel_send(hand.channel, &packet, packet.header.bytes, NULL, 0) < 0)
+        return 2;
+    close(hand.channel);
+    child_report('l');
+    pause();
+    return 3;
+}
+
+START_TEST(worker_that_leaves_without_an_answer_is_not_killed) {
+    Child worker = party_add_child(ask_and_leave);
+    char what = 0;
+
+    /* The host does not turn until all is said. */
+    ck_assert_int_eq(read(worker.report_fd, &what, 1), 1);
+    ck_assert_int_eq(what, 'l');
+    AWAIT(party.host->workers.n == 0);
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DETACHED), 1);
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DIED), 0);
+    ck_assert_int_eq(waitpid(worker.pid, NULL, WNOHANG), 0);
+    ck_assert_int_eq(kill(worker.pid, SIGKILL), 0);
+    check_killed(&worker);
 }
 END_TEST
 
@@ -471,13 +486,13 @@ START_TEST(worker_that_hangs_up_is_killed_before_another_gets_its_exchange) {
     Request *request;
 
     wanted_client = client_id(client);
-    first = add_worker(hang_up);
+    first = party_add_child(hang_up);
     request = party_send(client, 100);
     check_killed(&first);
-    second = add_worker(work_well);
+    second = party_add_child(work_well);
     party_check_echo(request);
     ck_assert_uint_eq(party_word(request).attempts, 2);
-    kill_worker(&second);
+    party_kill_child(&second);
 }
 END_TEST
 
@@ -507,15 +522,15 @@ START_TEST(worker_that_is_thrown_out_is_killed_before_it_sees_that) {
     Request *request;
 
     wanted_client = client_id(client);
-    first = add_worker(misbehave);
+    first = party_add_child(misbehave);
     request = party_send(client, 100);
     check_killed(&first);
-    second = add_worker(work_well);
+    second = party_add_child(work_well);
     party_check_echo(request);
     ck_assert_uint_eq(party_word(request).attempts, 2);
     ck_assert_uint_eq(party_n_events(EVENT_PEER_MISBEHAVED), 1);
     ck_assert_uint_eq(party_n_events(EVENT_WORKER_KILLED), 1);
-    kill_worker(&second);
+    party_kill_child(&second);
 }
 END_TEST
 
@@ -536,10 +551,10 @@ START_TEST(exchange_of_a_worker_that_cannot_be_killed_waits_for_its_exit) {
     party_uid = UNIT_UID;
     client = party_add_client();
     wanted_client = client_id(client);
-    first = add_worker_of(UNIT_OTHER_UID, hang_up);
+    first = party_add_child_of(UNIT_OTHER_UID, hang_up);
     request = party_send(client, 100);
     AWAIT(((HostWorker *)table_at(&party.host->workers, 0))->suspect);
-    second = add_worker(work_well);
+    second = party_add_child(work_well);
     party_echo(client, 10);
     ck_assert_int_eq(request_cancel(request), 0);
     party_settle();
@@ -551,7 +566,7 @@ START_TEST(exchange_of_a_worker_that_cannot_be_killed_waits_for_its_exit) {
     AWAIT(request->state == REQUEST_ENDED);
     ck_assert_int_eq(request->end, SLOT_CANCELLED);
     ck_assert_uint_eq(party.host->n_redelivered, 0);
-    kill_worker(&second);
+    party_kill_child(&second);
     party_end();
     set_user(0);
 }
@@ -560,7 +575,7 @@ END_TEST
 /* ---- judgement ---- */
 
 START_TEST(stopped_worker_without_a_claim_is_killed) {
-    Child worker = add_worker(work_well);
+    Child worker = party_add_child(work_well);
     int status;
 
     await_probe(); /* it has been seen to work */
@@ -577,7 +592,7 @@ START_TEST(stopped_worker_without_a_claim_is_killed) {
 END_TEST
 
 START_TEST(stopped_worker_with_a_claim_is_killed_and_its_exchange_given_to_another) {
-    Child first = add_worker(work_and_stop_first), second;
+    Child first = party_add_child(work_and_stop_first), second;
     Client *client = party_add_client();
     Request *request;
 
@@ -591,14 +606,14 @@ START_TEST(stopped_worker_with_a_claim_is_killed_and_its_exchange_given_to_anoth
     ck_assert(party_event(EVENT_WORKER_KILLED)->ok);
     ck_assert_uint_eq(party_event(EVENT_WORKER_KILLED)->client, client_id(client));
     ck_assert_uint_eq(party_event(EVENT_WORKER_KILLED)->slot, request->slot);
-    second = add_worker(work_well);
+    second = party_add_child(work_well);
     party_check_echo(request);
-    kill_worker(&second);
+    party_kill_child(&second);
 }
 END_TEST
 
 START_TEST(worker_that_asked_for_more_time_than_there_is_has_it) {
-    Child worker = add_worker(work_and_wait_for_ever);
+    Child worker = party_add_child(work_and_wait_for_ever);
     Request *request = party_send(party_add_client(), 100);
 
     ck_assert_int_eq(child_await(&worker), 'c');
@@ -607,13 +622,13 @@ START_TEST(worker_that_asked_for_more_time_than_there_is_has_it) {
     party_settle();
     ck_assert_uint_eq(party_n_events(EVENT_WORKER_KILLED), 0);
     ck_assert_int_eq(party_word(request).state, SLOT_CLAIMED);
-    kill_worker(&worker);
+    party_kill_child(&worker);
 }
 END_TEST
 
 /* It was asked while it was idle, and has had something to do since. */
 START_TEST(worker_that_has_just_become_idle_has_time_to_answer) {
-    Child worker = add_worker(work_and_stop_first);
+    Child worker = party_add_child(work_and_stop_first);
     HostWorker *of_host = table_at(&party.host->workers, 0);
 
     await_probe();
@@ -625,7 +640,7 @@ START_TEST(worker_that_has_just_become_idle_has_time_to_answer) {
     party_tick();
     host_judge_workers(party.host, clock_now_ns());
     ck_assert_uint_eq(party_n_events(EVENT_WORKER_KILLED), 0);
-    kill_worker(&worker);
+    party_kill_child(&worker);
 }
 END_TEST
 
@@ -661,14 +676,14 @@ START_TEST(dead_client_leaves_nothing) {
     AWAIT(party_n_events(EVENT_CLIENT_DETACHED) == 1 && party.host->clients.n == 1);
     ck_assert_uint_eq(party.host->memory_bytes, 0);
     ck_assert_uint_eq(party.host->past.n_cancelled, 1);
-    worker = add_worker(work_well); /* finds the message of somebody who is gone */
+    worker = party_add_child(work_well); /* finds the message of somebody who is gone */
     party_echo(party_add_client(), 10);
-    kill_worker(&worker);
+    party_kill_child(&worker);
 }
 END_TEST
 
 START_TEST(dead_clients_exchange_is_ended_by_its_worker) {
-    Child worker = add_worker(work_and_wait_first), client;
+    Child worker = party_add_child(work_and_wait_first), client;
 
     await_probe();
     client = child_start(UNIT_SAME_UID, send_and_wait);
@@ -677,7 +692,7 @@ START_TEST(dead_clients_exchange_is_ended_by_its_worker) {
     check_killed(&client);
     AWAIT(party.host->n_clients == 0);
     ck_assert_uint_eq(party.host->clients.n, 2);
-    kill_worker(&worker);
+    party_kill_child(&worker);
     check_only_probes_memory();
 }
 END_TEST
@@ -694,7 +709,7 @@ static void check_answered(Request *request) {
 
 START_TEST(whoever_dies_and_whenever_each_exchange_ends_once) {
     enum { N = 200, N_EACH = 5 };
-    Child workers[2] = {add_worker(work_well), add_worker(work_well)};
+    Child workers[2] = {party_add_child(work_well), party_add_child(work_well)};
     Client *client = party_add_client();
     unsigned n_sent = 0, n_ended = 0;
     Request *request;
@@ -731,15 +746,6 @@ static void begin(void) {
     party_uid = geteuid();
 }
 
-static TCase *add_case(Suite *suite, const char *name) {
-    TCase *tests = tcase_create(name);
-
-    tcase_add_checked_fixture(tests, begin, party_end);
-    tcase_set_timeout(tests, 60);
-    suite_add_tcase(suite, tests);
-    return tests;
-}
-
 static void add_claims(TCase *tests) {
     tcase_add_test(tests, exchange_of_a_dead_worker_is_given_to_another);
     tcase_add_test(tests, exchange_that_kills_its_workers_is_given_up);
@@ -761,6 +767,7 @@ static void add_messages(TCase *tests) {
 static void add_signs(TCase *tests) {
     tcase_add_test(tests, death_is_seen_though_a_child_holds_the_socket);
     tcase_add_test(tests, worker_that_leaves_and_exits_has_not_died);
+    tcase_add_test(tests, worker_that_leaves_without_an_answer_is_not_killed);
     tcase_add_test(tests, worker_that_hangs_up_is_killed_before_another_gets_its_exchange);
     tcase_add_test(tests, worker_that_is_thrown_out_is_killed_before_it_sees_that);
 }
@@ -784,14 +791,14 @@ Suite *unit_suite(void) {
     Suite *suite = suite_create("death");
     TCase *tests;
 
-    add_claims(add_case(suite, "claims"));
-    add_messages(add_case(suite, "messages"));
-    add_signs(add_case(suite, "signs"));
-    add_judgement(add_case(suite, "judgement"));
-    tests = add_case(suite, "clients");
+    add_claims(party_add_case(suite, "claims", begin, party_end));
+    add_messages(party_add_case(suite, "messages", begin, party_end));
+    add_signs(party_add_case(suite, "signs", begin, party_end));
+    add_judgement(party_add_case(suite, "judgement", begin, party_end));
+    tests = party_add_case(suite, "clients", begin, party_end);
     tcase_add_test(tests, dead_client_leaves_nothing);
     tcase_add_test(tests, dead_clients_exchange_is_ended_by_its_worker);
-    tests = add_case(suite, "storm");
+    tests = party_add_case(suite, "storm", begin, party_end);
     tcase_add_test(tests, whoever_dies_and_whenever_each_exchange_ends_once);
     if (unit_is_root())
         add_users(suite);

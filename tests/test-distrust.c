@@ -10,17 +10,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-static void begin(void) {
-    party_begin();
-    party_keep();
-}
-
-static void await_take_up(unsigned n_clients, unsigned n_workers) {
-    ck_assert_uint_eq(party.host->n_clients, n_clients);
-    ck_assert_uint_eq(party.host->workers.n, n_workers);
-    AWAIT(party.host->n_counting == 0);
-}
-
 static unsigned find_kept(const char *name) {
     for (unsigned i = 0; i < PARTY_KEPT; i++)
         if (party.kept[i].fd > 0 && !strcmp(party.kept[i].name, name))
@@ -114,7 +103,7 @@ START_TEST(client_that_is_not_complete_is_let_go_of) {
     fd_close(party.kept[at].fd);
     party.kept[at].fd = _i < KEPT_N_FDS ? -1 : eventfd(0, EFD_CLOEXEC);
     party_start_host();
-    await_take_up(1, 1);
+    party_await_take_up(1, 1);
     AWAIT(client_state(client) == CLIENT_LOST);
     ck_assert_uint_eq(party_n_kept("c0"), 0);
     ck_assert_uint_eq(party_n_kept("c1"), KEPT_N_FDS);
@@ -153,7 +142,7 @@ START_TEST(what_is_left_of_a_name_does_not_harm_who_has_it_now) {
     ck_assert_uint_eq(party_n_kept("c0"), 2 * KEPT_N_FDS);
     for (int i = 0; i < 2; i++) {
         party_restart_host();
-        await_take_up(1, 1);
+        party_await_take_up(1, 1);
         party_echo(client, 100);
     }
     party_remove_client(client);
@@ -264,7 +253,7 @@ Suite *unit_suite(void) {
     Suite *suite = suite_create("distrust");
     TCase *tests = tcase_create("all");
 
-    tcase_add_checked_fixture(tests, begin, party_end);
+    tcase_add_checked_fixture(tests, party_begin_kept, party_end);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, index_of_another_version_lets_everything_go);
     tcase_add_test(tests, lost_index_lets_everything_go);

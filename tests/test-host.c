@@ -721,17 +721,8 @@ END_TEST
 
 /* ---- suite ---- */
 
-static TCase *add_case(Suite *suite, const char *name) {
-    TCase *tests = tcase_create(name);
-
-    tcase_add_checked_fixture(tests, party_begin, party_end);
-    tcase_set_timeout(tests, 60);
-    suite_add_tcase(suite, tests);
-    return tests;
-}
-
 static void add_memory(Suite *suite) {
-    TCase *tests = add_case(suite, "memory");
+    TCase *tests = party_add_case(suite, "memory", party_begin, party_end);
 
     tcase_add_test(tests, memory_comes_back_when_its_client_goes);
     tcase_add_test(tests, memory_comes_back_when_workers_have_let_go_of_it);
@@ -743,7 +734,7 @@ static void add_memory(Suite *suite) {
 }
 
 static void add_announcements(Suite *suite) {
-    TCase *tests = add_case(suite, "announcements");
+    TCase *tests = party_add_case(suite, "announcements", party_begin, party_end);
 
     tcase_add_test(tests, what_does_not_fit_when_a_worker_leaves_is_owed_and_paid);
     tcase_add_test(tests, what_is_owed_to_a_client_goes_with_it);
@@ -752,7 +743,7 @@ static void add_announcements(Suite *suite) {
 }
 
 static void add_health(Suite *suite) {
-    TCase *tests = add_case(suite, "health");
+    TCase *tests = party_add_case(suite, "health", party_begin, party_end);
 
     tcase_add_test(tests, probe_finds_the_first_worker_well_and_says_so_once);
     tcase_add_test(tests, health_changes_as_the_last_worker_goes_and_another_comes);
@@ -764,7 +755,7 @@ static void add_health(Suite *suite) {
 }
 
 static void add_status(Suite *suite) {
-    TCase *tests = add_case(suite, "status");
+    TCase *tests = party_add_case(suite, "status", party_begin, party_end);
 
     tcase_add_test(tests, status_tells_of_host_clients_and_workers);
     tcase_add_test(tests, status_tells_what_waits_and_what_is_handled);
@@ -773,7 +764,7 @@ static void add_status(Suite *suite) {
 }
 
 static void add_users(Suite *suite) {
-    TCase *tests = add_case(suite, "users");
+    TCase *tests = party_add_case(suite, "users", party_begin, party_end);
 
     tcase_add_test(tests, each_user_has_a_queue_that_goes_after_its_last_client);
     tcase_add_test(tests, queue_that_was_replaced_in_one_go_reaches_the_worker);
@@ -782,7 +773,7 @@ static void add_users(Suite *suite) {
 
 Suite *unit_suite(void) {
     Suite *suite = suite_create("host");
-    TCase *tests = add_case(suite, "life");
+    TCase *tests = party_add_case(suite, "life", party_begin, party_end);
 
     tcase_add_test(tests, second_host_at_one_place_is_refused);
     tcase_add_test(tests, what_a_killed_host_left_is_swept);

@@ -352,6 +352,18 @@ START_TEST(idle_memory_gives_way_now_and_then_only) {
 }
 END_TEST
 
+START_TEST(idle_memory_gives_way_each_time_that_it_helps) {
+    PartyWorker *worker = party_add_worker(NULL);
+    Client *clients[] = {party_add_client(), party_add_client()};
+
+    party.settings.memory = 4 * MIB;
+    party.host->patience.squeeze_ns = 1000 * NS_PER_SEC;
+    for (int i = 0; i < 6; i++)
+        party_echo(clients[i % 2], 2 * MIB); /* all that there is, with the response */
+    party_stop_worker(worker);
+}
+END_TEST
+
 START_TEST(hosts_own_user_has_all_of_it) {
     party.settings.memory = 4 * MIB;
     ck_assert(!is_refused(take(party_add_client()), 4 * MIB));
@@ -702,23 +714,14 @@ END_TEST
 
 /* ---- suite ---- */
 
-static TCase *add_case(Suite *suite, const char *name) {
-    TCase *tests = tcase_create(name);
-
-    tcase_add_checked_fixture(tests, party_begin, party_end);
-    tcase_set_timeout(tests, 60);
-    suite_add_tcase(suite, tests);
-    return tests;
-}
-
 Suite *unit_suite(void) {
     Suite *suite = suite_create("memory");
-    TCase *back = add_case(suite, "given-back");
-    TCase *held = add_case(suite, "held");
-    TCase *refused = add_case(suite, "refused");
-    TCase *copies = add_case(suite, "copies");
-    TCase *peers = add_case(suite, "peers");
-    TCase *races = add_case(suite, "races");
+    TCase *back = party_add_case(suite, "given-back", party_begin, party_end);
+    TCase *held = party_add_case(suite, "held", party_begin, party_end);
+    TCase *refused = party_add_case(suite, "refused", party_begin, party_end);
+    TCase *copies = party_add_case(suite, "copies", party_begin, party_end);
+    TCase *peers = party_add_case(suite, "peers", party_begin, party_end);
+    TCase *races = party_add_case(suite, "races", party_begin, party_end);
 
     tcase_add_test(back, idle_memory_goes_back_to_the_system);
     tcase_add_test(back, what_was_used_since_the_last_look_is_kept);
@@ -737,6 +740,7 @@ Suite *unit_suite(void) {
     tcase_add_test(refused, idle_memory_gives_way_to_who_wants_it);
     tcase_add_test(refused, memory_in_use_gives_way_to_nobody);
     tcase_add_test(refused, idle_memory_gives_way_now_and_then_only);
+    tcase_add_test(refused, idle_memory_gives_way_each_time_that_it_helps);
     tcase_add_test(refused, hosts_own_user_has_all_of_it);
     if (unit_is_root())
         tcase_add_test(refused, other_users_have_half_of_it_each);

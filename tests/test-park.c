@@ -38,22 +38,6 @@ static int work_well(void) {
     return child_work(&handler_echo, LONG_NS);
 }
 
-static Child add_worker(int (*function)(void)) {
-    unsigned n_before = party_n_events(EVENT_WORKER_ATTACHED);
-    Child child = child_start(UNIT_SAME_UID, function);
-
-    AWAIT(party_n_events(EVENT_WORKER_ATTACHED) > n_before);
-    return child;
-}
-
-static void end_worker(Child *child) {
-    size_t n_before = party.host->workers.n;
-
-    ck_assert_int_eq(kill(child->pid, SIGKILL), 0);
-    ck_assert_int_eq(child_end(child), -SIGKILL);
-    AWAIT(party.host->workers.n < n_before);
-}
-
 /* Known to the children. */
 static uint64_t wanted_client;
 static unsigned n_wanted;
@@ -145,7 +129,7 @@ static void check_failed(Request *request) {
 
 /* A request whose worker has died; its copy waits. */
 static Request *send_and_hold_up(Client *client) {
-    Child worker = add_worker(work_and_die);
+    Child worker = party_add_child(work_and_die);
     Request *request;
 
     hold_up();
@@ -172,7 +156,7 @@ START_TEST(request_that_kills_its_workers_is_kept_with_all_that_is_known) {
     strcpy((char *)request->user, "own");
     ck_assert_int_eq(request_send(request), 0);
     for (size_t i = 0; i < 2; i++) {
-        worker = add_worker(work_and_die);
+        worker = party_add_child(work_and_die);
         pids[i] = worker.pid;
         ck_assert_int_eq(child_end(&worker), -SIGKILL);
         AWAIT(party.host->workers.n == 0);
@@ -214,7 +198,7 @@ START_TEST(worker_that_the_host_has_killed_is_noted_as_such) {
 
     wanted_client = client_id(client);
     n_wanted = 2; /* there will be one only, so that it waits with its claim */
-    worker = add_worker(claim_many_and_die);
+    worker = party_add_child(claim_many_and_die);
     request = party_send(client, 10);
     ck_assert_int_eq(child_await(&worker), 'c');
     ((HostWorker *)table_at(&party.host->workers, 0))->timeout_ns = 0;
@@ -230,23 +214,23 @@ END_TEST
 
 START_TEST(its_slot_is_used_again_and_the_kept_one_stays) {
     Client *client = party_add_client();
-    Child worker = add_worker(work_and_die);
+    Child worker = party_add_child(work_and_die);
     Request *request = party_send(client, 100);
 
     ck_assert_int_eq(child_end(&worker), -SIGKILL);
     check_failed(request);
     request_release(request);
-    worker = add_worker(work_well);
+    worker = party_add_child(work_well);
     party_echo(client, 1000);
     ck_assert_uint_eq(n_files(), 1);
-    end_worker(&worker);
+    party_kill_child(&worker);
 }
 END_TEST
 
 START_TEST(others_go_on_while_it_is_copied) {
     Client *client = party_add_client(), *other = party_add_client();
     Request *request = send_and_hold_up(client);
-    Child worker = add_worker(work_well);
+    Child worker = party_add_child(work_well);
 
     party_echo(other, MIB);
     party_echo(client, MIB); /* in another slot */
@@ -255,27 +239,34 @@ START_TEST(others_go_on_while_it_is_copied) {
     let_go();
     check_failed(request);
     ck_assert_uint_eq(n_files(), 1);
-    end_worker(&worker);
+    party_kill_child(&worker);
 }
 END_TEST
+
+/* One worker dies of @n requests at a time, and the copies of them are held up. Return: whose they are. */
+static Client *lose_many(Request **requests, uint32_t n) {
+    Client *client;
+    Child worker;
+
+    party.settings.requests_per_client = n;
+    party.settings.queue_depth = 10;
+    client = party_add_client();
+    wanted_client = client_id(client);
+    n_wanted = n;
+    hold_up();
+    worker = party_add_child(claim_many_and_die);
+    for (size_t i = 0; i < n; i++)
+        requests[i] = party_send(client, 1000 * i);
+    ck_assert_int_eq(child_end(&worker), -SIGKILL);
+    AWAIT(party.host->parking.parks.n == n);
+    return client;
+}
 
 START_TEST(all_that_a_worker_had_is_kept_a_few_at_a_time) {
     enum { N = 12 };
     Request *requests[N];
-    Client *client;
-    Child worker;
 
-    party.settings.requests_per_client = N;
-    party.settings.queue_depth = 10;
-    client = party_add_client();
-    wanted_client = client_id(client);
-    n_wanted = N;
-    hold_up();
-    worker = add_worker(claim_many_and_die);
-    for (size_t i = 0; i < N; i++)
-        requests[i] = party_send(client, 1000 * i);
-    ck_assert_int_eq(child_end(&worker), -SIGKILL);
-    AWAIT(party.host->parking.parks.n == N);
+    (void)lose_many(requests, N);
     ck_assert_uint_eq(party.host->parking.n_running, 4);
     let_go();
     for (size_t i = 0; i < N; i++)
@@ -289,7 +280,7 @@ END_TEST
 
 START_TEST(request_that_says_so_is_not_kept) {
     Client *client = party_add_client();
-    Child worker = add_worker(work_and_die);
+    Child worker = party_add_child(work_and_die);
     Request *request = party_take(client, 100);
 
     request->unkept = true;
@@ -303,7 +294,7 @@ END_TEST
 
 START_TEST(nothing_is_kept_where_that_is_off) {
     Client *client = party_add_client();
-    Child worker = add_worker(work_and_die);
+    Child worker = party_add_child(work_and_die);
     Request *request;
 
     party.settings.parked = 0;
@@ -317,7 +308,7 @@ END_TEST
 
 static void check_not_kept(const char *why) {
     Client *client = party_add_client();
-    Child worker = add_worker(work_and_die);
+    Child worker = party_add_child(work_and_die);
     Request *request = party_send(client, MIB);
     const Event *event;
 
@@ -361,14 +352,14 @@ static void send_and_claim_more(uint64_t bytes) {
 
     wanted_client = client_id(client);
     n_wanted = 2; /* there will be one only, so that it waits with its claim */
-    worker = add_worker(claim_many_and_die);
+    worker = party_add_child(claim_many_and_die);
     request = party_send(client, PAGE_BYTES);
     ck_assert_int_eq(child_await(&worker), 'c');
     submit_publish(client->submit.map, request->slot,
                    &(SubmitRecord){.generation = request->generation,
                                    .payload_bytes = bytes,
                                    .segment_bytes = bytes});
-    end_worker(&worker);
+    party_kill_child(&worker);
     check_failed(request);
 }
 
@@ -388,7 +379,7 @@ START_TEST(want_of_descriptors_is_said) {
 
     wanted_client = client_id(client);
     n_wanted = 2;
-    worker = add_worker(claim_many_and_die);
+    worker = party_add_child(claim_many_and_die);
     request = party_send(client, PAGE_BYTES);
     ck_assert_int_eq(child_await(&worker), 'c');
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -396,7 +387,7 @@ START_TEST(want_of_descriptors_is_said) {
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
     while (dup(STDERR_FILENO) >= 0)
         ;
-    end_worker(&worker);
+    party_kill_child(&worker);
     check_failed(request);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     ck_assert_ptr_nonnull(strstr(party_event(EVENT_EXCHANGE_NOT_PARKED)->text, "raise LimitNOFILE="));
@@ -416,13 +407,13 @@ START_TEST(cancel_ends_it_at_once_and_nothing_is_kept) {
     ck_assert_int_eq(request->end, SLOT_CANCELLED);
     ck_assert_uint_eq(party.host->parking.n_running, 1); /* it does not know yet */
     request_release(request);
-    worker = add_worker(work_well);
+    worker = party_add_child(work_well);
     party_echo(client, MIB); /* over what is being copied */
     let_go();
     await_nothing_under_way();
     ck_assert_uint_eq(n_files(), 0);
     ck_assert_uint_eq(party_n_events(EVENT_EXCHANGE_PARKED) + party_n_events(EVENT_EXCHANGE_NOT_PARKED), 0);
-    end_worker(&worker);
+    party_kill_child(&worker);
 }
 END_TEST
 
@@ -472,19 +463,8 @@ START_TEST(those_that_wait_for_their_turn_end_as_their_clients_wish) {
     enum { N = 6 };
     Request *requests[N];
     Client *client;
-    Child worker;
 
-    party.settings.requests_per_client = N;
-    party.settings.queue_depth = 10;
-    client = party_add_client();
-    wanted_client = client_id(client);
-    n_wanted = N;
-    hold_up();
-    worker = add_worker(claim_many_and_die);
-    for (size_t i = 0; i < N; i++)
-        requests[i] = party_send(client, 100);
-    ck_assert_int_eq(child_end(&worker), -SIGKILL);
-    AWAIT(party.host->parking.parks.n == N);
+    client = lose_many(requests, N);
     ck_assert_int_eq(request_cancel(requests[N - 1]), 0);
     AWAIT(requests[N - 1]->state == REQUEST_ENDED);
     ck_assert_int_eq(requests[N - 1]->end, SLOT_CANCELLED);
@@ -506,7 +486,7 @@ START_TEST(slot_that_ended_is_not_ended_by_its_former_copy) {
     ck_assert_int_eq(request_cancel(request), 0);
     AWAIT(request->state == REQUEST_ENDED);
     request_release(request);
-    worker = add_worker(work_and_die);
+    worker = party_add_child(work_and_die);
     next = party_send(client, 100); /* dies as well, and waits as well */
     ck_assert_ptr_eq(next, request);
     ck_assert_int_eq(child_end(&worker), -SIGKILL);
@@ -570,15 +550,6 @@ END_TEST
 
 /* ---- suite ---- */
 
-static TCase *add_case(Suite *suite, const char *name) {
-    TCase *tests = tcase_create(name);
-
-    tcase_add_checked_fixture(tests, begin, end);
-    tcase_set_timeout(tests, 60);
-    suite_add_tcase(suite, tests);
-    return tests;
-}
-
 static void add_copies(TCase *tests) {
     tcase_add_test(tests, cancel_ends_it_at_once_and_nothing_is_kept);
     tcase_add_test(tests, deadline_ends_it_at_once_and_nothing_is_kept);
@@ -593,14 +564,14 @@ static void add_copies(TCase *tests) {
 
 Suite *unit_suite(void) {
     Suite *suite = suite_create("park");
-    TCase *tests = add_case(suite, "kept");
+    TCase *tests = party_add_case(suite, "kept", begin, end);
 
     tcase_add_test(tests, request_that_kills_its_workers_is_kept_with_all_that_is_known);
     tcase_add_test(tests, worker_that_the_host_has_killed_is_noted_as_such);
     tcase_add_test(tests, its_slot_is_used_again_and_the_kept_one_stays);
     tcase_add_test(tests, others_go_on_while_it_is_copied);
     tcase_add_test(tests, all_that_a_worker_had_is_kept_a_few_at_a_time);
-    tests = add_case(suite, "not kept");
+    tests = party_add_case(suite, "not kept", begin, end);
     tcase_add_test(tests, request_that_says_so_is_not_kept);
     tcase_add_test(tests, nothing_is_kept_where_that_is_off);
     tcase_add_test(tests, exchange_over_the_budget_fails_all_the_same);
@@ -608,6 +579,6 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, exchange_of_a_host_that_may_not_write_fails_all_the_same);
     tcase_add_test(tests, no_more_is_kept_than_was_reserved);
     tcase_add_test(tests, want_of_descriptors_is_said);
-    add_copies(add_case(suite, "copied"));
+    add_copies(party_add_case(suite, "copied", begin, end));
     return suite;
 }

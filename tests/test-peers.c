@@ -667,17 +667,8 @@ END_TEST
 
 /* ---- suite ---- */
 
-static TCase *add_case(Suite *suite, const char *name) {
-    TCase *tests = tcase_create(name);
-
-    tcase_add_checked_fixture(tests, begin, end);
-    tcase_set_timeout(tests, 60);
-    suite_add_tcase(suite, tests);
-    return tests;
-}
-
 static void add_sayings(Suite *suite) {
-    TCase *tests = add_case(suite, "sayings");
+    TCase *tests = party_add_case(suite, "sayings", begin, end);
 
     tcase_add_loop_test(tests, stranger_who_says_anything_but_hello_is_thrown_out, PACKET_HELLO + 1,
                         _PACKET_N);
@@ -696,7 +687,7 @@ static void add_sayings(Suite *suite) {
 }
 
 static void add_questions(Suite *suite) {
-    TCase *tests = add_case(suite, "questions");
+    TCase *tests = party_add_case(suite, "questions", begin, end);
 
     tcase_add_loop_test(tests, client_who_wishes_memory_that_it_may_not_have_is_thrown_out, 0,
                         (int)ELEMENTS(bad_wishes));
@@ -709,7 +700,7 @@ static void add_questions(Suite *suite) {
 }
 
 static void add_silence(Suite *suite) {
-    TCase *tests = add_case(suite, "silence");
+    TCase *tests = party_add_case(suite, "silence", begin, end);
 
     tcase_add_test(tests, who_does_not_read_is_not_heard_until_it_does);
     tcase_add_test(tests, who_neither_reads_nor_stays_is_forgotten);
@@ -718,7 +709,7 @@ static void add_silence(Suite *suite) {
 }
 
 static void add_crowds(Suite *suite) {
-    TCase *tests = add_case(suite, "crowds");
+    TCase *tests = party_add_case(suite, "crowds", begin, end);
 
     tcase_add_test(tests, crowd_of_strangers_does_not_keep_clients_out);
     tcase_add_test(tests, connection_for_which_there_is_no_descriptor_is_turned_away);

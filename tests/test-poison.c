@@ -28,22 +28,6 @@ static int work(void) {
     return child_work(&kind, LONG_NS);
 }
 
-static Child add_worker(void) {
-    unsigned n_before = party_n_events(EVENT_WORKER_ATTACHED);
-    Child child = child_start(UNIT_SAME_UID, work);
-
-    AWAIT(party_n_events(EVENT_WORKER_ATTACHED) > n_before);
-    return child;
-}
-
-static void end_worker(Child *child) {
-    size_t n_before = party.host->workers.n;
-
-    ck_assert_int_eq(kill(child->pid, SIGKILL), 0);
-    ck_assert_int_eq(child_end(child), -SIGKILL);
-    AWAIT(party.host->workers.n < n_before);
-}
-
 /* ---- clients ---- */
 
 static Request *send_poison(Client *client) {
@@ -65,7 +49,7 @@ static void kill_with_poison(Client *client, Child *worker) {
 }
 
 static void kill_a_worker(Client *client) {
-    Child worker = add_worker();
+    Child worker = party_add_child(work);
 
     kill_with_poison(client, &worker);
 }
@@ -154,11 +138,11 @@ START_TEST(workers_that_die_idle_do_not_count) {
     Client *client = party_add_client();
 
     for (size_t i = 0; i < 4; i++) {
-        Child worker = add_worker();
+        Child worker = party_add_child(work);
 
         party_echo(client, 0);
         party_settle();
-        end_worker(&worker);
+        party_kill_child(&worker);
     }
     ck_assert_uint_eq(own_account()->deaths_ns[0], 0);
 }
@@ -170,7 +154,7 @@ START_TEST(one_request_that_is_given_to_three_workers_counts_three_times) {
 
     party.settings.attempts = 15;
     for (size_t i = 0; i < ELEMENTS(workers); i++)
-        workers[i] = add_worker();
+        workers[i] = party_add_child(work);
     request = send_poison(party_add_client());
     check_refused(request); /* it has had enough, whatever `attempts` says */
     ck_assert_uint_eq(party_word(request).attempts, 3);
@@ -225,7 +209,7 @@ static Client *be_refused(void) {
 START_TEST(what_waits_ends_at_once_and_says_why) {
     Client *client = party_add_client(), *other = party_add_client();
     Request *submitted[2], *waiting;
-    Child worker = add_worker();
+    Child worker = party_add_child(work);
 
     party.settings.attempts = 2;
     waiting = send_poison(client);
@@ -243,7 +227,7 @@ END_TEST
 
 START_TEST(what_is_sent_meanwhile_ends_at_once) {
     Client *client = be_refused();
-    Child worker = add_worker();
+    Child worker = party_add_child(work);
     Request *request;
 
     for (size_t i = 0; i < 20; i++) {
@@ -251,7 +235,7 @@ START_TEST(what_is_sent_meanwhile_ends_at_once) {
         check_refused(request);
         request_release(request);
     }
-    end_worker(&worker);
+    party_kill_child(&worker);
 }
 END_TEST
 
@@ -322,7 +306,7 @@ END_TEST
 
 START_TEST(after_the_minute_everything_works_again) {
     Client *client = be_refused();
-    Child worker = add_worker();
+    Child worker = party_add_child(work);
 
     check_refused(party_send(client, 10));
     forgive();
@@ -336,13 +320,13 @@ END_TEST
 
 START_TEST(minute_ends_by_itself) {
     Client *client = be_refused();
-    Child worker = add_worker();
+    Child worker = party_add_child(work);
 
     own_account()->refused_until_ns = party.host->refused_ns = clock_now_ns() + NS_PER_MS;
     party.host->timer_ns = 0;
     AWAIT(!host_refuses(own_account()));
     party_echo(client, 10);
-    end_worker(&worker);
+    party_kill_child(&worker);
 }
 END_TEST
 
@@ -354,7 +338,7 @@ START_TEST(probe_waits_and_health_does_not_change) {
     be_refused();
     n_told = party_n_events(EVENT_HEALTH);
     n_probes = party.host->probe.round;
-    worker = add_worker();
+    worker = party_add_child(work);
     party.settings.health_interval_ns = LONG_NS;
     party_tick();
     party_settle();
@@ -363,7 +347,7 @@ START_TEST(probe_waits_and_health_does_not_change) {
     party.settings.health_interval_ns = 0;
     forgive();
     AWAIT(party.host->probe.round > n_probes && party.host->probe.healthy);
-    end_worker(&worker);
+    party_kill_child(&worker);
 }
 END_TEST
 
@@ -404,7 +388,7 @@ START_TEST(other_users_go_on_meanwhile) {
     unsigned n_alive = 0;
 
     for (size_t i = 0; i < ELEMENTS(workers); i++)
-        workers[i] = add_worker();
+        workers[i] = party_add_child(work);
     poisoner = child_start(UNIT_OTHER_UID, be_another_user_who_poisons);
     while (party_n_events(EVENT_USER_REFUSED) == 0)
         party_echo(client, 0); /* of what a test fills a payload with, some begins with a 'p' */
@@ -542,15 +526,6 @@ END_TEST
 
 /* ---- suite ---- */
 
-static TCase *add_case(Suite *suite, const char *name) {
-    TCase *tests = tcase_create(name);
-
-    tcase_add_checked_fixture(tests, begin, party_end);
-    tcase_set_timeout(tests, 60);
-    suite_add_tcase(suite, tests);
-    return tests;
-}
-
 static void add_refused(TCase *tests) {
     tcase_add_test(tests, what_waits_ends_at_once_and_says_why);
     tcase_add_test(tests, what_is_sent_meanwhile_ends_at_once);
@@ -562,7 +537,7 @@ static void add_refused(TCase *tests) {
 
 Suite *unit_suite(void) {
     Suite *suite = suite_create("poison");
-    TCase *tests = add_case(suite, "deaths");
+    TCase *tests = party_add_case(suite, "deaths", begin, party_end);
 
     tcase_add_test(tests, third_death_within_a_minute_has_the_user_refused);
     tcase_add_test(tests, deaths_that_are_long_past_do_not_count);
@@ -571,13 +546,13 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, one_request_that_is_given_to_three_workers_counts_three_times);
     tcase_add_test(tests, workers_that_are_killed_for_their_timeout_count);
     tcase_add_test(tests, process_with_several_workers_dies_once);
-    add_refused(add_case(suite, "refused"));
-    tests = add_case(suite, "afterwards");
+    add_refused(party_add_case(suite, "refused", begin, party_end));
+    tests = party_add_case(suite, "afterwards", begin, party_end);
     tcase_add_test(tests, after_the_minute_everything_works_again);
     tcase_add_test(tests, minute_ends_by_itself);
     tcase_add_test(tests, probe_waits_and_health_does_not_change);
     if (unit_is_root()) {
-        tests = add_case(suite, "other users");
+        tests = party_add_case(suite, "other users", begin, party_end);
         tcase_add_test(tests, other_users_go_on_meanwhile);
         tcase_add_test(tests, worker_with_requests_of_several_users_counts_for_none);
         tcase_add_test(tests, process_with_requests_of_several_users_counts_for_none);

@@ -60,30 +60,13 @@ static int take_and_stop(void) {
     return 1;
 }
 
-static int wait_for_ever(Handler *handler, Exchange *exchange) {
-    child_report('c');
-    for (;;)
-        pause();
-    return 0;
-}
-
 /* Its handler has no idea of time. */
 static int work_and_hang(void) {
-    const HandlerKind kind = {.handle = wait_for_ever};
-
-    return child_work(&kind, 1);
+    return child_wait_for_ever(1);
 }
 
 static int work_well(void) {
     return child_work(&handler_echo, LONG_NS);
-}
-
-static Child add_worker(uid_t uid, int (*function)(void)) {
-    unsigned n_before = party_n_events(EVENT_WORKER_ATTACHED);
-    Child child = child_start(uid, function);
-
-    AWAIT(party_n_events(EVENT_WORKER_ATTACHED) > n_before);
-    return child;
 }
 
 /* ---- the host ---- */
@@ -144,14 +127,14 @@ static void check_lost(Request *request) {
 
 START_TEST(exchange_of_another_users_dead_worker_is_lost_and_its_slot_usable) {
     Client *client = add_client();
-    Child worker = add_worker(UNIT_OTHER_UID, claim_and_stop), next;
+    Child worker = party_add_child_of(UNIT_OTHER_UID, claim_and_stop), next;
     Request *request = party_send(client, 100);
 
     ck_assert_int_eq(child_await(&worker), 'c');
     end_worker(&worker);
     check_lost(request);
     request_release(request);
-    next = add_worker(UNIT_SAME_UID, work_well);
+    next = party_add_child_of(UNIT_SAME_UID, work_well);
     party_echo(client, 10);
     end_worker(&next);
 }
@@ -163,7 +146,7 @@ END_TEST
  */
 START_TEST(exchange_of_another_users_worker_is_lost_also_when_that_was_reaped_before_anybody_looked) {
     Client *client = add_client();
-    Child worker = add_worker(UNIT_OTHER_UID, claim_and_exit);
+    Child worker = party_add_child_of(UNIT_OTHER_UID, claim_and_exit);
     Request *request = party_send(client, 100);
     int status;
 
@@ -179,7 +162,7 @@ END_TEST
 
 START_TEST(exchange_of_another_users_stopped_worker_stays_claimed_until_that_is_dead) {
     Client *client = add_client();
-    Child worker = add_worker(UNIT_OTHER_UID, claim_and_stop);
+    Child worker = party_add_child_of(UNIT_OTHER_UID, claim_and_stop);
     Request *request = party_send(client, 100);
 
     ck_assert_int_eq(child_await(&worker), 'c');
@@ -197,7 +180,7 @@ END_TEST
 
 START_TEST(deadline_of_an_exchange_whose_worker_is_out_of_reach_counts_at_its_exit) {
     Client *client = add_client();
-    Child worker = add_worker(UNIT_OTHER_UID, claim_and_stop);
+    Child worker = party_add_child_of(UNIT_OTHER_UID, claim_and_stop);
     Request *request = party_take(client, 100);
 
     ck_assert_int_eq(request_send(request), 0);
@@ -212,7 +195,7 @@ END_TEST
 
 START_TEST(message_in_the_hands_of_another_users_stopped_worker_is_sent_again) {
     Client *client = add_client();
-    Child stopped = add_worker(UNIT_OTHER_UID, take_and_stop), well;
+    Child stopped = party_add_child_of(UNIT_OTHER_UID, take_and_stop), well;
     Request *request = party_send(client, 100);
 
     ck_assert_int_eq(child_await(&stopped), 't');
@@ -220,7 +203,7 @@ START_TEST(message_in_the_hands_of_another_users_stopped_worker_is_sent_again) {
     party_tick();
     AWAIT(party_n_events(EVENT_WORKER_KILLED) == 1);
     party.host->patience.answer_ns = LONG_NS;
-    well = add_worker(UNIT_SAME_UID, work_well);
+    well = party_add_child_of(UNIT_SAME_UID, work_well);
     party_check_echo(request); /* it was never claimed, so that nobody has to be seen dead */
     end_worker(&well);
     end_worker(&stopped);
@@ -245,7 +228,7 @@ END_TEST
 
 /* Nothing else wakes the host: neither a tick nor a peer. */
 START_TEST(worker_that_hangs_is_killed_when_its_time_is_up_and_not_a_tick_later) {
-    Child hung = add_worker(UNIT_SAME_UID, work_and_hang), well;
+    Child hung = party_add_child_of(UNIT_SAME_UID, work_and_hang), well;
     Client *client = add_client();
     Request *request;
 
@@ -257,7 +240,7 @@ START_TEST(worker_that_hangs_is_killed_when_its_time_is_up_and_not_a_tick_later)
     ck_assert_int_eq(child_await(&hung), 'c');
     AWAIT(party_n_events(EVENT_WORKER_DIED) == 1);
     ck_assert_int_eq(child_end(&hung), -SIGKILL);
-    well = add_worker(UNIT_SAME_UID, work_well);
+    well = party_add_child_of(UNIT_SAME_UID, work_well);
     party_check_echo(request);
     end_worker(&well);
 }
@@ -323,13 +306,13 @@ START_TEST(client_can_tell_a_request_that_a_worker_had_from_one_that_waits) {
     Child worker, next;
 
     ck_assert(!request_was_claimed(request));
-    worker = add_worker(UNIT_SAME_UID, claim_and_stop);
+    worker = party_add_child_of(UNIT_SAME_UID, claim_and_stop);
     ck_assert_int_eq(child_await(&worker), 'c');
     ck_assert(request_was_claimed(request));
     end_worker(&worker);
     ck_assert_int_eq(party_word(request).state, SLOT_WAITING);
     ck_assert(request_was_claimed(request));
-    next = add_worker(UNIT_SAME_UID, work_well);
+    next = party_add_child_of(UNIT_SAME_UID, work_well);
     party_check_echo(request);
     ck_assert(!request_was_claimed(request));
     end_worker(&next);
@@ -337,15 +320,6 @@ START_TEST(client_can_tell_a_request_that_a_worker_had_from_one_that_waits) {
 END_TEST
 
 /* ---- suite ---- */
-
-static TCase *add_case(Suite *suite, const char *name, void (*setup)(void), void (*teardown)(void)) {
-    TCase *tests = tcase_create(name);
-
-    tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_set_timeout(tests, 60);
-    suite_add_tcase(suite, tests);
-    return tests;
-}
 
 static void add_other_users(TCase *tests) {
     tcase_add_test(tests, exchange_of_another_users_dead_worker_is_lost_and_its_slot_usable);
@@ -359,15 +333,15 @@ static void add_other_users(TCase *tests) {
 
 Suite *unit_suite(void) {
     Suite *suite = suite_create("redelivery");
-    TCase *tests = add_case(suite, "time", begin, party_end);
+    TCase *tests = party_add_case(suite, "time", begin, party_end);
 
     tcase_add_test(tests, worker_that_hangs_is_killed_when_its_time_is_up_and_not_a_tick_later);
     tcase_add_test(tests, host_looks_when_the_shortest_claim_could_be_overdue);
-    tests = add_case(suite, "host lost", begin, party_end);
+    tests = party_add_case(suite, "host lost", begin, party_end);
     tcase_add_test(tests, handler_that_gives_up_without_its_host_fails_its_exchange);
-    tests = add_case(suite, "client", begin, party_end);
+    tests = party_add_case(suite, "client", begin, party_end);
     tcase_add_test(tests, client_can_tell_a_request_that_a_worker_had_from_one_that_waits);
     if (unit_is_root())
-        add_other_users(add_case(suite, "other users", begin_as_user, end_as_user));
+        add_other_users(party_add_case(suite, "other users", begin_as_user, end_as_user));
     return suite;
 }

@@ -7,11 +7,6 @@
 #include <signal.h>
 #include <string.h>
 
-static void begin(void) {
-    party_begin();
-    party_keep();
-}
-
 static const Principals nobody;
 
 static void check_let_go(Client *client) {
@@ -62,17 +57,8 @@ START_TEST(client_that_is_no_longer_trusted_connects_again) {
 }
 END_TEST
 
-static int wait_for_ever(Handler *handler, Exchange *exchange) {
-    child_report('c');
-    while (pause() < 0)
-        ;
-    return 0;
-}
-
 static int work_and_wait(void) {
-    const HandlerKind kind = {.handle = wait_for_ever};
-
-    return child_work(&kind, 1000 * NS_PER_SEC);
+    return child_wait_for_ever(1000 * NS_PER_SEC);
 }
 
 static int work_for_ever(void) {
@@ -117,7 +103,7 @@ Suite *unit_suite(void) {
     Suite *suite = suite_create("takeup-settings");
     TCase *tests = tcase_create("settings");
 
-    tcase_add_checked_fixture(tests, begin, party_end);
+    tcase_add_checked_fixture(tests, party_begin_kept, party_end);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     tcase_add_test(tests, client_that_is_no_longer_let_in_is_let_go_of);

@@ -16,17 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void begin(void) {
-    party_begin();
-    party_keep();
-}
-
-static void await_take_up(unsigned n_clients, unsigned n_workers) {
-    ck_assert_uint_eq(party.host->n_clients, n_clients);
-    ck_assert_uint_eq(party.host->workers.n, n_workers);
-    AWAIT(party.host->n_counting == 0);
-}
-
 /* ---- who stays ---- */
 
 START_TEST(clients_and_workers_keep_their_connections) {
@@ -36,7 +25,7 @@ START_TEST(clients_and_workers_keep_their_connections) {
 
     party_echo(clients[0], 10000);
     party_restart_host();
-    await_take_up(2, 1);
+    party_await_take_up(2, 1);
     ck_assert_int_eq(party_event(EVENT_TAKEN_UP)->ok, true);
     for (int i = 0; i < 2; i++)
         party_echo(clients[i], 20000);
@@ -57,7 +46,7 @@ START_TEST(many_restarts_lose_nobody_and_leave_nothing) {
     for (int i = 0; i < 20; i++) {
         party_echo(client, (uint64_t)i * 3000);
         party_restart_host();
-        await_take_up(1, 1);
+        party_await_take_up(1, 1);
         if (i == 0)
             n_kept = party_n_kept(NULL);
         ck_assert_uint_eq(party_n_kept(NULL), n_kept);
@@ -75,7 +64,7 @@ START_TEST(numbers_are_never_given_again) {
     PartyWorker *second;
 
     party_restart_host();
-    await_take_up(1, 1);
+    party_await_take_up(1, 1);
     second = party_add_worker(NULL);
     ck_assert_uint_eq(party.host->next_worker, number + 1);
     ck_assert_uint_gt(client_id(party_add_client()), id);
@@ -126,7 +115,7 @@ START_TEST(what_a_client_that_went_has_done_is_counted_once) {
     AWAIT(party_n_kept("c0") == 0);
     for (int i = 0; i < 3; i++) {
         party_restart_host();
-        await_take_up(1, 1);
+        party_await_take_up(1, 1);
         host_counts(party.host, &counts);
         ck_assert_uint_eq(counts.n_done, 3);
         ck_assert_uint_eq(counts.request_bytes, 300);
@@ -196,7 +185,7 @@ START_TEST(service_manager_that_was_busy_is_asked_again) {
     ck_assert_uint_eq(party_n_kept("u0"), 1);
     later = party_add_client();
     party_restart_host();
-    await_take_up(2, 0);
+    party_await_take_up(2, 0);
     ck_assert_int_eq(client_state(client), CLIENT_READY);
     ck_assert_int_eq(client_state(later), CLIENT_READY);
     ck_assert_uint_eq(party_n_kept(NULL), 2 + 1 + 2 * KEPT_N_FDS);
@@ -364,7 +353,7 @@ START_TEST(clients_keep_what_they_were_made_with) {
     party.settings.max_payload = 8192;
     party.settings.requests_per_client = 1;
     party_restart_host();
-    await_take_up(1, 1);
+    party_await_take_up(1, 1);
     ck_assert_uint_eq(party_client_of_host(client)->n_slots, 4);
     for (int i = 0; i < 4; i++)
         party_echo(client, 5000);
@@ -417,17 +406,8 @@ START_TEST(worker_that_waits_for_memory_gets_it_of_the_next_host) {
 }
 END_TEST
 
-static int wait_for_ever(Handler *handler, Exchange *exchange) {
-    child_report('c');
-    while (pause() < 0)
-        ;
-    return 0;
-}
-
 static int work_and_wait(void) {
-    const HandlerKind kind = {.handle = wait_for_ever};
-
-    return child_work(&kind, 1000 * NS_PER_SEC);
+    return child_wait_for_ever(1000 * NS_PER_SEC);
 }
 
 START_TEST(exchange_of_a_worker_that_died_meanwhile_is_given_to_another) {
@@ -474,7 +454,7 @@ START_TEST(worker_holds_nothing_of_the_probe_before) {
 
     AWAIT(party.host->probe.known);
     party_restart_host();
-    await_take_up(0, 1);
+    party_await_take_up(0, 1);
     AWAIT(party.host->probe.known);
     ck_assert_uint_eq(party.host->clients.n, 1);
     party_stop_worker(worker);
@@ -544,15 +524,6 @@ END_TEST
 
 /* ---- suite ---- */
 
-static TCase *add_case(Suite *suite, const char *name) {
-    TCase *tests = tcase_create(name);
-
-    tcase_add_checked_fixture(tests, begin, party_end);
-    tcase_set_timeout(tests, 60);
-    suite_add_tcase(suite, tests);
-    return tests;
-}
-
 static void add_peers(TCase *tests) {
     tcase_add_test(tests, clients_and_workers_keep_their_connections);
     tcase_add_test(tests, many_restarts_lose_nobody_and_leave_nothing);
@@ -596,9 +567,9 @@ static void add_workers(TCase *tests) {
 Suite *unit_suite(void) {
     Suite *suite = suite_create("takeup");
 
-    add_peers(add_case(suite, "peers"));
-    add_unkept(add_case(suite, "unkept"));
-    add_exchanges(add_case(suite, "exchanges"));
-    add_workers(add_case(suite, "workers"));
+    add_peers(party_add_case(suite, "peers", party_begin_kept, party_end));
+    add_unkept(party_add_case(suite, "unkept", party_begin_kept, party_end));
+    add_exchanges(party_add_case(suite, "exchanges", party_begin_kept, party_end));
+    add_workers(party_add_case(suite, "workers", party_begin_kept, party_end));
     return suite;
 }

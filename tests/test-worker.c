@@ -775,15 +775,6 @@ END_TEST
 
 /* ---- suite ---- */
 
-static TCase *add_case(Suite *suite, const char *name) {
-    TCase *tests = tcase_create(name);
-
-    tcase_add_checked_fixture(tests, party_begin, party_end);
-    tcase_set_timeout(tests, 60);
-    suite_add_tcase(suite, tests);
-    return tests;
-}
-
 static void add_hosts(TCase *tests) {
     tcase_add_test(tests, worker_waits_for_its_host_and_says_so_once);
     tcase_add_test(tests, worker_comes_back_to_a_host_that_was_restarted);
@@ -830,10 +821,10 @@ static void add_holders(TCase *tests) {
 Suite *unit_suite(void) {
     Suite *suite = suite_create("worker");
 
-    add_hosts(add_case(suite, "hosts"));
-    add_handlers(add_case(suite, "handlers"));
-    add_bad_clients(add_case(suite, "bad-clients"));
-    add_bad_hosts(add_case(suite, "bad-hosts"));
-    add_holders(add_case(suite, "holders"));
+    add_hosts(party_add_case(suite, "hosts", party_begin, party_end));
+    add_handlers(party_add_case(suite, "handlers", party_begin, party_end));
+    add_bad_clients(party_add_case(suite, "bad-clients", party_begin, party_end));
+    add_bad_hosts(party_add_case(suite, "bad-hosts", party_begin, party_end));
+    add_holders(party_add_case(suite, "holders", party_begin, party_end));
     return suite;
 }
