@@ -267,17 +267,24 @@ start() {
     background "$name" "$@" "$SHMIPC" run "$name" -c "$config"
 }
 
-# Start the instance $1, by means of $3…, and wait until its log says $2.
+# Start the instance $1, by means of $3…, and wait until its log says $2, once more than it did: the one before
+# may have said it, too.
 start_until() {
-    local name=$1 pattern=$2
+    local name=$1 pattern=$2 n
     shift 2
+    n=$(times_said "$name" "$pattern")
     start "$name" "$@" </dev/null
-    wait_for says_or_has_ended "$name" "$pattern"
-    says "$world/$name.log" "$pattern"
+    wait_for says_again_or_has_ended "$name" "$pattern" "$n"
+    says_again "$name" "$pattern" "$n"
 }
-
-says_or_has_ended() {
-    says "$world/$1.log" "$2" || has_ended "${pids[$1]}"
+times_said() {
+    [ ! -e "$world/$1.log" ] || grep -cE -- "$2" "$world/$1.log" || true
+}
+says_again() {
+    [ "$(times_said "$1" "$2")" -gt "${3:-0}" ]
+}
+says_again_or_has_ended() {
+    says_again "$@" || has_ended "${pids[$1]}"
 }
 
 # Start a host by means of $1…, and wait until it can be called.
