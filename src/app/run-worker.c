@@ -4,9 +4,8 @@
  *
  * Two threads. The service thread runs the worker's state machine, and in it the handler, which may take as
  * long as `timeout` says. The main thread runs the loop: signals, the watchdog, the service manager. They
- * share a Service, under its lock, and nothing else: the main thread pokes the service thread through an
- * eventfd to have it stop or show that it is alive, and the service thread says through another that it is
- * done.
+ * share a Service, under its lock, and nothing else: the main thread pokes the service thread with a bell to
+ * have it stop or show that it is alive, and the service thread says with another that it is done.
  *
  * The watchdog is fed while the service thread answers pokes, or is in a handler that still has time. So a
  * hung loop is told from a handler at work.
@@ -25,6 +24,7 @@
 #include "base/units.h"
 #include "core/plain.h"
 #include "core/worker.h"
+#include "os/bell.h"
 #include "os/wait.h"
 
 #include <errno.h>
@@ -32,7 +32,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #define GRACE_NS (5 * NS_PER_SEC) /* that a handler may need past its deadline to come back */
 
@@ -71,13 +70,6 @@ typedef struct WorkerRun {
     bool stopping;
     bool refused;  /* the handler, by what it is: no use in trying again */
 } WorkerRun;
-
-static void eventfd_ring(int fd) {
-    const uint64_t one = 1;
-
-    if (write(fd, &one, sizeof(one)) < 0)
-        return; /* its counter is full: it rings already */
-}
 
 /* --- the service thread --- */
 
@@ -143,11 +135,10 @@ static int turn_plain(Service *service) {
 
 /* Answer a poke. Return: whether to go on. */
 static bool hear_poke(Service *service) {
-    uint64_t n;
     bool go_on;
 
-    if (read(service->poke_fd, &n, sizeof(n)) < 0)
-        return true; /* not poked */
+    if (!bell_hear(service->poke_fd))
+        return true;
     pthread_mutex_lock(&service->lock);
     service->answered = true;
     go_on = !service->stop;
@@ -170,7 +161,7 @@ static void *serve(void *data) {
     pthread_mutex_lock(&service->lock);
     service->result = r;
     pthread_mutex_unlock(&service->lock);
-    eventfd_ring(service->done_fd);
+    bell_ring(service->done_fd);
     return NULL;
 }
 
@@ -231,10 +222,12 @@ static int service_new(Service **ret, const Run *run) {
     service->told = WORKER_SEEKING;
     service->answered = true; /* nothing was asked yet */
     pthread_mutex_init(&service->lock, NULL);
-    service->poke_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    service->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (service->poke_fd < 0 || service->done_fd < 0)
-        return error_errno();
+    service->poke_fd = service->done_fd = -1;
+    r = bell_new(&service->poke_fd);
+    if (r == 0)
+        r = bell_new(&service->done_fd);
+    if (r < 0)
+        return r;
     service->watched = (WatchedHandler){.handler.kind = &watched_kind, .service = service};
     r = make_handler(service);
     if (r == 0)
@@ -268,7 +261,7 @@ static void service_stop(Service *service) {
     pthread_mutex_lock(&service->lock);
     service->stop = true;
     pthread_mutex_unlock(&service->lock);
-    eventfd_ring(service->poke_fd);
+    bell_ring(service->poke_fd);
 }
 
 /* After a reload. */
@@ -345,7 +338,7 @@ static bool is_alive(void *data) {
     alive = service->answered || service->busy_until_ns > clock_now_ns();
     service->answered = false;
     pthread_mutex_unlock(&service->lock);
-    eventfd_ring(service->poke_fd);
+    bell_ring(service->poke_fd);
     return alive;
 }
 

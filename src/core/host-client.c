@@ -270,13 +270,11 @@ static bool has_size(int fd, uint64_t bytes) {
 
 static int connect_objects(Host *host, HostClient *client, int *fds) {
     uint64_t bytes = client->n_slots * client->stride;
-    uint32_t message_bytes = 0;
     int r = connect_pages(client, fds);
 
     if (r < 0)
         return r;
-    if (queue_depth(fds[KEPT_REPLY_QUEUE], NULL, NULL, &message_bytes) < 0 ||
-        message_bytes != sizeof(Message) || !has_size(fds[KEPT_REQUESTS], bytes) ||
+    if (!queue_holds(fds[KEPT_REPLY_QUEUE], sizeof(Message)) || !has_size(fds[KEPT_REQUESTS], bytes) ||
         !has_size(fds[KEPT_RESPONSES], bytes))
         return error_origin(-EBADMSG);
     client->reply_queue = TAKE_FD(fds[KEPT_REPLY_QUEUE]);

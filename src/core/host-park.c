@@ -8,8 +8,9 @@
  * their lock, and rings a bell when it has done.
  *
  *  waits, copies   the client's cancel or deadline, or its end, ends the exchange at once, and the copy is
- *  thrown away is named        there is no way back: the exchange may end as the client wishes, its request
- *  is kept has ended       the exchange ends as FAILED, whether its request could be kept or not
+ *                  thrown away
+ *  is named        there is no way back: the exchange may end as the client wishes, its request is kept
+ *  has ended       the exchange ends as FAILED, whether its request could be kept or not
  *
  * When the host is killed meanwhile, the next one sweeps what is half written; one that takes up the pages
  * finds the slot claimed by a host, and begins again.
@@ -19,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "os/bell.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +28,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #define AT_ONCE 4 /* copies */
 
@@ -65,15 +66,13 @@ static bool go_on(void *data) {
 
 static void *keep(void *data) {
     HostPark *park = data;
-    const uint64_t one = 1;
     int bell_fd = park->bell_fd, result = parking_keep(&park->order);
 
     pthread_mutex_lock(&park->lock);
     park->result = result;
     park->ended = true;
     pthread_mutex_unlock(&park->lock);
-    if (write(bell_fd, &one, sizeof(one)) < 0)
-        return NULL; /* its counter is full: it rings already */
+    bell_ring(bell_fd);
     return NULL;
 }
 
@@ -217,9 +216,7 @@ static bool has_ended(HostPark *park, int *ret_result) {
 }
 
 void host_parking_dispatch(Host *host) {
-    uint64_t n;
-
-    if (read(host->parking.bell_fd, &n, sizeof(n)) < 0)
+    if (!bell_hear(host->parking.bell_fd))
         return;
     for (size_t i = host->parking.parks.n; i > 0; i--) {
         HostPark *park = table_at(&host->parking.parks, i - 1);
@@ -348,9 +345,9 @@ void host_park_look(Host *host, HostClient *client, uint32_t slot) {
 int host_park_in(Host *host, const char *path) {
     int r;
 
-    host->parking.bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (host->parking.bell_fd < 0)
-        return error_errno();
+    r = bell_new(&host->parking.bell_fd);
+    if (r < 0)
+        return r;
     r = wait_add(host->wait, &host->parking.source, host->parking.bell_fd, WAIT_READ, SOURCE_PARKING, host);
     if (r < 0)
         return r;

@@ -63,18 +63,12 @@ int host_get_uid(Host *host, uid_t uid, HostUid **ret) {
     return 0;
 }
 
-static bool is_queue_of_messages(int fd) {
-    uint32_t message_bytes;
-
-    return queue_depth(fd, NULL, NULL, &message_bytes) == 0 && message_bytes == sizeof(Message);
-}
-
 int uid_take_up(Host *host, const IndexUid *record, uint32_t number, int *fds) {
     HostAccount *account;
     HostUid *uid;
     int r;
 
-    if (!is_queue_of_messages(fds[UID_QUEUE]) || record->uid > UINT32_MAX ||
+    if (!queue_holds(fds[UID_QUEUE], sizeof(Message)) || record->uid > UINT32_MAX ||
         table_find(&host->uids, record->uid))
         return error_origin(-EBADMSG);
     uid = uid_new((uid_t)record->uid, record->key);

@@ -128,18 +128,12 @@ static int seek_host(Worker *worker) {
     return say_hello(worker);
 }
 
-/* Whatever else came would be an error of this worker's as soon as it is waited for, or read. */
-static bool is_queue(int fd) {
-    uint32_t message_bytes;
-
-    return queue_depth(fd, NULL, NULL, &message_bytes) == 0 && message_bytes == sizeof(Message);
-}
-
 static int add_queue(Worker *worker, uid_t uid, int *fd) {
     WorkerQueue *queue;
     int r;
 
-    if (table_find(&worker->queues, uid) || !is_queue(*fd))
+    /* Whatever else came would be an error of this worker's as soon as it is waited for, or read. */
+    if (table_find(&worker->queues, uid) || !queue_holds(*fd, sizeof(Message)))
         return error_origin(-EBADMSG); /* no host of ours says so */
     queue = calloc(1, sizeof(*queue));
     if (!queue)

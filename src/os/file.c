@@ -194,7 +194,7 @@ int file_read(int fd, uint64_t at, void *data, size_t bytes) {
         if (n < 0)
             return error_errno();
         if (n == 0)
-            return -ENODATA;
+            return error_origin(-ENODATA);
         data = (char *)data + n;
         at += (uint64_t)n;
         bytes -= (size_t)n;

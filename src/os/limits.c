@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define QUEUE_MESSAGE_OVERHEAD                                                                               \
-    96 /* bytes that the kernel adds to each message's room; measured, see tests/test-kernel.c */
+/* Bytes that the kernel adds to each message's room; measured, see tests/test-kernel.c. */
+#define QUEUE_MESSAGE_OVERHEAD 96
 
 static const struct {
     const char *name;

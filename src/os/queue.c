@@ -164,6 +164,12 @@ int queue_depth(int fd, uint32_t *ret_n_messages, uint32_t *ret_depth, uint32_t 
     return 0;
 }
 
+bool queue_holds(int fd, uint32_t message_bytes) {
+    uint32_t is = 0;
+
+    return queue_depth(fd, NULL, NULL, &is) == 0 && is == message_bytes;
+}
+
 /* One number of fs.mqueue; -1 where it cannot be read. */
 static long mqueue_sysctl(const char *name) {
     char path[64];

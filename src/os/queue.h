@@ -74,5 +74,8 @@ int queue_receive(int fd, void *message, size_t bytes, size_t *ret_bytes);
  */
 int queue_depth(int fd, uint32_t *ret_n_messages, uint32_t *ret_depth, uint32_t *ret_message_bytes);
 
+/** queue_holds() - whether @fd is a queue, and its messages can be just so big. */
+bool queue_holds(int fd, uint32_t message_bytes);
+
 /** queue_limit_text() - for a person: which limit, how big it is, and how to raise it. Return: @buffer. */
 const char *queue_limit_text(QueueLimit limit, char *buffer, size_t bytes);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "os/descriptor.h"
+#include "os/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -187,43 +188,13 @@ static bool in_window(const Segment *segment, uint64_t at, size_t bytes) {
 }
 
 int segment_read(const Segment *segment, uint64_t at, void *data, size_t bytes) {
-    char *to = data;
-
-    if (!in_window(segment, at, bytes))
-        return error_origin(-EINVAL);
-    while (bytes > 0) {
-        ssize_t n = pread(segment->fd, to, bytes, (off_t)(segment->offset + at));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_errno();
-        if (n == 0)
-            return error_origin(-ENODATA);
-        to += n;
-        at += (uint64_t)n;
-        bytes -= (size_t)n;
-    }
-    return 0;
+    return in_window(segment, at, bytes) ? file_read(segment->fd, segment->offset + at, data, bytes)
+                                         : error_origin(-EINVAL);
 }
 
 int segment_write(const Segment *segment, uint64_t at, const void *data, size_t bytes) {
-    const char *from = data;
-
-    if (!in_window(segment, at, bytes))
-        return error_origin(-EINVAL);
-    while (bytes > 0) {
-        ssize_t n = pwrite(segment->fd, from, bytes, (off_t)(segment->offset + at));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_errno();
-        from += n;
-        at += (uint64_t)n;
-        bytes -= (size_t)n;
-    }
-    return 0;
+    return in_window(segment, at, bytes) ? file_write(segment->fd, segment->offset + at, data, bytes)
+                                         : error_origin(-EINVAL);
 }
 
 /* ---- the plain wire's object ---- */
