@@ -19,18 +19,18 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define TIMEOUT_NS        (60 * NS_PER_SEC)
-#define NO_WORKER_NS                                                                                         \
-    (10 * NS_PER_SEC) /* that a call waits while no worker is attached, unless -t says otherwise */
+#define NO_WORKER_NS      (10 * NS_PER_SEC) /* while no worker is attached, unless -t says otherwise */
 #define GRACE_NS          NS_PER_SEC        /* past the deadline, for the host or worker to write the end */
 #define READ_BYTES        (UINT64_C(1) << 20)
 #define FIRST_BYTES       (UINT64_C(64) << 10) /* room that is made for an input of unknown size */
 #define TEXT_BYTES_MAX    (64 << 10)           /* of a failure's text that are shown */
+
+#define fail(status, ...) command_fail("call", status, __VA_ARGS__)
 
 static const char help[] =
     "Usage: shmipc call [-H HOST] [-t SECONDS] [-o OUT] [FILE]\n"
@@ -67,18 +67,6 @@ typedef struct Call {
     Request *request;
     Progress progress;
 } Call;
-
-static int fail(int status, const char *text, ...) __attribute__((format(printf, 2, 3)));
-static int fail(int status, const char *text, ...) {
-    va_list arguments;
-
-    fputs("shmipc call: ", stderr);
-    va_start(arguments, text);
-    vfprintf(stderr, text, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-    return status;
-}
 
 static int fail_errno(int r, const char *what) {
     return fail(EXIT_LOCAL, "%s: %s (%s)", what, strerror(-r), error_where());

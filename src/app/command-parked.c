@@ -17,13 +17,14 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #define PIECE_BYTES 65536u
 #define WHEN_BYTES  32u
+
+#define fail(status, ...) command_fail("parked", status, __VA_ARGS__)
 
 static const char help[] =
     "Usage: shmipc parked list [-H HOST] [--json] [--noheadings]\n"
@@ -62,18 +63,6 @@ typedef struct Order {
     int n_ids;
     char path[PARKING_PATH_MAX];
 } Order;
-
-static int fail(int status, const char *text, ...) __attribute__((format(printf, 2, 3)));
-static int fail(int status, const char *text, ...) {
-    va_list arguments;
-
-    fputs("shmipc parked: ", stderr);
-    va_start(arguments, text);
-    vfprintf(stderr, text, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-    return status;
-}
 
 /* What went wrong with one of them, or (NULL) with all. */
 static int explain(const Order *order, int r, const char *id) {
@@ -259,6 +248,13 @@ static int show(Order *order) {
 
 /* --- retry, drop --- */
 
+/* One that was there a moment ago. Return: 0, also if it is gone by now, or negative errno. */
+static int drop_found(const Order *order, const char *id) {
+    int r = parking_drop(order->path, id);
+
+    return r == -ENOENT ? 0 : r;
+}
+
 static int retry(Order *order) {
     _cleanup_close_ int fd = -1;
     const char *id = order->ids[0];
@@ -273,8 +269,8 @@ static int retry(Order *order) {
     r = call_again(order->host, fd, PARKED_HEAD_BYTES, parked.user, order->output, order->timeout);
     if (r != EXIT_SUCCESS)
         return r;
-    r = parking_drop(order->path, id);
-    return r < 0 && r != -ENOENT ? explain(order, r, id) : EXIT_SUCCESS;
+    r = drop_found(order, id);
+    return r < 0 ? explain(order, r, id) : EXIT_SUCCESS;
 }
 
 static int drop_all(Order *order) {
@@ -282,14 +278,10 @@ static int drop_all(Order *order) {
     char id[PARKED_ID_BYTES];
     int r = parking_list(order->path, &found);
 
-    for (size_t i = 0; r >= 0 && i < found.n; i++) {
-        r = parking_drop(order->path, parked_id(&found.list[i], id));
-        r = r == -ENOENT ? 0 : r;
-    }
-    for (size_t i = 0; r >= 0 && i < found.n_damaged; i++) {
-        r = parking_drop(order->path, found.damaged[i]);
-        r = r == -ENOENT ? 0 : r;
-    }
+    for (size_t i = 0; r >= 0 && i < found.n; i++)
+        r = drop_found(order, parked_id(&found.list[i], id));
+    for (size_t i = 0; r >= 0 && i < found.n_damaged; i++)
+        r = drop_found(order, found.damaged[i]);
     return r < 0 ? explain(order, r, NULL) : EXIT_SUCCESS;
 }
 

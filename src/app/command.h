@@ -21,6 +21,10 @@ enum {
     EXIT_CONFIG = 78,      /* EX_CONFIG of sysexits.h: starting again will not help */
 };
 
+/** command_fail() - say on standard error what went wrong in @command; printf. Return: @status. */
+int command_fail(const char *command, int status, const char *text, ...)
+    __attribute__((format(printf, 3, 4)));
+
 int command_run(int argc, char **argv);
 int command_call(int argc, char **argv);
 int command_check(int argc, char **argv);

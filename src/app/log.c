@@ -16,8 +16,8 @@
 #define VALUE_BYTES 96 /* of a field that is no message */
 
 static const char *log_instance = "shmipc";
-static volatile int log_level =
-    LOG_INFO; /* one word, written by a reload: a line more or less does not matter */
+/* One word, written by a reload: a line more or less does not matter. */
+static volatile int log_level = LOG_INFO;
 static bool to_journal;
 static uint64_t n_lost; /* lines that were not taken, and nobody was told of yet; atomic */
 
@@ -302,29 +302,28 @@ static const struct {
     [EVENT_HOST_LOST] = {LOG_WARNING, MESSAGE_ID_HOST_LOST, say_host},
     [EVENT_HOST_REFUSED] = {LOG_ERR, NULL, say_text},
     [EVENT_FIRST_EXCHANGE] = {LOG_INFO, NULL, say_first},
-    [EVENT_EXCHANGE_DONE] = {LOG_DEBUG, NULL, say_end},
+    [EVENT_EXCHANGE_DONE] = {LOG_INFO, NULL, say_end},
     [EVENT_EXCHANGE_FAILED] = {LOG_WARNING, MESSAGE_ID_EXCHANGE_FAILED, say_end},
     [EVENT_EXCHANGE_DROPPED] = {LOG_DEBUG, NULL, say_dropped},
     [EVENT_PLAIN_PEER] = {LOG_WARNING, MESSAGE_ID_PEER_MISBEHAVED, say_text},
     [EVENT_UNTOLD] = {LOG_WARNING, NULL, say_untold},
 };
 
+/* How loud it is if it is `ok`, where that makes a difference. */
+static const int levels_if_ok[_EVENT_N] = {
+    [EVENT_WORKER_DIED] = LOG_INFO,
+    [EVENT_USER_REFUSED] = LOG_INFO,
+    [EVENT_HEALTH] = LOG_INFO,
+    [EVENT_CAPACITY] = LOG_INFO,
+    [EVENT_TAKEN_UP] = LOG_INFO,
+    [EVENT_EXCHANGE_DONE] = LOG_DEBUG, /* not slow */
+    [EVENT_EXCHANGE_FAILED] = LOG_INFO, /* cancelled */
+};
+
 static int level_of(const Event *event) {
-    if (event->kind == EVENT_HEALTH && event->ok)
-        return LOG_INFO;
-    if (event->kind == EVENT_CAPACITY && event->ok)
-        return LOG_INFO;
-    if (event->kind == EVENT_USER_REFUSED && event->ok)
-        return LOG_INFO;
-    if (event->kind == EVENT_WORKER_DIED && event->ok)
-        return LOG_INFO;
-    if (event->kind == EVENT_TAKEN_UP && event->ok)
-        return LOG_INFO;
-    if (event->kind == EVENT_EXCHANGE_DONE && !event->ok)
-        return LOG_INFO; /* slow */
-    if (event->kind == EVENT_EXCHANGE_FAILED && event->ok)
-        return LOG_INFO; /* cancelled */
-    return kinds[event->kind].level;
+    int if_ok = event->ok ? levels_if_ok[event->kind] : 0;
+
+    return if_ok ? if_ok : kinds[event->kind].level;
 }
 
 static void add_event_fields(Entry *entry, const Event *event) {

@@ -26,8 +26,7 @@ typedef struct HostRun {
     HostSummary told;
 } HostRun;
 
-/* What `systemctl status` shows: at each change of who is there, with the count of exchanges as it is then.
- */
+/* What `systemctl status` shows: at each change of who is there, with the count of exchanges at that time. */
 static void tell_status(HostRun *state, bool always) {
     HostSummary now;
 
