@@ -9,8 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GROWTH_BYTES_MAX                                                                                     \
-    (UINT64_C(256) << 20) /* past this a segment grows by no more at a time than it must */
+#define GROWTH_BYTES_MAX (UINT64_C(256) << 20) /* past this a segment grows by no more than it must */
 
 int exchange_read_request(const Exchange *exchange, uint64_t at, void *data, size_t bytes) {
     const Segment window = {

@@ -76,13 +76,13 @@ static void refuse(const Host *host, uint64_t bytes, uint64_t used, uint64_t lim
 /* Whether @client, or with NULL anybody, may have so much more; otherwise the answer says why not. */
 static bool may_grow(Host *host, const HostClient *client, uint64_t bytes, PacketReserved *answer) {
     HostAccount *account = client && !client->probe ? client->account : NULL;
-    uint64_t share = account ? host_share(host, account, host_memory(host)) : 0;
+    uint64_t memory = host_memory(host), share = account ? host_share(host, account, memory) : memory;
 
-    if (account && share < host_memory(host) &&
+    if (share < memory &&
         !has_room(host, &account->memory_bytes, share, bytes, account))
         refuse(host, bytes, account->memory_bytes, share, true, answer);
-    else if (!has_room(host, &host->memory_bytes, host_memory(host), bytes, NULL))
-        refuse(host, bytes, host->memory_bytes, host_memory(host), false, answer);
+    else if (!has_room(host, &host->memory_bytes, memory, bytes, NULL))
+        refuse(host, bytes, host->memory_bytes, memory, false, answer);
     return answer->code == 0;
 }
 

@@ -188,7 +188,6 @@ uint64_t submit_take(void *submit, const void *state, uint32_t slot) {
 
 void submit_publish(void *submit, uint32_t slot, const SubmitRecord *record) {
     SubmitSlot *shared = submit_at(submit, slot);
-
     bool plain = user_is_zero(record->user); /* as nearly always: saves moving a cache line */
 
     SET(shared->flags, record->flags | (plain ? 0 : SUBMIT_USER));

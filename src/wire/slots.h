@@ -21,8 +21,7 @@
 
 #define SLOTS_MAX       1024u
 #define SLOT_OWNER_MAX     0xfffffdu /* workers' numbers have 24 bits; 0 is nobody */
-#define SLOT_OWNER_ENDER                                                                                     \
-    0xfffffeu /* the host, which is about to end the exchange: it parks or refuses its request */
+#define SLOT_OWNER_ENDER   0xfffffeu /* the host, which is about to end the exchange: parks or refuses it */
 #define SLOT_OWNER_HOST    0xffffffu /* at an end: the host holds the slot, to give its windows back */
 #define SLOT_ATTEMPTS_MAX 15u
 #define SLOT_USER_BYTES 64u       /* of the caller's own, in both directions */
