@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -523,6 +525,32 @@ START_TEST(child_after_fork_is_told_so_and_does_no_harm) {
 }
 END_TEST
 
+/* A listener with room for one, who is there already. */
+static int crowded_listener(struct sockaddr_un *address) {
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int other = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    snprintf(address->sun_path, sizeof(address->sun_path), "%s.crowd", getenv("SHMIPC_SOCKET"));
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)address, sizeof(*address)), 0);
+    ck_assert_int_eq(listen(fd, 0), 0);
+    ck_assert_int_eq(connect(other, (struct sockaddr *)address, sizeof(*address)), 0);
+    return fd;
+}
+
+START_TEST(connect_waits_where_a_crowd_does) {
+    struct sockaddr_un address;
+    int fd = crowded_listener(&address);
+    shmipc_client *client = NULL;
+
+    ck_assert_int_eq(shmipc_connect(&client, address.sun_path, SECOND / 50), -ETIMEDOUT);
+    ck_assert_ptr_null(client);
+    ck_assert_ptr_nonnull(strstr(shmipc_error_text(NULL), "too many wait"));
+    close(fd);
+    ck_assert_int_eq(unlink(address.sun_path), 0);
+}
+END_TEST
+
 START_TEST(connect_says_what_is_wrong) {
     shmipc_client *client = NULL;
 
@@ -649,6 +677,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, worker_comes_back_after_a_host_restart);
     tcase_add_test(tests, child_after_fork_is_told_so_and_does_no_harm);
     tcase_add_test(tests, connect_says_what_is_wrong);
+    tcase_add_test(tests, connect_waits_where_a_crowd_does);
     tcase_add_test(tests, worker_that_is_not_let_in_is_told_so);
     tcase_add_test(tests, worker_without_a_host_waits_for_its_time);
     tcase_add_test(tests, many_are_received_at_once);

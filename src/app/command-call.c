@@ -126,6 +126,11 @@ static int say_timed_out(const Call *call) {
     char duration[UNITS_TEXT_MAX];
 
     duration_format((clock_now_ns() - call->started_ns) / NS_PER_MS * NS_PER_MS, duration);
+    if (!call->client)
+        return fail(EXIT_TIMED_OUT,
+                    "timed out after %s: so many wait for the host `%s` on %s that there was no place for "
+                    "one more; try again, or wait longer with -t",
+                    duration, call->host, call->path);
     if (client_state(call->client) == CLIENT_CONNECTING)
         return fail(EXIT_TIMED_OUT, "timed out after %s: the host `%s` listens on %s, but does not answer",
                     duration, call->host, call->path);
@@ -193,20 +198,30 @@ static int wait_once(Call *call, uint64_t grace_ns) {
 
 /* --- the request --- */
 
+/* Where others wait in front of the host, wait with them. */
+static int dial(Call *call, int *ret_fd) {
+    int r;
+
+    do {
+        progress_show(&call->progress);
+        r = channel_connect_until(call->path, progress_until(&call->progress, call->deadline_ns), ret_fd);
+    } while (r == -EAGAIN && clock_now_ns() < call->deadline_ns);
+    return r;
+}
+
 static int connect_once(Call *call) {
     int fd, r = endpoint_find(call->host, call->path);
 
     if (r < 0)
         return fail(EXIT_USAGE, "the path of the socket is too long");
-    r = channel_connect(call->path, &fd);
+    r = dial(call, &fd);
     if (r == -ENOENT || r == -ECONNREFUSED)
         return fail(EXIT_NO_HOST, "there is no host `%s` at %s; start it, as in `systemctl start shmipc@%s`",
                     call->host, call->path, call->host);
     if (r == -EACCES)
         return fail(EXIT_NOT_ALLOWED, "%s: permission denied", call->path);
     if (r == -EAGAIN)
-        return fail(EXIT_BUSY, "the host `%s` at %s is too busy to be connected to; try again", call->host,
-                    call->path);
+        return say_timed_out(call);
     if (r < 0)
         return fail(EXIT_NO_HOST, "%s: %s", call->path, strerror(-r));
     r = client_new(&call->client, fd, "shmipc call");

@@ -379,7 +379,7 @@ static int explain(int r, const Status *status, const char *host, const char *pa
         fprintf(stderr,
                 "shmipc status: there is no host `%s` at %s; start it, as in `systemctl start shmipc@%s`\n",
                 host, path, host);
-    else if (r == -ETIMEDOUT)
+    else if (r == -ETIMEDOUT || r == -EAGAIN)
         fprintf(stderr, "shmipc status: the host `%s` at %s does not answer\n", host, path);
     else if (!status->refused)
         fprintf(stderr, "shmipc status: %s: %s\n", path, strerror(-r));
@@ -393,15 +393,16 @@ static int explain(int r, const Status *status, const char *host, const char *pa
 static int status(const char *host, bool json) {
     _cleanup_(status_deinit) Status status = {0};
     _cleanup_close_ int fd = -1;
+    uint64_t until_ns = clock_now_ns() + ANSWER_NS;
     char path[CHANNEL_PATH_MAX] = "";
     int r = endpoint_find(host, path);
 
     if (r == 0)
-        r = channel_connect(path, &fd);
+        r = channel_connect_until(path, until_ns, &fd);
     if (r == 0)
         r = ask(fd);
     if (r == 0)
-        r = receive(fd, clock_now_ns() + ANSWER_NS, &status);
+        r = receive(fd, until_ns, &status);
     if (r < 0)
         return explain(r, &status, host, path);
     r = show(&status, json);

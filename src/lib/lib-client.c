@@ -114,7 +114,9 @@ static int dial_once(shmipc_client *client, uint64_t until_ns) {
 
     if (!link)
         return fail(client, -ENOMEM, NULL);
-    r = channel_connect(client->path, &fd);
+    r = channel_connect_until(client->path, until_ns, &fd);
+    if (r == -EAGAIN)
+        return fail(client, -ETIMEDOUT, "the host has no place for another connection: too many wait for it");
     if (r < 0)
         return fail(client, r, NULL);
     r = client_new(&link->client, fd, program_invocation_short_name);

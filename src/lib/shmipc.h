@@ -64,7 +64,7 @@ const char *shmipc_strerror(int error);
  * shmipc_connect() - become a client of a host
  * @host:       its name; a path with a '/' in it for a socket elsewhere; NULL for $SHMIPC_HOST, or "host".
  *              $SHMIPC_SOCKET overrides all but a path.
- * @timeout_ns: for the host to answer
+ * @timeout_ns: for the host to answer, and to have a place for another connection where many want one
  *
  * When the host goes away later, requests in flight end with -ECONNRESET, and the next shmipc_take() connects
  * again.

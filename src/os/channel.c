@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/units.h"
 #include "os/wait.h"
 
 #include <errno.h>
@@ -255,6 +256,54 @@ int channel_connect(const char *path, int *ret_fd) {
         return errno == EAGAIN ? -EAGAIN : error_errno();
     *ret_fd = TAKE_FD(fd);
     return 0;
+}
+
+/* Return: 0; -EAGAIN if the time is over; or negative errno. */
+static int limit_connect(int fd, uint64_t until_ns) {
+    struct timeval left = {0}; /* for ever */
+    uint64_t now_ns = clock_now_ns();
+
+    if (until_ns <= now_ns)
+        return -EAGAIN;
+    if (until_ns != UINT64_MAX) {
+        uint64_t us = (until_ns - now_ns + NS_PER_US - 1) / NS_PER_US;
+
+        left.tv_sec = (time_t)(us * NS_PER_US / NS_PER_SEC);
+        left.tv_usec = (suseconds_t)(us % (NS_PER_SEC / NS_PER_US));
+    }
+    return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &left, sizeof(left)) < 0 ? error_errno() : 0;
+}
+
+/*
+ * The kernel has no event for a place in a backlog: only connect() calls that block are woken for one, one
+ * after the other.
+ */
+static int connect_blocking(const struct sockaddr_un *address, uint64_t until_ns, int *ret_fd) {
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCKET_TYPE & ~SOCK_NONBLOCK, 0);
+    int r;
+
+    if (fd < 0)
+        return error_errno();
+    do {
+        r = limit_connect(fd, until_ns);
+        if (r == 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+            r = errno == EAGAIN || errno == EINTR ? -errno : error_errno();
+    } while (r == -EINTR);
+    if (r == 0)
+        r = make_nonblocking(fd);
+    if (r == 0)
+        *ret_fd = TAKE_FD(fd);
+    return r;
+}
+
+int channel_connect_until(const char *path, uint64_t until_ns, int *ret_fd) {
+    struct sockaddr_un address;
+    int r = channel_connect(path, ret_fd);
+
+    if (r != -EAGAIN)
+        return r;
+    r = set_path(&address, path);
+    return r < 0 ? r : connect_blocking(&address, until_ns, ret_fd);
 }
 
 int channel_pair(int ret_fds[static 2]) {

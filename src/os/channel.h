@@ -2,10 +2,10 @@
 /*
  * Channels: SOCK_SEQPACKET Unix sockets with credentials and descriptors
  *
- * A record is sent and received whole or not at all, and no call here blocks. Descriptors are received
- * close-on-exec. A record that was truncated, or that carries more descriptors than the receiver has room
- * for, is -EBADMSG, and none of its descriptors stays open. So it is with -EMFILE, which says that this
- * process may not have that many descriptors.
+ * A record is sent and received whole or not at all, and no call here blocks but channel_connect_until().
+ * Descriptors are received close-on-exec. A record that was truncated, or that carries more descriptors than
+ * the receiver has room for, is -EBADMSG, and none of its descriptors stays open. So it is with -EMFILE, which
+ * says that this process may not have that many descriptors.
  */
 #pragma once
 
@@ -87,6 +87,14 @@ int channel_shed(int fd, int *spare_fd, const void *farewell, size_t bytes);
  * negative errno.
  */
 int channel_connect(const char *path, int *ret_fd);
+
+/**
+ * channel_connect_until() - likewise, but wait for a place where its backlog is full: the one call here that
+ * blocks
+ * @until_ns:   CLOCK_MONOTONIC; 0 returns at once, UINT64_MAX waits for ever
+ * Return: as channel_connect(); -EAGAIN if there was no place until then.
+ */
+int channel_connect_until(const char *path, uint64_t until_ns, int *ret_fd);
 
 /** channel_pair() - two ends of one channel. Return: 0 or negative errno. */
 int channel_pair(int ret_fds[static 2]);

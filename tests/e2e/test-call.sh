@@ -113,6 +113,34 @@ peer.recv(512)' "$SHMIPC_SOCKET" &
     rm "$SHMIPC_SOCKET"
 }
 
+# A host with room for one before it, who is there already and not accepted before the file `accept` exists.
+crowded_host() {
+    python3 -c 'import os, socket, struct, sys, time
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+listener.bind(sys.argv[1])
+listener.listen(0)
+other = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+other.connect(sys.argv[1])
+open(sys.argv[2] + "/crowded", "w")
+while not os.path.exists(sys.argv[2] + "/accept"):
+    time.sleep(0.01)
+listener.accept()
+peer = listener.accept()[0]
+peer.recv(512)
+peer.send(struct.pack("=IIQII232s", 3, 256, 0, 13, 0, b"let in"))
+peer.recv(512)' "$SHMIPC_SOCKET" "$world" &
+    wait_for [ -e "$world/crowded" ]
+}
+
+crowd_before_the_host_is_waited_for() {
+    crowded_host
+    refuses 5 'timed out after [0-9a-z. ]*: so many wait for the host' call -t 100ms
+    touch "$world/accept"
+    refuses 3 'refused by the host: let in' call
+    wait
+    rm "$SHMIPC_SOCKET"
+}
+
 usage_is_2() {
     refuses 2 "Try .shmipc call --help" call --no-such-option
     refuses 2 '-t takes seconds' call -t soon
@@ -285,6 +313,7 @@ scenario 'exit 5: no worker, and it says so' no_worker_is_5_and_says_so
 scenario 'exit 5: the deadline of the call' own_deadline_is_5
 scenario 'exit 5: the timeout of the worker, which is named' timeout_of_the_worker_is_5_and_names_the_setting
 scenario 'exit 5: a host that does not answer' host_that_does_not_answer_is_5
+scenario 'a crowd before the host is waited for' crowd_before_the_host_is_waited_for
 scenario 'exit 6: a payload over max_payload' payload_over_the_limit_is_6
 scenario 'exit 6: a response without end' endless_response_is_6
 

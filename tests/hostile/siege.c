@@ -99,14 +99,8 @@ static pid_t start(uid_t uid, void (*function)(void)) {
 
 static Client *join(void) {
     Client *client;
-    uint64_t patient_ns = clock_now_ns() + HANG_NS;
-    int fd, r = channel_connect(getenv("SHMIPC_SOCKET"), &fd);
+    int fd, r = channel_connect_until(getenv("SHMIPC_SOCKET"), clock_now_ns() + HANG_NS, &fd);
 
-    /* So many knock at this moment: the kernel has no event for a place among them. */
-    while (r == -EAGAIN && clock_now_ns() < patient_ns) {
-        (void)poll(NULL, 0, 1);
-        r = channel_connect(getenv("SHMIPC_SOCKET"), &fd);
-    }
     if (r == 0)
         r = client_new(&client, fd, "honest");
     if (r < 0)
