@@ -4,8 +4,8 @@
  *
  * A record is sent and received whole or not at all, and no call here blocks but channel_connect_until().
  * Descriptors are received close-on-exec. A record that was truncated, or that carries more descriptors than
- * the receiver has room for, is -EBADMSG, and none of its descriptors stays open. So it is with -EMFILE, which
- * says that this process may not have that many descriptors.
+ * the receiver has room for, is -EBADMSG, and none of its descriptors stays open. So it is with -EMFILE,
+ * which says that this process may not have that many descriptors.
  */
 #pragma once
 
