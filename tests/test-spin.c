@@ -96,6 +96,23 @@ START_TEST(who_was_told_how_long_always_looks) {
 }
 END_TEST
 
+/* Or a message waits for as many turns of all others on that processor. */
+START_TEST(who_offers_the_processor_looks_at_more_than_memory_each_few_times) {
+    static const uint32_t most[] = {256, 8};
+
+    for (int shares_cpu = 0; shares_cpu < 2; shares_cpu++) {
+        SpinPace pace = {0};
+        Spin spin;
+
+        ck_assert(spin_begin(&spin, &pace, SPIN_ALWAYS, 0, shares_cpu));
+        while (!spin_is_due(&spin))
+            ck_assert(spin_once(&spin));
+        ck_assert_uint_lt(spin.n, most[shares_cpu]);
+        ck_assert_uint_gt(spin.n, 0); /* what comes soon is found without a system call */
+    }
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *suite = suite_create("spin");
     TCase *tests = tcase_create("spin");
@@ -107,6 +124,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, much_to_write_and_read_makes_it_longer);
     tcase_add_test(tests, who_looks_in_vain_looks_less_often);
     tcase_add_test(tests, who_was_told_how_long_always_looks);
+    tcase_add_test(tests, who_offers_the_processor_looks_at_more_than_memory_each_few_times);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -10,6 +10,7 @@
 #define EAGER        128u             /* looks without a pause, which takes as long as a small exchange */
 #define CLOCK_EVERY  64u              /* looks */
 #define CLOCK_EVERY_YIELD 8u
+#define DUE_EVERY    256u             /* looks, each of which takes nanoseconds */
 
 bool spin_begin(Spin *spin, SpinPace *pace, uint64_t wish_ns, uint64_t bytes, bool shares_cpu) {
     if (wish_ns == 0)
@@ -44,6 +45,12 @@ bool spin_once(Spin *spin) {
     if (spin->until_ns == 0)
         spin->until_ns = spin->for_ns == SPIN_ALWAYS ? UINT64_MAX : now_ns + spin->for_ns;
     return now_ns < spin->until_ns && now_ns < spin->cap_ns;
+}
+
+bool spin_is_due(const Spin *spin) {
+    uint32_t every = spin->shares_cpu ? CLOCK_EVERY_YIELD : DUE_EVERY;
+
+    return spin->n % every == every - 1;
 }
 
 void spin_end(SpinPace *pace, bool found) {

@@ -51,5 +51,12 @@ void spin_cap(Spin *spin, uint64_t until_ns);
 /** spin_once() - between two looks. Return: whether to look again. */
 bool spin_once(Spin *spin);
 
+/**
+ * spin_is_due() - whether it is time for a look at what takes a system call. One look in some hundred where
+ * nobody is let in between; more of them where the processor is offered to others, who may keep it for
+ * milliseconds each time.
+ */
+bool spin_is_due(const Spin *spin);
+
 /** spin_end() - whether something has come. */
 void spin_end(SpinPace *pace, bool found);

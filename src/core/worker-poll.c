@@ -4,8 +4,8 @@
  * "Polling")
  *
  * A client that is polled sends no message, so this worker may not block before it has said that it polls no
- * more, and has looked once more. Nobody else is kept waiting: after IN_A_ROW exchanges, and every few
- * microseconds while there are none, it is seen whether a descriptor has something.
+ * more, and has looked once more. Nobody else is kept waiting: after IN_A_ROW exchanges, and now and then
+ * while there are none (spin_is_due()), it is seen whether a descriptor has something.
  */
 #include "core/worker-internal.h"
 
@@ -13,7 +13,6 @@
 
 #define IN_A_ROW    16u
 #define LONG_NS     (50 * NS_PER_US) /* past this the caller may have something to do between two exchanges */
-#define READY_EVERY 256u /* looks at memory between two looks at descriptors */
 
 /*
  * Claim what is new in one client's slots, one at most. Return: 1 if something was claimed, 0, or negative
@@ -127,8 +126,7 @@ int worker_poll(Worker *worker, uint64_t until_ns) {
             if (++worker->n_in_a_row >= IN_A_ROW || worker->ready || worker->lost ||
                 worker->took_ns > LONG_NS)
                 return WORKER_POLL_CLAIMED;
-        } else if (worker->by_message ||
-                   (worker->spin.n % READY_EVERY == READY_EVERY - 1 && wait_is_ready(worker->wait))) {
+        } else if (worker->by_message || (spin_is_due(&worker->spin) && wait_is_ready(worker->wait))) {
             return WORKER_POLL_READY;
         }
     } while (spin_once(&worker->spin));
