@@ -242,9 +242,9 @@ static void pin(int cpu) {
         err(EXIT_FAILURE, "pinning to CPU %d", cpu);
 }
 
+/* Until seteuid(0), which is needed to stop servers that are root's. */
 static void become(uint64_t uid) {
-    if (uid && (setgroups(0, NULL) < 0 || setresgid((gid_t)uid, (gid_t)uid, (gid_t)uid) < 0 ||
-                setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid) < 0))
+    if (uid && (setgroups(0, NULL) < 0 || setegid((gid_t)uid) < 0 || seteuid((uid_t)uid) < 0))
         err(EXIT_FAILURE, "becoming uid %" PRIu64, uid);
 }
 
@@ -339,6 +339,8 @@ int peer_main(int argc, char **argv, const Peer *peer) {
     measure(peer, &task);
     if (peer->close)
         peer->close();
+    if (task.uid && seteuid(0) < 0)
+        err(EXIT_FAILURE, "becoming root again");
     stop_servers(&task);
     return EXIT_SUCCESS;
 }
