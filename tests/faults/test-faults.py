@@ -258,7 +258,7 @@ class World:
             self.start_host() # what could not be removed is swept by the next start
             self.host.stop()
             left = self.check_left()
-        until = time.monotonic() + 5 # the kernel frees what a killed child had when it comes to it
+        until = time.monotonic() + HANG_SECONDS # the kernel frees what a killed child had when it comes to it
         while left and time.monotonic() < until:
             time.sleep(0.02)
             left = self.check_left()
@@ -274,7 +274,7 @@ class World:
 
 
 def await_few_descriptors(world, most):
-    until = time.monotonic() + 5
+    until = time.monotonic() + HANG_SECONDS
     while world.n_descriptors() > most:
         if time.monotonic() > until:
             raise Wrong(f"{world.n_descriptors()} descriptors are open, {most} without the failure")

@@ -4,7 +4,7 @@ import ctypes
 import os
 import time
 
-COME_BACK_SECONDS = 5
+COME_BACK_SECONDS = 60
 
 
 def free_queue_bytes():

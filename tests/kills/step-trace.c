@@ -15,28 +15,29 @@
 #include <sys/wait.h>
 
 #define BREAKPOINT 0xcc
-#define STUCK_S    30
+#define STUCK_S    30 /* without a stop; on a busy machine a walk of many takes longer */
 
 #define SYSTEM_CALL_STOP (SIGTRAP | 0x80) /* by PTRACE_O_TRACESYSGOOD */
 
 typedef struct user_regs_struct Registers;
 
 static long former_word; /* what the breakpoint has replaced */
-static volatile sig_atomic_t is_late;
+static volatile sig_atomic_t is_late, has_stopped; /* has_stopped: since the last alarm */
 
 /* Positive code, of this file alone. */
 #define STEP_RETURNED (STEP_DIED + 1)
 
 static void on_alarm(int number) {
-    is_late = 1;
+    is_late = !has_stopped;
+    has_stopped = 0;
 }
 
-/* From now on for so long. */
+/* From now on, until it does not stop any more for so long. */
 static void be_patient(unsigned seconds) {
     const struct sigaction action = {.sa_handler = on_alarm}; /* without SA_RESTART: a wait comes back */
     const struct itimerval timer = {.it_value.tv_sec = seconds, .it_interval.tv_sec = seconds};
 
-    is_late = 0;
+    is_late = has_stopped = 0;
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &timer, NULL);
 }
@@ -48,6 +49,7 @@ static int await_stop(Party *party, int *ret_signal) {
     while (waitpid(party->pid, &status, __WALL) < 0)
         if (errno != EINTR || is_late)
             return STEP_STUCK;
+    has_stopped = 1;
     if (!WIFSTOPPED(status)) {
         party->pid = 0;
         return STEP_DIED;

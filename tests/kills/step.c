@@ -47,7 +47,7 @@
 #define SMALL_BYTES   300
 #define FAULTS_MAX    5 /* of one operation: then the next */
 #define N_PROBES_MAX  512
-#define COME_BACK_MS  2000
+#define COME_BACK_MS  60000
 #define POINTS_OF_ALL 0u
 
 static Trail trail; /* of the operation at hand */

@@ -16,7 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#define HANG_MS 20000 /* what takes longer never comes */
+#define HANG_MS 60000 /* what takes longer never comes */
 
 World world_of_party;
 
