@@ -28,6 +28,7 @@ int command_fail(const char *command, int status, const char *text, ...)
 int command_run(int argc, char **argv);
 int command_call(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 int command_parked(int argc, char **argv);
 int command_status(int argc, char **argv);
 

@@ -4,11 +4,14 @@
 #include "base/cleanup.h"
 #include "base/units.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-login.h>
 
-#define SYSTEMD   "org.freedesktop.systemd1"
+#define SYSTEMD     "org.freedesktop.systemd1"
+#define LOGIN       "org.freedesktop.login1"
 #define PATIENCE_US (2 * NS_PER_SEC / NS_PER_US)
 
 static void bus_closep(sd_bus **bus) {
@@ -46,4 +49,97 @@ bool job_is_restart(void) {
         return false;
     return sd_bus_get_property_string(bus, SYSTEMD, job, SYSTEMD ".Job", "JobType", NULL, &type) >= 0 &&
            !strcmp(type, "restart");
+}
+
+/* ---- units, for whoever asks ---- */
+
+static int system_bus(sd_bus **ret_bus) {
+    int r = sd_bus_open_system(ret_bus);
+
+    return r < 0 ? r : sd_bus_set_method_call_timeout(*ret_bus, PATIENCE_US);
+}
+
+/* The part of a unit's interface that is one value, of any fixed type. */
+typedef struct Property {
+    const char *interface;
+    const char *name;
+    char type;
+    void *ret;
+} Property;
+
+static int read_text(sd_bus *bus, const char *path, const char *interface, const char *name,
+                     char text[static JOB_TEXT_MAX]) {
+    _cleanup_free_ char *value = NULL;
+    int r = sd_bus_get_property_string(bus, SYSTEMD, path, interface, name, NULL, &value);
+
+    if (r >= 0)
+        snprintf(text, JOB_TEXT_MAX, "%s", value);
+    return r;
+}
+
+static int read_unit(sd_bus *bus, const char *path, JobUnit *unit) {
+    const Property properties[] = {
+        {SYSTEMD ".Unit", "NeedDaemonReload", 'b', &unit->needs_reload},
+        {SYSTEMD ".Service", "NRestarts", 'u', &unit->n_restarts},
+        {SYSTEMD ".Service", "ExecMainStatus", 'i', &unit->exit_status},
+        {SYSTEMD ".Service", "LimitMSGQUEUE", 't', &unit->queue_bytes},
+        {SYSTEMD ".Service", "LimitNOFILE", 't', &unit->n_files},
+        {SYSTEMD ".Service", "PrivateIPC", 'b', &unit->private_ipc},
+        {SYSTEMD ".Service", "RemoveIPC", 'b', &unit->remove_ipc},
+    };
+    int r = read_text(bus, path, SYSTEMD ".Unit", "LoadState", unit->load);
+
+    if (r >= 0)
+        r = read_text(bus, path, SYSTEMD ".Unit", "ActiveState", unit->active);
+    if (r >= 0)
+        r = read_text(bus, path, SYSTEMD ".Service", "Result", unit->result);
+    if (r >= 0)
+        r = read_text(bus, path, SYSTEMD ".Service", "User", unit->user);
+    for (size_t i = 0; i < ELEMENTS(properties) && r >= 0; i++)
+        r = sd_bus_get_property_trivial(bus, SYSTEMD, path, properties[i].interface, properties[i].name, NULL,
+                                        properties[i].type, properties[i].ret);
+    return r;
+}
+
+int job_unit_read(const char *instance, JobUnit *ret_unit) {
+    _cleanup_(bus_closep) sd_bus *bus = NULL;
+    _cleanup_free_ char *path = NULL;
+    JobUnit unit = {0};
+    char name[128];
+    int r = system_bus(&bus);
+
+    snprintf(name, sizeof(name), "shmipc@%s.service", instance);
+    if (r >= 0)
+        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", name, &path);
+    if (r >= 0)
+        r = read_unit(bus, path, &unit);
+    if (r < 0)
+        return r;
+    *ret_unit = unit;
+    return 0;
+}
+
+int job_login_removes(bool *ret_removes) {
+    _cleanup_(bus_closep) sd_bus *bus = NULL;
+    _cleanup_(message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+    int removes = 0;
+    int r = system_bus(&bus);
+
+    if (r >= 0)
+        r = sd_bus_message_new_method_call(bus, &call, LOGIN, "/org/freedesktop/login1",
+                                           "org.freedesktop.DBus.Properties", "Get");
+    if (r >= 0)
+        r = sd_bus_message_append(call, "ss", LOGIN ".Manager", "RemoveIPC");
+    if (r >= 0)
+        r = sd_bus_message_set_auto_start(call, false); /* where it does not run, it removes nothing */
+    if (r >= 0)
+        r = sd_bus_call(bus, call, 0, NULL, &reply);
+    if (r >= 0)
+        r = sd_bus_message_enter_container(reply, 'v', "b");
+    if (r >= 0)
+        r = sd_bus_message_read(reply, "b", &removes);
+    if (r < 0)
+        return r;
+    *ret_removes = removes != 0;
+    return 0;
 }

@@ -5,6 +5,34 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /** job_is_restart() - whether this unit is being restarted. False, too, where nobody can be asked. */
 bool job_is_restart(void);
+
+#define JOB_TEXT_MAX 64
+
+/* What systemd says of an instance's unit, in its own words. */
+typedef struct JobUnit {
+    char load[JOB_TEXT_MAX];   /* "loaded", "not-found", … */
+    char active[JOB_TEXT_MAX]; /* "active", "inactive", "failed", … */
+    char result[JOB_TEXT_MAX]; /* "success", "exit-code", … */
+    char user[JOB_TEXT_MAX];
+    int needs_reload;     /* the files have changed */
+    int exit_status;      /* of its latest main process */
+    uint32_t n_restarts;  /* by systemd itself */
+    uint64_t queue_bytes; /* LimitMSGQUEUE=; UINT64_MAX for none */
+    uint64_t n_files;     /* LimitNOFILE= */
+    int private_ipc;
+    int remove_ipc;
+} JobUnit;
+
+/** job_unit_read() - about shmipc@INSTANCE.service, also one that does not run. Return: 0 or negative errno.
+ */
+int job_unit_read(const char *instance, JobUnit *ret_unit);
+
+/**
+ * job_login_removes() - whether logind removes what users have left in shared memory at their logout
+ * (RemoveIPC=). Return: 0; -EHOSTUNREACH or another negative errno where it does not run.
+ */
+int job_login_removes(bool *ret_removes);

@@ -17,6 +17,7 @@ static const struct {
     {"parked", command_parked, "what workers did not survive: see it, send it again, drop it"},
     {"status", command_status, "show what a running host has and does"},
     {"check", command_check, "check the configuration"},
+    {"doctor", command_doctor, "say what is wrong on this machine, and what mends it"},
 };
 
 static int show_help(void) {
@@ -40,7 +41,7 @@ int main(int argc, char **argv) {
         return EXIT_FAILURE;
     }
     if (argc < 2) {
-        fputs("shmipc: say what to do: run, call, parked, status or check. Try `shmipc --help`.\n", stderr);
+        fputs("shmipc: say what to do, as in `shmipc call`. Try `shmipc --help`.\n", stderr);
         return EXIT_USAGE;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))

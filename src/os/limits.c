@@ -69,6 +69,34 @@ void limits_read(Limits *ret_limits) {
     };
 }
 
+/* The soft limit in a line of /proc/PID/limits, if it is the one of that title. */
+static void take_limit(const char *line, const char *title, uint64_t *limit) {
+    size_t length = strlen(title);
+    uint64_t number;
+
+    if (strncmp(line, title, length) != 0)
+        return;
+    if (sscanf(line + length, " %" SCNu64, &number) == 1)
+        *limit = number;
+    else if (strstr(line + length, "unlimited"))
+        *limit = UINT64_MAX;
+}
+
+void limits_read_of(pid_t pid, Limits *limits) {
+    char line[256];
+    FILE *file;
+
+    snprintf(line, sizeof(line), "/proc/%d/limits", (int)pid);
+    file = fopen(line, "re");
+    if (!file)
+        return;
+    while (fgets(line, sizeof(line), file)) {
+        take_limit(line, "Max msgqueue size", &limits->queue_bytes);
+        take_limit(line, "Max open files", &limits->n_files);
+    }
+    fclose(file);
+}
+
 /* ---- control groups ---- */
 
 /* What @file says in the group @path and in those that it lies in: each of them counts. Cuts @path. */

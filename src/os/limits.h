@@ -28,6 +28,9 @@ const char *limit_cure(LimitKind kind);
 /** limits_read() - ask the kernel now; what cannot be read is UINT64_MAX (a limit) or 0 (what is open). */
 void limits_read(Limits *ret_limits);
 
+/** limits_read_of() - in @limits, those that another process has of its own, as far as they can be read. */
+void limits_read_of(pid_t pid, Limits *limits);
+
 /**
  * limits_memory() - the least memory limit of the control groups that process @pid (0: this one) is in: past
  * it the kernel kills. Return: bytes; UINT64_MAX where there is none that can be read.

@@ -3,6 +3,7 @@
 #
 # From a package that was unpacked to a stopped service: what somebody does on the first day.
 # shellcheck disable=SC2317 # check() calls them
+# shellcheck disable=SC2016 # patterns with `
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
 # shellcheck source=tests/boot/inside/shmipc.sh
@@ -23,6 +24,39 @@ limits_are_raised() {
 shipped_configuration_is_valid() {
     [ -s /etc/shmipc.conf ]
     shmipc check
+}
+
+doctor_says() {
+    shmipc doctor >/tmp/doctor || :
+    sed -i -z 's/\n        / /g' /tmp/doctor
+    cat /tmp/doctor
+    grep -E "$1" /tmp/doctor
+}
+
+doctor_says_how_to_start() {
+    fails 1 shmipc doctor
+    doctor_says '^ok +user: there are user and group `shmipc`'
+    doctor_says '^warn +units of worker: does not run \(inactive\) => systemctl start shmipc@worker$'
+    doctor_says '^FAIL +hosts of host: nobody listens.* => systemctl start shmipc@host$'
+}
+
+doctor_is_content() {
+    within 10 sh -c 'shmipc doctor && shmipc doctor | grep "^ok *hosts of host: answers, with 1 worker"'
+    [ -z "$(shmipc doctor -q)" ]
+    runuser -u alice -- shmipc doctor
+    runuser -u bob -- shmipc doctor | grep 'does not let this user in'
+}
+
+doctor_sees_what_was_done_to_units() {
+    override worker <<<'RemoveIPC=yes'
+    echo '[Service]' >/run/systemd/system/shmipc@worker.service.d/later.conf
+    doctor_says '^warn +units of worker: its unit was changed.* => systemctl daemon-reload'
+    (cat /etc/shmipc.conf && echo 'plain: { role = "worker"; wire = "plain"; };') >/tmp/plain.conf
+    override plain <<<'RemoveIPC=yes'
+    (shmipc doctor -c /tmp/plain.conf || :) | sed -z 's/\n        / /g' |
+        grep '^FAIL *removal of plain: .* => RemoveIPC=no by `systemctl edit shmipc@plain`'
+    rm -r /run/systemd/system/shmipc@*.service.d
+    systemctl daemon-reload
 }
 
 host_and_worker_start() {
@@ -116,10 +150,13 @@ check 'installs as documented' install_shmipc
 check 'units verify, and are exposed by 1.0 at most' units_are_sound
 check 'limits of message queues are raised' limits_are_raised
 check 'shipped configuration is valid' shipped_configuration_is_valid
+check 'the doctor says how to start' doctor_says_how_to_start
 check 'host and worker start' host_and_worker_start
 check 'they run as their user' instances_run_as_their_user
 check 'two starts and nothing else show the path at work in the journal' journal_tells_that_the_path_works
 check 'journalctl -x explains' catalog_explains
+check 'the doctor is content' doctor_is_content
+check 'the doctor sees what was done to units' doctor_sees_what_was_done_to_units
 check '100 MiB come back as they went' large_file_comes_back
 check 'file and output can be named' file_and_output_can_be_named
 check 'a member of the group may call' group_member_may_call

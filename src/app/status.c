@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/status.h"
+
+#include "app/command.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/units.h"
+#include "os/channel.h"
+#include "os/wait.h"
+#include "wire/reason.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ANSWER_NS (10 * NS_PER_SEC)
+
+void status_deinit(Status *status) {
+    free(status->clients);
+    free(status->workers);
+    *status = (Status){0};
+}
+
+static int append(void **rows, size_t *n, const void *row, size_t bytes) {
+    char *more = *rows;
+
+    if ((*n & (*n - 1)) == 0) /* full: it holds a power of two, or nothing */
+        more = reallocarray(*rows, *n ? *n * 2 : 1, bytes);
+    if (!more)
+        return error_origin(-ENOMEM);
+    memcpy(more + *n * bytes, row, bytes);
+    *rows = more;
+    (*n)++;
+    return 0;
+}
+
+static int refused(Status *status, const PacketRefused *packet) {
+    status->refused = true;
+    memcpy(status->refused_text, packet->text, sizeof(status->refused_text));
+    return error_origin(packet->code == REASON_LIMIT ? -EBUSY : -EACCES);
+}
+
+/* Return: 0 to go on, 1 at the end, or negative errno. */
+static int take(Status *status, const Packet *packet) {
+    switch (packet->header.type) {
+    case PACKET_STATUS_HOST:
+        status->host = packet->status_host;
+        return 0;
+    case PACKET_STATUS_CLIENT:
+        return append((void **)&status->clients, &status->n_clients, &packet->status_client,
+                      sizeof(packet->status_client));
+    case PACKET_STATUS_WORKER:
+        return append((void **)&status->workers, &status->n_workers, &packet->status_worker,
+                      sizeof(packet->status_worker));
+    case PACKET_STATUS_END:
+        return 1;
+    case PACKET_REFUSED:
+        return refused(status, &packet->refused);
+    default:
+        return error_origin(-EBADMSG);
+    }
+}
+
+int status_connect(StatusLine *line, const char *path, const char *program) {
+    _cleanup_close_ int fd = -1;
+    Packet packet;
+    int r = channel_connect(path, &fd);
+
+    if (r < 0)
+        return r;
+    packet_init(&packet, PACKET_HELLO, 0);
+    memcpy(packet.hello.magic, HELLO_MAGIC, sizeof(packet.hello.magic));
+    packet.hello.role = PEER_STATUS;
+    packet.hello.version_min = PROTOCOL_VERSION;
+    packet.hello.version_max = PROTOCOL_VERSION;
+    text_copy(packet.hello.name, sizeof(packet.hello.name), program);
+    r = channel_send(fd, &packet, packet.header.bytes, NULL, 0);
+    if (r < 0 && r != -EPIPE) /* refused: the reason can still be read */
+        return r;
+    *line = (StatusLine){.fd = TAKE_FD(fd)};
+    return 0;
+}
+
+void status_hang_up(StatusLine *line) {
+    line->fd = fd_close(line->fd);
+}
+
+/* The next packet, which nobody may send but a host. */
+static int receive(int fd, uint64_t until_ns, Packet *ret) {
+    int fds[CHANNEL_FDS_MAX];
+    size_t bytes, n_fds = 0;
+    int r;
+
+    while ((r = channel_receive(fd, ret, sizeof(*ret), &bytes, fds, &n_fds)) == -EAGAIN) {
+        if (clock_now_ns() >= until_ns)
+            return error_origin(-ETIMEDOUT);
+        r = wait_for_fd(fd, WAIT_READ, until_ns);
+        if (r < 0)
+            return r;
+    }
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < n_fds; i++)
+        fd_close(fds[i]);
+    return packet_check(ret, bytes, n_fds, PEER_HOST) ? error_origin(-EBADMSG) : 0;
+}
+
+int status_ask(StatusLine *line, bool slots, Status *ret) {
+    uint64_t until_ns = clock_now_ns() + ANSWER_NS;
+    Packet packet;
+    int r;
+
+    packet_init(&packet, PACKET_STATUS, ++line->serial);
+    r = channel_send(line->fd, &packet, packet.header.bytes, NULL, 0);
+    if (r == -EPIPE)
+        r = 0; /* as above */
+    while (r == 0) {
+        r = receive(line->fd, until_ns, &packet);
+        if (r == 0 && packet.header.serial != line->serial && packet.header.type != PACKET_REFUSED)
+            continue; /* of a question that was given up */
+        if (r == 0)
+            r = take(ret, &packet);
+    }
+    return r < 0 ? r : 0;
+}
+
+int status_explain(const char *command, int r, const Status *status, const char *host, const char *path) {
+    if (status->refused)
+        return command_fail(command, r == -EBUSY ? EXIT_BUSY : EXIT_NOT_ALLOWED, "refused by the host: %s",
+                            status->refused_text);
+    switch (r) {
+    case -ENOENT:
+    case -ECONNREFUSED:
+    case -EPIPE:
+        return command_fail(command, EXIT_NO_HOST,
+                            "there is no host `%s` at %s; start it, as in `systemctl start shmipc@%s`", host,
+                            path, host);
+    case -ETIMEDOUT:
+        return command_fail(command, EXIT_HANDLER,
+                            "the host `%s` at %s does not answer; `journalctl -u shmipc@%s` may say why",
+                            host, path, host);
+    case -EBADMSG:
+        return command_fail(command, EXIT_NO_HOST,
+                            "the host `%s` at %s is of another version than this program; restart it", host,
+                            path);
+    case -EAGAIN:
+        return command_fail(command, EXIT_BUSY, "%s: more wait to be let in than the host takes; try again",
+                            path);
+    case -EACCES:
+    case -EPERM:
+        return command_fail(command, EXIT_NOT_ALLOWED, "%s: %s", path, strerror(-r));
+    default:
+        return command_fail(command, EXIT_HANDLER, "%s: %s", path, strerror(-r));
+    }
+}
+
+const PacketStatusClient *status_client(const Status *status, uint64_t id) {
+    for (size_t i = 0; i < status->n_clients; i++)
+        if (status->clients[i].id == id)
+            return &status->clients[i];
+    return NULL;
+}
+
+const PacketStatusWorker *status_worker(const Status *status, uint64_t number) {
+    for (size_t i = 0; i < status->n_workers; i++)
+        if (status->workers[i].number == number)
+            return &status->workers[i];
+    return NULL;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Status: everything that a running host says of itself, asked of it at one moment
+ *
+ * What it says is copied as it comes; names of users and units, which the host does not know, are looked up
+ * here. Who is neither root, nor the host's user, nor in its group hears only of what is its own.
+ */
+#pragma once
+
+#include "wire/hello.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct Status {
+    PacketStatusHost host;
+    PacketStatusClient *clients;
+    size_t n_clients;
+    PacketStatusWorker *workers;
+    size_t n_workers;
+    bool refused;
+    char refused_text[REFUSED_TEXT_BYTES];
+} Status;
+
+/* A connection that may be asked again and again. */
+typedef struct StatusLine {
+    int fd;
+    uint64_t serial;
+} StatusLine;
+
+#define STATUS_LINE_NULL {.fd = -1}
+
+void status_deinit(Status *status);
+
+/** status_connect() - call the host whose socket is at @path. Return: 0 or negative errno. */
+int status_connect(StatusLine *line, const char *path, const char *program);
+void status_hang_up(StatusLine *line);
+
+/**
+ * status_ask() - one answer, waited for at most ten seconds
+ * @slots:      of slots, too
+ * @ret:        a zeroed one; to be deinitialized, also on failure
+ *
+ * Return: 0; -ETIMEDOUT; -EACCES or -EBUSY if the host refused, and ret->refused_text says why; -EPIPE where
+ * it has hung up; or another negative errno.
+ */
+int status_ask(StatusLine *line, bool slots, Status *ret);
+
+/** status_explain() - say on standard error why @host could not be asked. Return: an exit status. */
+int status_explain(const char *command, int r, const Status *status, const char *host, const char *path);
+
+/** status_client() / status_worker() - the row of that id or number; NULL if there is none. */
+const PacketStatusClient *status_client(const Status *status, uint64_t id);
+const PacketStatusWorker *status_worker(const Status *status, uint64_t number);
