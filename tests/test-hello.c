@@ -50,6 +50,8 @@ static const Row rows[] = {
     {PACKET_STATUS_END, 16, 0, 0, HOST},
     {PACKET_AGAIN, 16 + 8, 0, 0, HOST},
     {PACKET_HOLDS, 16 + 8, 0, 0, WORKER},
+    {PACKET_STATUS_SLOTS, 16, 0, 0, STATUS},
+    {PACKET_STATUS_SLOT, sizeof(PacketStatusSlot), 0, 0, HOST},
 };
 
 #define N_ROWS ((int)ELEMENTS(rows))

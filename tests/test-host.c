@@ -636,6 +636,75 @@ START_TEST(slow_reader_gets_every_row_of_every_answer) {
 }
 END_TEST
 
+static void ask_slots(int fd) {
+    Packet packet;
+
+    packet_init(&packet, PACKET_STATUS_SLOTS, 7);
+    raw_say(fd, &packet);
+}
+
+/* Everything up to the slots. */
+static void expect_rows(int fd, int n_clients, int n_workers) {
+    Packet packet;
+
+    raw_expect(fd, PACKET_STATUS_HOST, &packet, NULL);
+    for (int i = 0; i < n_clients; i++)
+        raw_expect(fd, PACKET_STATUS_CLIENT, &packet, NULL);
+    for (int i = 0; i < n_workers; i++)
+        raw_expect(fd, PACKET_STATUS_WORKER, &packet, NULL);
+}
+
+static void expect_slot(int fd, uint32_t slot, StatusSlot state, PacketStatusSlot *ret) {
+    Packet packet;
+
+    raw_expect(fd, PACKET_STATUS_SLOT, &packet, NULL);
+    ck_assert_uint_eq(packet.status_slot.slot, slot);
+    ck_assert_uint_eq(packet.status_slot.state, state);
+    *ret = packet.status_slot;
+}
+
+START_TEST(status_tells_of_slots_what_each_is_doing) {
+    int fd = raw_connect(PEER_STATUS);
+    PacketStatusSlot row;
+    PartyWorker *worker;
+    Request *filling;
+    Client *client;
+    Packet packet;
+    Gate gate;
+
+    gate_init(&gate);
+    party.settings.health_interval_ns = 0;
+    worker = party_add_worker(&gate.handler);
+    AWAIT(!party.host->probe.request);
+    client = party_add_client();
+    party_send(client, MIB);
+    gate_await_entry(&gate);
+    party_send(client, 1);
+    ck_assert_int_eq(client_take(client, &filling), 0);
+    ask_slots(fd);
+    expect_rows(fd, 2, 1);
+    do
+        raw_expect(fd, PACKET_STATUS_SLOT, &packet, NULL); /* the probe's memory */
+    while (packet.status_slot.client != client_id(client));
+    ck_assert_uint_eq(packet.status_slot.state, STATUS_SLOT_RUNNING);
+    ck_assert_uint_eq(packet.status_slot.payload_bytes, MIB);
+    ck_assert_uint_eq(packet.status_slot.request_bytes, MIB);
+    ck_assert_uint_eq(packet.status_slot.attempts, 1);
+    ck_assert_uint_gt(packet.status_slot.running_ns, 0);
+    ck_assert_uint_eq(packet.status_slot.worker, ((HostWorker *)table_at(&party.host->workers, 0))->number);
+    expect_slot(fd, 1, STATUS_SLOT_QUEUED, &row);
+    ck_assert_uint_eq(row.worker, 0);
+    expect_slot(fd, 2, STATUS_SLOT_FILLING, &row);
+    raw_expect(fd, PACKET_STATUS_END, &packet, NULL);
+    ck_assert_uint_eq(packet.header.serial, 7);
+    fd_close(fd);
+    gate_open(&gate);
+    gate_open(&gate);
+    party_stop_worker(worker);
+    gate_deinit(&gate);
+}
+END_TEST
+
 /* ---- other users ---- */
 
 /* A client of another user, with one exchange of its own. */
@@ -719,6 +788,50 @@ START_TEST(full_queue_of_one_user_is_nobody_elses) {
 }
 END_TEST
 
+/* What somebody hears who is neither of the host's user nor of its group: no row but of its own. */
+static int ask_as_stranger(void) {
+    int fd = raw_connect(PEER_STATUS), n_others = 0, n_clients = 0;
+    Packet packet;
+
+    ask_slots(fd);
+    do {
+        int fds[CHANNEL_FDS_MAX];
+        size_t bytes, n_fds;
+
+        if (wait_for_fd(fd, WAIT_READ, UINT64_MAX) < 0 ||
+            channel_receive(fd, &packet, sizeof(packet), &bytes, fds, &n_fds) < 0)
+            return 1;
+        if (packet.header.type == PACKET_STATUS_HOST &&
+            (!packet.status_host.partial || packet.status_host.n_clients != 1))
+            return 2;
+        n_clients += packet.header.type == PACKET_STATUS_CLIENT;
+        n_others += packet.header.type == PACKET_STATUS_SLOT ||
+                    (packet.header.type == PACKET_STATUS_WORKER &&
+                     (packet.status_worker.busy_ns == 0 || packet.status_worker.client != 0));
+    } while (packet.header.type != PACKET_STATUS_END);
+    return n_clients || n_others ? 3 : 0;
+}
+
+START_TEST(status_of_others_is_not_told_to_other_users) {
+    PartyWorker *worker;
+    Client *client;
+    Child child;
+    Gate gate;
+
+    gate_init(&gate);
+    worker = party_add_worker(&gate.handler);
+    AWAIT(party_n_events(EVENT_HEALTH) == 1 && !party.host->probe.request);
+    client = party_add_client();
+    party_send(client, 1);
+    gate_await_entry(&gate);
+    child = child_start(UNIT_UID, ask_as_stranger);
+    ck_assert_int_eq(child_end(&child), 0);
+    gate_open(&gate);
+    party_stop_worker(worker);
+    gate_deinit(&gate);
+}
+END_TEST
+
 /* ---- suite ---- */
 
 static void add_memory(Suite *suite) {
@@ -761,6 +874,7 @@ static void add_status(Suite *suite) {
     tcase_add_test(tests, status_tells_what_waits_and_what_is_handled);
     tcase_add_test(tests, status_does_not_count_the_hosts_own_probe);
     tcase_add_test(tests, slow_reader_gets_every_row_of_every_answer);
+    tcase_add_test(tests, status_tells_of_slots_what_each_is_doing);
 }
 
 static void add_users(Suite *suite) {
@@ -769,6 +883,7 @@ static void add_users(Suite *suite) {
     tcase_add_test(tests, each_user_has_a_queue_that_goes_after_its_last_client);
     tcase_add_test(tests, queue_that_was_replaced_in_one_go_reaches_the_worker);
     tcase_add_test(tests, full_queue_of_one_user_is_nobody_elses);
+    tcase_add_test(tests, status_of_others_is_not_told_to_other_users);
 }
 
 Suite *unit_suite(void) {

@@ -78,6 +78,32 @@ START_TEST(duration_parse_refuses_what_is_no_duration) {
 }
 END_TEST
 
+START_TEST(duration_brief_has_three_digits_or_two_parts) {
+    static const struct {
+        uint64_t ns;
+        const char *text;
+    } rows[] = {
+        {0, "0ns"},
+        {999, "999ns"},
+        {1000, "1.00us"},
+        {12345, "12.3us"},
+        {999499, "999us"},
+        {999500, "1.00ms"},
+        {45 * NS_PER_SEC, "45.0s"},
+        {60 * NS_PER_SEC - 1, "1min"},
+        {60 * NS_PER_SEC, "1min"},
+        {59 * 60 * NS_PER_SEC, "59min"},
+        {192 * 60 * NS_PER_SEC, "3h12min"},
+        {(41 * 24 + 5) * 3600 * NS_PER_SEC, "41d5h"},
+        {UINT64_MAX, "213503d23h"},
+    };
+    char text[UNITS_TEXT_MAX];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        ck_assert_str_eq(duration_brief(rows[i].ns, text), rows[i].text);
+}
+END_TEST
+
 START_TEST(duration_format_is_short) {
     char text[UNITS_TEXT_MAX];
 
@@ -100,6 +126,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, duration_parse_takes_units_and_decimals);
     tcase_add_test(tests, duration_parse_refuses_what_is_no_duration);
     tcase_add_test(tests, duration_format_is_short);
+    tcase_add_test(tests, duration_brief_has_three_digits_or_two_parts);
     suite_add_tcase(suite, tests);
     return suite;
 }

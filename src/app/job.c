@@ -143,3 +143,11 @@ int job_login_removes(bool *ret_removes) {
     *ret_removes = removes != 0;
     return 0;
 }
+
+char *job_unit_of(pid_t pid) {
+    char *unit = NULL;
+
+    if (pid <= 0 || (sd_pid_get_user_unit(pid, &unit) < 0 && sd_pid_get_unit(pid, &unit) < 0))
+        return NULL;
+    return unit;
+}

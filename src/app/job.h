@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The service manager's job for this process: is it told to stop for good, or to make way for another?
+ * What the service manager knows: of this process, whether it is told to stop for good or to make way for
+ * another; of any, its unit
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /** job_is_restart() - whether this unit is being restarted. False, too, where nobody can be asked. */
 bool job_is_restart(void);
@@ -36,3 +38,9 @@ int job_unit_read(const char *instance, JobUnit *ret_unit);
  * (RemoveIPC=). Return: 0; -EHOSTUNREACH or another negative errno where it does not run.
  */
 int job_login_removes(bool *ret_removes);
+
+/**
+ * job_unit_of() - the unit of a process, of its user's own manager if it has one there
+ * Return: the caller's to free; NULL if it is in none, or that cannot be seen.
+ */
+char *job_unit_of(pid_t pid);

@@ -15,26 +15,104 @@ static void table_unrefp(struct libscols_table **table) {
     scols_unref_table(*table);
 }
 
+/* Which columns of a table are written, and in what order. */
+typedef struct Choice {
+    uint8_t columns[OUTPUT_COLUMNS_MAX];
+    size_t n;
+} Choice;
+
+static int choose(Choice *choice, size_t column) {
+    if (choice->n == OUTPUT_COLUMNS_MAX)
+        return error_origin(-E2BIG);
+    choice->columns[choice->n++] = (uint8_t)column;
+    return 0;
+}
+
+static int choose_shown(Choice *choice, const OutputTable *table, bool json) {
+    int r = 0;
+
+    for (size_t i = 0; i < table->n_columns && r == 0; i++)
+        if (json || (table->columns[i].title && !(table->columns[i].flags & OUTPUT_EXTRA)))
+            r = choose(choice, i);
+    return r;
+}
+
+/* Return: its index, or n_columns if there is none such. */
+static size_t find_column(const OutputTable *table, const char *name, size_t length) {
+    size_t i;
+
+    for (i = 0; i < table->n_columns; i++) {
+        const char *title = table->columns[i].title;
+
+        if (title && strlen(title) == length && strncasecmp(title, name, length) == 0)
+            break;
+    }
+    return i;
+}
+
+/* Return: 0; -ENOENT with @ret_fault; or another negative errno. */
+static int choose_wished(Choice *choice, const OutputTable *table, const char *wish, char **ret_fault) {
+    for (const char *name = wish, *end;; name = end + 1) {
+        size_t length, column;
+        int r;
+
+        end = strchrnul(name, ',');
+        length = (size_t)(end - name);
+        column = find_column(table, name, length);
+        if (column == table->n_columns) {
+            *ret_fault = strndup(name, length);
+            return error_origin(*ret_fault ? -ENOENT : -ENOMEM);
+        }
+        r = choose(choice, column);
+        if (r < 0 || !*end)
+            return r;
+    }
+}
+
+static int choose_all(Choice *choice, const OutputTable *table, bool json, const char *wish,
+                      char **ret_fault) {
+    int r = 0;
+
+    if (!wish || *wish == '+')
+        r = choose_shown(choice, table, json);
+    if (!wish || r < 0)
+        return r;
+    return choose_wished(choice, table, *wish == '+' ? wish + 1 : wish, ret_fault);
+}
+
+int output_check_wish(const OutputTable *table, const char *wish, char **ret_fault) {
+    Choice choice = {0};
+
+    return choose_all(&choice, table, false, wish, ret_fault);
+}
+
+static OutputKind kind_of(const OutputColumn *column, OutputCell cell) {
+    return column->kind == OUTPUT_MIXED ? cell.kind : column->kind;
+}
+
 static int set_cell(struct libscols_line *line, size_t index, const OutputColumn *column, const void *row,
                     bool json) {
     OutputCell cell = column->cell(row);
+    OutputKind kind = kind_of(column, cell);
     char text[UNITS_TEXT_MAX];
 
     if (column->kind == OUTPUT_TEXT)
-        return scols_line_set_data(line, index, cell.text);
+        return scols_line_set_data(line, index, cell.text ? cell.text : json ? NULL : "-");
     if (cell.number == UINT64_MAX)
         return scols_line_set_data(line, index, json ? "null" : "-");
-    if (!json && column->kind == OUTPUT_BYTES)
+    if (!json && kind == OUTPUT_BYTES)
         return scols_line_set_data(line, index, size_format(cell.number, text));
-    if (!json && column->kind == OUTPUT_DURATION)
-        return scols_line_set_data(line, index, cell.number ? duration_format(cell.number, text) : "-");
+    if (!json && kind == OUTPUT_DURATION)
+        return scols_line_set_data(line, index, cell.number ? duration_brief(cell.number, text) : "-");
     snprintf(text, sizeof(text), "%" PRIu64, cell.number);
     return scols_line_set_data(line, index, text);
 }
 
 static int add_column(struct libscols_table *table, const OutputColumn *column, bool json) {
-    struct libscols_column *made = scols_table_new_column(table, json ? column->key : column->title, 0,
-                                                          column->kind == OUTPUT_TEXT ? 0 : SCOLS_FL_RIGHT);
+    int flags = (column->kind == OUTPUT_TEXT ? 0 : SCOLS_FL_RIGHT) |
+                (column->flags & OUTPUT_TRUNC ? SCOLS_FL_TRUNC : 0);
+    struct libscols_column *made =
+        scols_table_new_column(table, json ? column->key : column->title, 0, flags);
 
     if (!made)
         return -ENOMEM;
@@ -42,29 +120,31 @@ static int add_column(struct libscols_table *table, const OutputColumn *column, 
                                       column->kind == OUTPUT_TEXT ? SCOLS_JSON_STRING : SCOLS_JSON_NUMBER);
 }
 
-static int add_row(struct libscols_table *table, const OutputTable *source, const void *row, bool json) {
+static int add_row(struct libscols_table *table, const OutputTable *source, const Choice *choice,
+                   const void *row, bool json) {
     struct libscols_line *line = scols_table_new_line(table, NULL);
-    size_t index = 0;
     int r = 0;
 
     if (!line)
         return -ENOMEM;
-    for (size_t i = 0; i < source->n_columns && r == 0; i++)
-        if (json || source->columns[i].title)
-            r = set_cell(line, index++, &source->columns[i], row, json);
+    for (size_t i = 0; i < choice->n && r == 0; i++)
+        r = set_cell(line, i, &source->columns[choice->columns[i]], row, json);
     return r;
 }
 
 static int build(struct libscols_table *table, const OutputTable *source, bool json) {
-    int r = scols_table_enable_json(table, json);
+    _cleanup_free_ char *fault = NULL;
+    Choice choice = {0};
+    int r = choose_all(&choice, source, json, source->wish, &fault);
 
     if (r == 0)
+        r = scols_table_enable_json(table, json);
+    if (r == 0)
         r = scols_table_set_name(table, source->name);
-    for (size_t i = 0; i < source->n_columns && r == 0; i++)
-        if (json || source->columns[i].title)
-            r = add_column(table, &source->columns[i], json);
+    for (size_t i = 0; i < choice.n && r == 0; i++)
+        r = add_column(table, &source->columns[choice.columns[i]], json);
     for (size_t i = 0; i < source->n_rows && r == 0; i++)
-        r = add_row(table, source, (const char *)source->rows + i * source->row_bytes, json);
+        r = add_row(table, source, &choice, (const char *)source->rows + i * source->row_bytes, json);
     return r < 0 ? error_origin(r) : 0;
 }
 

@@ -18,19 +18,27 @@ typedef enum OutputKind {
     OUTPUT_NUMBER,   /* uint64_t */
     OUTPUT_BYTES,    /* uint64_t */
     OUTPUT_DURATION, /* uint64_t, nanoseconds; for people 0 is "-" */
+    OUTPUT_MIXED,    /* uint64_t; for people each cell says what it is */
 } OutputKind;
 
 /* One cell's value. */
 typedef struct OutputCell {
-    const char *text;
-    uint64_t number; /* UINT64_MAX: none; for people "-", for programs null */
+    const char *text; /* NULL: none; for people "-", for programs null */
+    uint64_t number;  /* UINT64_MAX: none, likewise */
+    OutputKind kind;  /* where its column is mixed */
 } OutputCell;
+
+#define OUTPUT_EXTRA 1u /* people see it only where they ask for it */
+#define OUTPUT_TRUNC 2u /* cut where the terminal is too narrow for all */
+
+#define OUTPUT_COLUMNS_MAX 64
 
 typedef struct OutputColumn {
     const char *title; /* for people; NULL: for programs only */
     const char *key;   /* in JSON */
     OutputKind kind;
     OutputCell (*cell)(const void *row);
+    unsigned flags;
 } OutputColumn;
 
 typedef struct OutputTable {
@@ -41,7 +49,18 @@ typedef struct OutputTable {
     size_t n_rows;
     size_t row_bytes;
     bool noheadings; /* for people */
+    const char *wish; /* of columns, as `-o` has it; NULL: people see all but extra ones, programs see all */
 } OutputTable;
+
+/**
+ * output_check_wish() - whether a list of columns "NAME,NAME" (in this order) or "+NAME" (added to those that
+ * are shown anyway) can be had
+ * @ret_fault:  the name that is none; the caller's to free
+ *
+ * Names are the titles, in any case.
+ * Return: 0; -ENOENT with the fault; -E2BIG; -ENOMEM.
+ */
+int output_check_wish(const OutputTable *table, const char *wish, char **ret_fault);
 
 /** output_people() - write one table with a heading. Return: 0 or negative errno. */
 int output_people(const OutputTable *table, FILE *stream);

@@ -18,6 +18,7 @@
 void status_deinit(Status *status) {
     free(status->clients);
     free(status->workers);
+    free(status->slots);
     *status = (Status){0};
 }
 
@@ -52,6 +53,9 @@ static int take(Status *status, const Packet *packet) {
     case PACKET_STATUS_WORKER:
         return append((void **)&status->workers, &status->n_workers, &packet->status_worker,
                       sizeof(packet->status_worker));
+    case PACKET_STATUS_SLOT:
+        return append((void **)&status->slots, &status->n_slots, &packet->status_slot,
+                      sizeof(packet->status_slot));
     case PACKET_STATUS_END:
         return 1;
     case PACKET_REFUSED:
@@ -64,7 +68,7 @@ static int take(Status *status, const Packet *packet) {
 int status_connect(StatusLine *line, const char *path, const char *program) {
     _cleanup_close_ int fd = -1;
     Packet packet;
-    int r = channel_connect(path, &fd);
+    int r = channel_connect_until(path, clock_now_ns() + ANSWER_NS, &fd);
 
     if (r < 0)
         return r;
@@ -110,7 +114,7 @@ int status_ask(StatusLine *line, bool slots, Status *ret) {
     Packet packet;
     int r;
 
-    packet_init(&packet, PACKET_STATUS, ++line->serial);
+    packet_init(&packet, slots ? PACKET_STATUS_SLOTS : PACKET_STATUS, ++line->serial);
     r = channel_send(line->fd, &packet, packet.header.bytes, NULL, 0);
     if (r == -EPIPE)
         r = 0; /* as above */

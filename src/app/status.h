@@ -18,6 +18,8 @@ typedef struct Status {
     size_t n_clients;
     PacketStatusWorker *workers;
     size_t n_workers;
+    PacketStatusSlot *slots;
+    size_t n_slots;
     bool refused;
     char refused_text[REFUSED_TEXT_BYTES];
 } Status;
@@ -28,7 +30,8 @@ typedef struct StatusLine {
     uint64_t serial;
 } StatusLine;
 
-#define STATUS_LINE_NULL {.fd = -1}
+#define STATUS_LINE_NULL                                                                                     \
+    { .fd = -1 }
 
 void status_deinit(Status *status);
 

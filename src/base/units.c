@@ -115,3 +115,29 @@ const char *duration_format(uint64_t ns, char buffer[static UNITS_TEXT_MAX]) {
     }
     return strcpy(buffer, "0s");
 }
+
+static const char *brief_parts(uint64_t minutes, char buffer[static UNITS_TEXT_MAX]) {
+    uint64_t hours = minutes / 60, days = hours / 24;
+
+    if (hours == 0)
+        snprintf(buffer, UNITS_TEXT_MAX, "%" PRIu64 "min", minutes);
+    else if (days == 0)
+        snprintf(buffer, UNITS_TEXT_MAX, "%" PRIu64 "h%" PRIu64 "min", hours, minutes % 60);
+    else
+        snprintf(buffer, UNITS_TEXT_MAX, "%" PRIu64 "d%" PRIu64 "h", days, hours % 24);
+    return buffer;
+}
+
+const char *duration_brief(uint64_t ns, char buffer[static UNITS_TEXT_MAX]) {
+    static const char *const suffixes[] = {"ns", "us", "ms", "s"};
+    double value = (double)ns;
+    size_t i = 0;
+
+    if (ns >= 60 * NS_PER_SEC - NS_PER_SEC / 20) /* what would be rounded to 60.0s is a minute */
+        return brief_parts((ns + NS_PER_SEC / 20) / (60 * NS_PER_SEC), buffer);
+    for (; value >= 999.5; value /= 1000)
+        i++;
+    snprintf(buffer, UNITS_TEXT_MAX, "%.*f%s", i == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2, value,
+             suffixes[i]);
+    return buffer;
+}

@@ -31,3 +31,9 @@ int duration_parse(const char *text, uint64_t *ret_ns);
 
 /** duration_format() - "250ms", "1.25s", "2min". Return: @buffer, of UNITS_TEXT_MAX bytes. */
 const char *duration_format(uint64_t ns, char buffer[static UNITS_TEXT_MAX]);
+
+/**
+ * duration_brief() - for tables: three digits, "812ns", "3.21ms", "45.1s", and from a minute on its two
+ * greatest parts, "12min", "3h12min", "41d5h". Return: @buffer, of UNITS_TEXT_MAX bytes.
+ */
+const char *duration_brief(uint64_t ns, char buffer[static UNITS_TEXT_MAX]);

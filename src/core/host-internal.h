@@ -39,7 +39,9 @@ typedef struct Peer {
     /* a status peer's place in the answer; see host-status.c */
     uint32_t status_part;
     uint64_t status_after;
+    uint32_t status_slot; /* of the client after that */
     uint64_t status_serial;
+    bool status_slots;    /* asked for, too */
     bool owes_again; /* it is still to be told AGAIN, before anything else */
 } Peer;
 
@@ -176,6 +178,7 @@ struct Host {
     HostPatience patience;
     Limits limits;        /* of the system, as of the last tick */
     uid_t uid;
+    gid_t gid;
     int listener;
     int spare_fd;
     bool fds_may_come;    /* from strangers: the kernel does not refuse them (before Linux 6.16) */
@@ -230,6 +233,7 @@ void peer_free(Peer *peer);
  */
 void host_look_at_taken(Host *host);
 bool peer_is_trusted(const Peer *peer);
+bool peer_sees_all(const Peer *peer); /* also what others do */
 void peer_becomes(Peer *peer, PeerRole role); /* no stranger any more */
 
 /*

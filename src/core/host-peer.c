@@ -293,6 +293,10 @@ bool peer_is_trusted(const Peer *peer) {
     return peer->is_probe || is_among(&peer->host->settings->trusted, &peer->who);
 }
 
+bool peer_sees_all(const Peer *peer) {
+    return peer->who.uid == 0 || peer->who.uid == peer->host->uid || is_member(&peer->who, peer->host->gid);
+}
+
 static void refuse_stranger(Peer *peer, const char *setting) {
     peer_refuse(peer, REASON_NOT_ALLOWED,
                 "user %u is not in `%s` of host `%s`: add the user or one of its groups there, or, where it "
@@ -431,8 +435,11 @@ static int hear(Peer *peer, const Packet *packet) {
         worker_hear_leaving(peer->host, peer->worker);
         return 0;
     case PACKET_STATUS:
+    case PACKET_STATUS_SLOTS:
+        peer->status_slots = packet->header.type == PACKET_STATUS_SLOTS;
         peer->status_part = 1;
         peer->status_after = 0;
+        peer->status_slot = 0;
         peer->status_serial = packet->header.serial;
         return status_continue(peer);
     default:

@@ -3,7 +3,11 @@
  * Status: the host's numbers, row by row
  *
  * A peer that reads slowly gets its rows slowly: the place in the answer is kept with the peer, by the number
- * of the last row's client or worker, so that rows may come and go meanwhile.
+ * of the last row's client, worker or slot, so that rows may come and go meanwhile.
+ *
+ * Who is neither root, nor the host's user, nor of its group sees the host's sums and what is its own: the
+ * rows of other users' clients are left out, and of a worker that has another user's exchange only that it is
+ * busy.
  */
 #include "core/host-internal.h"
 
@@ -14,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PART_NONE, PART_HOST, PART_CLIENTS, PART_WORKERS, PART_END };
+enum { PART_NONE, PART_HOST, PART_CLIENTS, PART_WORKERS, PART_SLOTS, PART_END };
 
 void host_counts(const Host *host, SlotCounts *ret_counts) {
     *ret_counts = host->past;
@@ -33,24 +37,37 @@ void host_counts(const Host *host, SlotCounts *ret_counts) {
     }
 }
 
-static uint32_t count_in_flight(const HostClient *client) {
-    uint32_t n = 0, generation;
+static void count_in_flight(const HostClient *client, uint32_t *ret_waiting, uint32_t *ret_in_flight) {
+    uint32_t n_waiting = 0, n_claimed = 0, generation;
 
     for (uint32_t slot = 0; slot < client->n_slots; slot++)
-        n += slots_pending(client->submit.map, client->states.map, slot, &generation) ||
-             state_load(client->states.map, slot, NULL).state == SLOT_CLAIMED;
-    return n;
+        if (slots_pending(client->submit.map, client->states.map, slot, &generation))
+            n_waiting++;
+        else
+            n_claimed += state_load(client->states.map, slot, NULL).state == SLOT_CLAIMED;
+    *ret_waiting = n_waiting;
+    *ret_in_flight = n_waiting + n_claimed;
 }
 
-static uint64_t count_all_in_flight(const Host *host) {
-    uint64_t n = 0;
-
+static void count_all_in_flight(const Host *host, PacketStatusHost *row) {
     for (size_t i = 0; i < host->clients.n; i++) {
         const HostClient *client = table_at(&host->clients, i);
+        uint32_t n_waiting, n_in_flight;
 
-        n += client->probe ? 0 : count_in_flight(client);
+        if (client->probe)
+            continue;
+        count_in_flight(client, &n_waiting, &n_in_flight);
+        row->n_waiting += n_waiting;
+        row->in_flight += n_in_flight;
     }
-    return n;
+}
+
+static uint64_t sum_private(const Host *host) {
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < host->workers.n; i++)
+        bytes += ((const HostWorker *)table_at(&host->workers, i))->private_bytes;
+    return bytes;
 }
 
 static void fill_limits(const Host *host, PacketStatusHost *row) {
@@ -97,7 +114,8 @@ static void fill_host(const Host *host, PacketStatusHost *row) {
     row->user_share = host->settings->user_share;
     row->request_payload_bytes = counts.request_bytes;
     row->response_payload_bytes = counts.response_bytes;
-    row->in_flight = count_all_in_flight(host);
+    count_all_in_flight(host, row);
+    row->private_bytes = sum_private(host);
     row->probe_ns = host->probe.last_ns;
     row->n_clients = host->n_clients;
     row->max_clients = host->settings->max_clients;
@@ -125,13 +143,18 @@ static void fill_client(const HostClient *client, PacketStatusClient *row) {
     row->age_ns = clock_now_ns() - client->since_ns;
     row->pid = (uint32_t)client->pid;
     row->uid = client->uid->uid;
-    row->in_flight = count_in_flight(client);
+    count_in_flight(client, &row->n_waiting, &row->in_flight);
+    row->n_slots = client->n_slots;
     (void)queue_depth(client->uid->queue, &row->queued, NULL, NULL);
     row->trusted = client->trusted;
     row->probe = client->probe;
 }
 
-static void fill_worker(const HostWorker *worker, PacketStatusWorker *row) {
+static bool may_see(const Peer *peer, const HostClient *client) {
+    return client && (client->uid->uid == peer->who.uid || peer_sees_all(peer));
+}
+
+static void fill_worker(const Peer *peer, const HostWorker *worker, PacketStatusWorker *row) {
     uint64_t now_ns = clock_now_ns();
 
     text_copy(row->name, sizeof(row->name), worker->name);
@@ -141,40 +164,128 @@ static void fill_worker(const HostWorker *worker, PacketStatusWorker *row) {
     row->uid = worker->uid;
     row->n_clients = (uint32_t)worker->met.n;
     row->leaving = worker->leaving || worker->suspect;
+    row->private_bytes = worker->private_bytes;
+    row->timeout_ns = worker->timeout_ns;
     if (worker->claimed_ns) {
         row->busy_ns = now_ns > worker->claimed_ns ? now_ns - worker->claimed_ns : 1;
-        row->client = worker->busy_client;
-        row->slot = worker->busy_slot;
+        if (may_see(peer, table_find(&peer->host->clients, worker->busy_client))) {
+            row->client = worker->busy_client;
+            row->slot = worker->busy_slot;
+        }
     }
 }
 
-/* The row at the peer's place, and the place after it. Return: whether there is one left in this part. */
-static bool next_row(Peer *peer, Packet *packet) {
-    Host *host = peer->host;
-    Table *table = peer->status_part == PART_CLIENTS ? &host->clients : &host->workers;
-    size_t i = table_after(table, peer->status_after);
+static StatusSlot slot_state(SlotWord word, const SubmitRecord *submit) {
+    bool is_new = submit->generation == word.generation + 1;
 
-    if (i >= table->n)
-        return false;
-    packet_init(packet, peer->status_part == PART_CLIENTS ? PACKET_STATUS_CLIENT : PACKET_STATUS_WORKER,
-                peer->status_serial);
-    if (peer->status_part == PART_CLIENTS)
-        fill_client(table_at(table, i), &packet->status_client);
-    else
-        fill_worker(table_at(table, i), &packet->status_worker);
-    return true;
+    if (word.state == SLOT_WAITING)
+        return STATUS_SLOT_AGAIN;
+    if (word.state == SLOT_CLAIMED)
+        return word.owner == SLOT_OWNER_ENDER ? STATUS_SLOT_PARKING : STATUS_SLOT_RUNNING;
+    if (is_new)
+        return STATUS_SLOT_QUEUED;
+    return STATUS_SLOT_IDLE;
 }
 
-static int say_rows(Peer *peer) {
+/* Of a slot that is at an end: whether its client still has it. */
+static StatusSlot slot_use(const HostClient *client, uint32_t slot, const SubmitRecord *submit) {
+    if (submit_released(client->submit.map, slot) != submit->generation)
+        return STATUS_SLOT_ENDED;
+    return submit->flags & SUBMIT_TAKEN ? STATUS_SLOT_FILLING : STATUS_SLOT_IDLE;
+}
+
+/* Return: whether there is anything to tell. */
+static bool fill_slot(const HostClient *client, uint32_t slot, PacketStatusSlot *row) {
+    SlotWord word = state_load(client->states.map, slot, NULL);
+    uint64_t now_ns = clock_now_ns(), claimed_ns = state_claimed_ns(client->states.map, slot);
+    SubmitRecord submit;
+
+    submit_copy(client->submit.map, slot, &submit);
+    row->state = slot_state(word, &submit);
+    if (row->state == STATUS_SLOT_IDLE)
+        row->state = slot_use(client, slot, &submit);
+    row->client = client->id;
+    row->slot = slot;
+    row->generation = submit.generation;
+    row->request_bytes = client->reserved[0][slot];
+    row->response_bytes = client->reserved[1][slot];
+    row->left_ns = UINT64_MAX;
+    if (row->state != STATUS_SLOT_IDLE && row->state != STATUS_SLOT_FILLING)
+        row->payload_bytes = submit.payload_bytes;
+    if (row->state >= STATUS_SLOT_QUEUED && row->state <= STATUS_SLOT_RUNNING && submit.deadline_ns)
+        row->left_ns = submit.deadline_ns > now_ns ? submit.deadline_ns - now_ns : 0;
+    if (row->state == STATUS_SLOT_RUNNING) {
+        row->running_ns = claimed_ns && now_ns > claimed_ns ? now_ns - claimed_ns : 1;
+        row->worker = word.owner;
+    }
+    if (row->state >= STATUS_SLOT_AGAIN && row->state <= STATUS_SLOT_ENDED)
+        row->attempts = word.attempts;
+    return row->state != STATUS_SLOT_IDLE || row->request_bytes || row->response_bytes;
+}
+
+/* The client after the peer's place that it may see. Return: NULL if there is none left. */
+static HostClient *next_client(const Peer *peer) {
+    const Table *clients = &peer->host->clients;
+
+    for (size_t i = table_after(clients, peer->status_after); i < clients->n; i++)
+        if (may_see(peer, table_at(clients, i)))
+            return table_at(clients, i);
+    return NULL;
+}
+
+static int say_clients(Peer *peer) {
+    HostClient *client;
     Packet packet;
 
-    while (next_row(peer, &packet)) {
-        int r = peer_say(peer, &packet, NULL, 0);
+    while ((client = next_client(peer))) {
+        int r;
 
+        packet_init(&packet, PACKET_STATUS_CLIENT, peer->status_serial);
+        fill_client(client, &packet.status_client);
+        r = peer_say(peer, &packet, NULL, 0);
         if (r < 0)
             return r;
-        peer->status_after = packet.header.type == PACKET_STATUS_CLIENT ? packet.status_client.id
-                                                                        : packet.status_worker.number;
+        peer->status_after = client->id;
+    }
+    return 0;
+}
+
+static int say_workers(Peer *peer) {
+    const Table *workers = &peer->host->workers;
+    Packet packet;
+    size_t i;
+
+    while ((i = table_after(workers, peer->status_after)) < workers->n) {
+        const HostWorker *worker = table_at(workers, i);
+        int r;
+
+        packet_init(&packet, PACKET_STATUS_WORKER, peer->status_serial);
+        fill_worker(peer, worker, &packet.status_worker);
+        r = peer_say(peer, &packet, NULL, 0);
+        if (r < 0)
+            return r;
+        peer->status_after = worker->number;
+    }
+    return 0;
+}
+
+static int say_slots(Peer *peer) {
+    HostClient *client;
+    Packet packet;
+
+    while (peer->status_slots && (client = next_client(peer))) {
+        for (; peer->status_slot < client->n_slots; peer->status_slot++) {
+            int r;
+
+            packet_init(&packet, PACKET_STATUS_SLOT, peer->status_serial);
+            if (!fill_slot(client, peer->status_slot, &packet.status_slot))
+                continue;
+            r = peer_say(peer, &packet, NULL, 0);
+            if (r < 0)
+                return r;
+        }
+        peer->status_slot = 0;
+        peer->status_after = client->id;
     }
     return 0;
 }
@@ -185,6 +296,7 @@ static int say_head(Peer *peer) {
     host_judge_workers(peer->host, clock_now_ns()); /* so that the rows say who is busy now */
     packet_init(&packet, PACKET_STATUS_HOST, peer->status_serial);
     fill_host(peer->host, &packet.status_host);
+    packet.status_host.partial = !peer_sees_all(peer);
     return peer_say(peer, &packet, NULL, 0);
 }
 
@@ -195,17 +307,16 @@ static int say_end(Peer *peer) {
     return peer_say(peer, &packet, NULL, 0);
 }
 
+static int (*const say_part[])(Peer *) = {
+    [PART_HOST] = say_head,   [PART_CLIENTS] = say_clients, [PART_WORKERS] = say_workers,
+    [PART_SLOTS] = say_slots, [PART_END] = say_end,
+};
+
 int status_continue(Peer *peer) {
     int r = 0;
 
-    for (; r == 0 && peer->status_part != PART_NONE;
-         peer->status_part = (peer->status_part + 1) % (PART_END + 1)) {
-        if (peer->status_part == PART_HOST)
-            r = say_head(peer);
-        else if (peer->status_part == PART_END)
-            r = say_end(peer);
-        else
-            r = say_rows(peer);
+    for (; peer->status_part != PART_NONE; peer->status_part = (peer->status_part + 1) % (PART_END + 1)) {
+        r = say_part[peer->status_part](peer);
         if (r < 0)
             break;
         peer->status_after = 0;

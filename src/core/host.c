@@ -55,6 +55,7 @@ int host_new(Host **ret, const char *name, const HostSettings *settings) {
     host->settings = settings;
     host->patience = patience;
     host->uid = geteuid();
+    host->gid = getegid();
     limits_read(&host->limits);
     host->since_ns = clock_now_ns();
     host->next_id = first_id();

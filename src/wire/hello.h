@@ -47,6 +47,8 @@ typedef enum PacketType {
     PACKET_STATUS_END,
     PACKET_AGAIN,
     PACKET_HOLDS,
+    PACKET_STATUS_SLOTS,
+    PACKET_STATUS_SLOT,
     _PACKET_N,
 } PacketType;
 
@@ -169,7 +171,7 @@ typedef struct PacketId {
     uint64_t client;
 } PacketId;
 
-/* PING, PONG, LEAVING, STATUS, STATUS_END */
+/* PING, PONG, LEAVING, STATUS, STATUS_SLOTS, STATUS_END */
 typedef struct PacketEmpty {
     PacketHeader header;
 } PacketEmpty;
@@ -226,8 +228,10 @@ typedef struct PacketStatusHost {
     uint64_t fit_queues;
     uint64_t fit_files;
     uint32_t user_share;            /* percent of the limits */
-    uint32_t reserved;
+    uint32_t partial;               /* 1: rows of other users are left out, for who asked may not see them */
     uint64_t n_parked;              /* requests that workers did not survive, kept since the start */
+    uint64_t n_waiting;             /* of those in flight: no worker has them now */
+    uint64_t private_bytes;         /* of memory_bytes: workers' copies of requests */
 } PacketStatusHost;
 
 typedef struct PacketStatusClient {
@@ -246,6 +250,8 @@ typedef struct PacketStatusClient {
     uint32_t queued;                /* messages in its uid's request queue */
     uint32_t trusted;               /* 1: requests handled in place, 0: copied */
     uint32_t probe;                 /* 1: the host's own */
+    uint32_t n_waiting;             /* of those in flight: no worker has them now */
+    uint32_t n_slots;
 } PacketStatusClient;
 
 typedef struct PacketStatusWorker {
@@ -261,7 +267,38 @@ typedef struct PacketStatusWorker {
     uint32_t n_clients;             /* whose memory it has met */
     uint32_t leaving;
     uint32_t reserved;
+    uint64_t private_bytes;         /* reserved for its copies of requests */
+    uint64_t timeout_ns;            /* past which it is taken for stuck */
 } PacketStatusWorker;
+
+/* What is the matter with a slot. */
+typedef enum StatusSlot {
+    STATUS_SLOT_IDLE,    /* and holds memory */
+    STATUS_SLOT_FILLING, /* taken by the client, nothing is submitted */
+    STATUS_SLOT_QUEUED,
+    STATUS_SLOT_AGAIN,   /* its worker died: waits for another */
+    STATUS_SLOT_RUNNING,
+    STATUS_SLOT_PARKING,
+    STATUS_SLOT_ENDED,   /* the client has not released the answer yet */
+    _STATUS_SLOT_N,
+} StatusSlot;
+
+/* A slot that is used or holds memory. */
+typedef struct PacketStatusSlot {
+    PacketHeader header;
+    uint64_t client;
+    uint64_t request_bytes;         /* reserved */
+    uint64_t response_bytes;
+    uint64_t payload_bytes;         /* of the request, while there is one */
+    uint64_t running_ns;            /* since it was claimed; 0: it is not */
+    uint64_t left_ns;               /* until its deadline, while it is in flight; UINT64_MAX for none */
+    uint32_t slot;
+    uint32_t generation;            /* of the latest exchange */
+    uint32_t state;                 /* StatusSlot */
+    uint32_t attempts;
+    uint32_t worker;                /* that has it; 0: none */
+    uint32_t reserved;
+} PacketStatusSlot;
 
 /* Any packet, for receiving. */
 typedef union Packet {
@@ -282,6 +319,7 @@ typedef union Packet {
     PacketStatusHost status_host;
     PacketStatusClient status_client;
     PacketStatusWorker status_worker;
+    PacketStatusSlot status_slot;
 } Packet;
 
 /**

@@ -1,0 +1,179 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What `shmipc status` shows to people and to programs, of whom, and to whom.
+# shellcheck disable=SC2317 # check() calls them
+# shellcheck disable=SC2016 # patterns with `
+# shellcheck source=tests/e2e/lib.sh
+. "${0%/*}/lib.sh"
+
+status() {
+    bounded "$SHMIPC" status "$@"
+}
+
+# A handler that answers when there is a file `go`.
+start_waiting() { # HOST-SETTINGS WORKER…
+    configure "$1" "$(runs_script <<'END'
+until [ -e "$E2E_WORLD/go" ]; do sleep 0.02; done
+cat
+END
+)"
+    shift
+    start_host
+    start_workers "$@"
+}
+
+let_go() {
+    local name
+    touch "$world/go"
+    for name in "$@"; do
+        fails 0 ended "$name"
+    done
+}
+
+# A connection of a client that calls itself $1 and does nothing.
+start_named_client() {
+    background named python3 -c '
+import socket, struct, sys
+peer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+peer.connect(sys.argv[1])
+name = sys.argv[2].encode().decode("unicode_escape").encode("latin-1")
+peer.send(struct.pack("=IIQ8sIIIIQ64s", 1, 112, 0, b"SHMIPC\r\n", 1, 1, 1, 0, 0, name))
+sys.stdin.read()
+' "$SHMIPC_SOCKET" "$1" < <(wait_for [ -e "$world/named.end" ])
+    wait_for host_has clients 1
+}
+
+overview_says_what_goes_on() {
+    start_waiting 'memory = "100M";' worker
+    background one call "$(payload 3000000)"
+    wait_for host_has in_flight 1
+    background two call "$(payload 5000)"
+    wait_for host_has waiting 1
+    status >"$world/status"
+    cat "$world/status"
+    says "$world/status" '^Host host: '
+    says "$world/status" '^ +2 in flight \(1 waiting\), 0 retried, 0 parked$'
+    says "$world/status" '^Memory .* of 100M; most: client [0-9]+ \(shmipc call,'
+    says "$world/status" '^Workers +1, of which 1 busy, worker for '
+    tr -s ' \n' ' ' <"$world/status" >"$world/words"
+    says "$world/words" 'Warning: 1 exchange waits while every worker is busy: start one more, as in `systemctl start shmipc@worker-2`'
+    [ "$(wc -L <"$world/status")" -le 80 ]
+    let_go one two
+    says <(status) '^Exchanges +2 done, 0 failed'
+    fails 1 grep '^Warning: 1 exchange' <(status)
+}
+
+no_worker_is_a_warning() {
+    configure
+    start_host
+    status | tr -s ' \n' ' ' >"$world/words"
+    says "$world/words" 'Warning: no worker is attached.*systemctl start shmipc@worker'
+}
+
+each_table_is_there() {
+    start_waiting '' worker
+    background one call "$(payload 100000)"
+    wait_for host_has in_flight 1
+    says <(status workers) '^WORKER +INSTANCE +USER'
+    says <(status workers -n -o INSTANCE,STATE,WHOSE) '^worker +busy +shmipc call$'
+    says <(status clients -n -o program,in-flight 2>&1) 'in-flight. is no column of .clients'
+    says <(status clients -n -o program,flying) '^shmipc call +1$'
+    says <(status slots -n -o state,payload,instance) '^running +97\.7K +worker$'
+    says <(status memory -n -o holder,request) '^client +100K$'
+    says <(status limits -o +CURE) '^memory .*raise .memory. of the host'
+    says <(status instances -n -o instance,role,host,pid) "^host +host +host +${pids[host]}$"
+    says <(status instances -n -o instance,role,host,pid) "^worker +worker +host +${pids[worker]}$"
+    let_go one
+}
+
+json_has_every_table() {
+    start_pair
+    echoes once
+    status --json >"$world/json"
+    status --json workers -o state,instance >"$world/two"
+    status --json instances >"$world/instances"
+    python3 - "$world" <<'END'
+import json, sys
+def load(name): return json.load(open(sys.argv[1] + "/" + name))
+said = load("json")
+assert set(said) == {"host", "clients", "workers", "slots", "memory", "limits"}, said.keys()
+assert {row["limit"] for row in said["limits"]} == {
+    "memory", "max_clients", "RLIMIT_MSGQUEUE", "fs.mqueue.queues_max", "RLIMIT_NOFILE"}
+assert all(row["max"] is None or row["percent"] == row["used"] * 100 // row["max"] for row in said["limits"])
+assert sum(row["total_bytes"] for row in said["memory"]) <= said["host"][0]["memory_bytes"]
+assert list(load("two")["workers"][0]) == ["state", "instance"]
+assert [row["role"] for row in load("instances")["instances"]] == ["host", "worker"]
+END
+}
+
+# A name with everything that means something to a table, a terminal, JSON or the label of a metric.
+odd_name_breaks_nothing() {
+    configure
+    start_host
+    start_named_client 'a"b\\c\nd\x1b[2J{}\xff'
+    status >"$world/status"
+    cat -v "$world/status"
+    fails 1 grep -P '[^\x20-\x7e]' "$world/status"
+    says "$world/status" 'a"b\\c\?d\?\[2J\{\}\?'
+    status --json | python3 -c '
+import json, sys
+assert [c["program"] for c in json.load(sys.stdin)["clients"] if not c["program"].startswith("probe")] == ["a\"b\\c?d?[2J{}?"]'
+    touch "$world/named.end"
+    fails 0 ended named
+}
+
+users_see_their_own() {
+    configure "access = [\"root\", \"$ALICE\", \"$BOB\"];"
+    start_host
+    background alice as "$ALICE" "$SHMIPC" call -t 0
+    background bob as "$BOB" "$SHMIPC" call -t 0
+    wait_for host_has clients 2
+    [ "$(status clients -n -o uid,program | grep -c 'shmipc call')" = 2 ]
+    [ "$(as "$ALICE" "$SHMIPC" status clients -n -o uid)" = "$ALICE" ]
+    [ "$(as "$BOB" "$SHMIPC" status slots -n -o user,state | tr -s ' ')" = "$BOB queued" ]
+    says <(as "$ALICE" "$SHMIPC" status) 'You +see your own clients only'
+    says <(as "$ALICE" "$SHMIPC" status) '^Clients +2 of '
+    fails 1 grep '^You' <(status)
+    start_workers worker
+    fails 0 ended alice
+    fails 0 ended bob
+}
+
+# The host's own group, which is that of who started it.
+members_of_the_hosts_group_see_all() {
+    configure "access = [\"root\", \"$ALICE\", \"$BOB\"]; workers = [\"$ALICE\"];"
+    start_host as "$ALICE"
+    background alice as "$ALICE" "$SHMIPC" call -t 0
+    wait_for host_has clients 1
+    [ "$(as "$BOB" "$SHMIPC" status clients -n)" = 'No clients.' ]
+    [ "$(groups=$ALICE as "$BOB" "$SHMIPC" status clients -n -o uid,program | grep -c "^$ALICE shmipc call")" = 1 ]
+    start_workers_as_alice
+    fails 0 ended alice
+}
+start_workers_as_alice() {
+    start worker as "$ALICE" </dev/null
+    wait_for host_has workers 1
+}
+
+bad_usage_is_2() {
+    refuses 2 'there is no table .client.: clients, workers' status client
+    refuses 2 'takes one table at a time' status clients workers
+    refuses 2 '-o goes with a table' status -o PID
+    refuses 2 '.nope. is no column of .workers.' status -o pid,nope workers
+    refuses 2 '.. is no column of' status -o '' workers
+    refuses 2 '.. is no column of' status -o + workers
+    refuses 2 'too many columns' status -o "$(printf 'PID,%.0s' {1..64})PID" workers
+    says <(status -o help) '^workers +WORKER INSTANCE'
+}
+
+scenario 'the overview says what goes on, in 80 columns' overview_says_what_goes_on
+scenario 'no worker is a warning' no_worker_is_a_warning
+scenario 'each table is there, with the columns that are wished' each_table_is_there
+scenario 'JSON has every table' json_has_every_table
+scenario 'an odd name breaks neither tables nor JSON' odd_name_breaks_nothing
+scenario_if has_uids 'users see what is their own' users_see_their_own
+scenario_if has_uids 'members of the group of the host see all' members_of_the_hosts_group_see_all
+scenario 'bad usage is exit 2' bad_usage_is_2
+
+finish
