@@ -87,6 +87,9 @@ struct Worker {
     bool unsaid;         /* the question that worker_ask() has in hand is still to be said, or again */
     bool owes_holds;     /* a new host is still to be told whose memory is held here */
     uint64_t held;       /* the last one it was told of */
+    Packet *owed;        /* what the host's full socket did not take, in order; see worker-say.c */
+    size_t n_owed;
+    size_t owed_room;
 
     Wait *wait;
     WaitSource channel_source;
@@ -110,8 +113,15 @@ struct Worker {
     EventQueue events;
 };
 
-/* worker.c: one packet to the host. A host that does not read is lost. Return: 0 or negative errno. */
+/* worker-say.c: one packet to the host, now or when it reads. Return: 0 or negative errno. */
 int worker_say(Worker *worker, const Packet *packet);
+
+/* Say what is owed, as far as it fits. Return: 0 or negative errno. */
+int worker_pay_host(Worker *worker);
+bool worker_owes_host(const Worker *worker);
+
+void worker_forget_owed(Worker *worker);
+void worker_say_leaving(Worker *worker);
 
 /* worker.c: hear what the host has said by now. Return: 0 or negative errno. */
 int worker_listen(Worker *worker);

@@ -41,17 +41,6 @@ static int retry_later(Worker *worker) {
     return wait_set_timer(worker->wait, clock_now_ns() + pause);
 }
 
-/*
- * A host that is still there should know that this worker went by its own will, also one that has not
- * answered yet: it would take the hang-up for a death, and see to it. One that is not there does not hear it.
- */
-static void say_leaving(Worker *worker) {
-    Packet packet;
-
-    packet_init(&packet, PACKET_LEAVING, 0);
-    (void)channel_send(worker->channel, &packet, packet.header.bytes, NULL, 0);
-}
-
 static void drop_all_queues(Worker *worker) {
     for (size_t i = 0; i < worker->queues.n; i++)
         queue_free(table_at(&worker->queues, i));
@@ -61,12 +50,13 @@ static void drop_all_queues(Worker *worker) {
 /* Let go of everything that the host gave. */
 static void disconnect(Worker *worker) {
     if (worker->channel >= 0)
-        say_leaving(worker);
+        worker_say_leaving(worker);
     wait_remove(&worker->channel_source);
     worker->channel = fd_close(worker->channel);
     drop_all_queues(worker);
     worker_drop_all_clients(worker);
-    worker->lost = worker->owes_holds = false;
+    worker_forget_owed(worker);
+    worker->lost = false;
     worker->copies.reserved_bytes = 0; /* what is still used another host hears of with the next copy */
     worker->number = 0;
 }
@@ -78,18 +68,6 @@ static int lose_host(Worker *worker) {
     disconnect(worker);
     worker->state = WORKER_SEEKING;
     return retry_later(worker);
-}
-
-int worker_say(Worker *worker, const Packet *packet) {
-    int r;
-
-    if (worker->lost)
-        return 0;
-    r = channel_send(worker->channel, packet, packet->header.bytes, NULL, 0);
-    if (r != -EPIPE && r != -ECONNRESET && r != -EAGAIN)
-        return r;
-    worker->lost = true;
-    return 0;
 }
 
 static int say_hello(Worker *worker) {
@@ -189,36 +167,6 @@ static int answer_ping(Worker *worker) {
 }
 
 /*
- * Tell a new host whose memory is held here, as far as it listens: there may be more clients than fit into
- * its socket.
- */
-static int say_holds(Worker *worker) {
-    int r = 0;
-
-    while (worker->owes_holds && r == 0) {
-        size_t next = table_after(&worker->clients, worker->held);
-        Packet packet;
-
-        packet_init(&packet, PACKET_HOLDS, 0);
-        packet.id.client = next < worker->clients.n ? worker->clients.entries[next].id : 0;
-        r = channel_send(worker->channel, &packet, packet.header.bytes, NULL, 0);
-        if (r == 0) {
-            worker->held = packet.id.client;
-            worker->owes_holds = packet.id.client != 0;
-        }
-        if (r == 0 && !worker->owes_holds)
-            r = worker_copies_tell(worker);
-    }
-    if (r == -EPIPE) {
-        worker->lost = true;
-        return 0;
-    }
-    if (r < 0 && r != -EAGAIN)
-        return r;
-    return wait_modify(&worker->channel_source, worker->owes_holds ? WAIT_READ | WAIT_WRITE : WAIT_READ);
-}
-
-/*
  * A new host has the state of the one before, but does not know whose memory is held here, nor what was
  * asked. It names all queues anew.
  */
@@ -231,7 +179,7 @@ static int hear_again(Worker *worker, const PacketAgain *again) {
     drop_all_queues(worker);
     worker->unsaid = worker->owes_holds = true;
     worker->held = 0;
-    return say_holds(worker);
+    return worker_pay_host(worker);
 }
 
 /* CLIENT and RESERVED are heard by worker_ask(); here they are answers that came too late. */
@@ -315,8 +263,8 @@ static int await(Worker *worker, uint64_t until_ns) {
         worker->lost = true;
         return -ENOTCONN;
     }
-    r = wait_for_fd(worker->channel, worker->owes_holds ? WAIT_READ | WAIT_WRITE : WAIT_READ, until_ns);
-    return r < 0 ? r : say_holds(worker);
+    r = wait_for_fd(worker->channel, worker_owes_host(worker) ? WAIT_READ | WAIT_WRITE : WAIT_READ, until_ns);
+    return r < 0 ? r : worker_pay_host(worker);
 }
 
 enum { ANSWERED = 1 };
@@ -425,7 +373,7 @@ static int work(Worker *worker, WaitSource *source) {
 
     switch (source->kind) {
     case SOURCE_CHANNEL:
-        r = say_holds(worker);
+        r = worker_pay_host(worker);
         return r < 0 ? r : worker_listen(worker);
     case SOURCE_QUEUE:
         return worker_take_message(worker, source->owner);

@@ -323,6 +323,15 @@ bool channel_next_has_fds(int fd) {
     return recvmsg(fd, &message, MSG_DONTWAIT | MSG_PEEK) >= 0 && message.msg_flags & MSG_CTRUNC;
 }
 
+void channel_widen(int fd) {
+    int bytes = 0;
+    socklen_t size = sizeof(bytes);
+
+    /* It is doubled as it is set. */
+    if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, &size) == 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, size);
+}
+
 bool channel_is_unread(int fd) {
     int bytes = 0;
 

@@ -108,6 +108,9 @@ bool channel_is_unread(int fd);
 /** channel_is_connection() - whether @fd is a socket that channel_accept() could have made. */
 bool channel_is_connection(int fd);
 
+/** channel_widen() - room for some more records than fit into a channel so far, for a last word. */
+void channel_widen(int fd);
+
 /** channel_hang_up() - say goodbye for all who have the descriptor, which closing one does not. */
 void channel_hang_up(int fd);
 
