@@ -114,7 +114,8 @@ none_runs() {
 
 # Neither objects nor sockets nor processes.
 nothing_is_left() {
-    find /dev/shm /dev/mqueue /run/shmipc -mindepth 1 >/tmp/left
+    find /dev/shm /dev/mqueue -mindepth 1 >/tmp/left
+    find /run -path '/run/shmipc/*' >>/tmp/left
     ps -o pid,args --no-headers -u shmipc >>/tmp/left || :
     cat /tmp/left
     [ ! -s /tmp/left ]
