@@ -92,6 +92,21 @@ every_id_has_one_catalog_entry() {
     catalog_ids | diff "$work/code" -
 }
 
+# What happened, what it means, and (last) what to do.
+each_entry_says_what_to_do() {
+    awk -v RS='(^|\n)-- ' 'NR > 1 {
+        if (split($0, parts, /\n\n/) < 3) print "no explanation: " substr($0, 1, 32)
+        if (gsub(/\nSubject: /, "&") != 1 || !/\nDefined-By: shmipc\n/) print "no head: " substr($0, 1, 32)
+        if (gsub(/\n\nWhat to do: /, "&") != 1) print "not one `What to do: `: " substr($0, 1, 32)
+    }' "$1"
+}
+
+catalog_says_what_to_do() {
+    each_entry_says_what_to_do "$source/systemd/shmipc.catalog"
+    printf '# one\n\n-- 1\nSubject: x\nDefined-By: shmipc\n\nIt happened.\n' >"$work/poor"
+    [ "$(each_entry_says_what_to_do "$work/poor" | wc -l)" = 2 ] || echo 'a poor entry passes'
+}
+
 catalog_compiles() {
     mkdir -p "$work/root/usr/lib/systemd/catalog"
     cp "$source/systemd/shmipc.catalog" "$work/root/usr/lib/systemd/catalog/"
@@ -136,6 +151,7 @@ silent 'security exposure is at most 1.0' exposure_is_at_most_1
 silent 'no hardening that breaks hosts, workers or handlers' no_setting_that_breaks_instances
 silent 'no start limit that poison could use up, and a place for what it was' unit_outlives_poison
 silent 'every message id has one catalog entry, and every entry its id' every_id_has_one_catalog_entry
+silent 'every catalog entry says what to do' catalog_says_what_to_do
 silent 'catalog compiles and keeps every entry' catalog_compiles
 silent "sysusers.d makes the units' user and group" sysusers_makes_user_and_group
 if [ "$(id -u)" = 0 ]; then

@@ -459,6 +459,18 @@ static int say_failed(const Call *call) {
     return status_of(request->reason);
 }
 
+/* What the log of host and worker calls it. */
+static void say_which(const Call *call) {
+    const Request *request = call->request;
+
+    if (request && request->generation)
+        fail(0,
+             "it was exchange %" PRIu64 "-%" PRIu32 "-%" PRIu32
+             "; `journalctl SHMIPC_SEQUENCE=%" PRIu64 "-%" PRIu32 "-%" PRIu32 "` has what is known of it",
+             client_id(call->client), request->slot, request->generation, client_id(call->client),
+             request->slot, request->generation);
+}
+
 /* --- the command --- */
 
 static int run(Call *call) {
@@ -469,9 +481,11 @@ static int run(Call *call) {
     if (r == 0)
         r = exchange(call);
     progress_clear(&call->progress);
-    if (r != 0)
-        return r;
-    return call->request->end == SLOT_DONE ? write_response(call) : say_failed(call);
+    if (r == 0 && call->request->end == SLOT_DONE)
+        return write_response(call);
+    r = r == 0 ? say_failed(call) : r;
+    say_which(call);
+    return r;
 }
 
 static int open_input(Call *call) {

@@ -334,6 +334,10 @@ static void add_event_fields(Entry *entry, const Event *event) {
                   event->generation);
     if (event->worker)
         add_field(entry, "SHMIPC_WORKER", "%u", event->worker);
+    if (event->client || event->pid || event->kind == EVENT_USER_REFUSED)
+        add_field(entry, "SHMIPC_UID", "%u", (unsigned)event->uid);
+    if (event->pid)
+        add_field(entry, "SHMIPC_PID", "%d", (int)event->pid);
     if (event->kind >= EVENT_FIRST_EXCHANGE && event->kind <= EVENT_EXCHANGE_FAILED)
         add_field(entry, "PAYLOAD_SIZE", "%" PRIu64, event->request_bytes);
     if (event->kind == EVENT_EXCHANGE_DONE)

@@ -4,8 +4,9 @@
  * error
  *
  * Each line carries SHMIPC_INSTANCE; what is about a client, an exchange or a worker carries SHMIPC_CLIENT,
- * SHMIPC_SEQUENCE (client-slot-generation), SHMIPC_WORKER, PAYLOAD_SIZE; what an administrator acts on
- * carries a MESSAGE_ID. Payload bytes are never logged. A log that is blocked or full stops nothing.
+ * SHMIPC_SEQUENCE (client-slot-generation), SHMIPC_WORKER, SHMIPC_UID and SHMIPC_PID (of the peer that the
+ * line names), PAYLOAD_SIZE; what an administrator acts on carries a MESSAGE_ID. Payload bytes are never
+ * logged. A log that is blocked or full stops nothing.
  * Thread-safe after log_open().
  */
 #pragma once

@@ -69,8 +69,8 @@ static void tell_again(Host *host, const HostWorker *worker, const HostClient *c
     host->n_redelivered++;
     event->worker = worker->number;
     event->pid = worker->pid;
+    event->uid = worker->uid;
     event->client = client->id;
-    event->uid = client->uid->uid;
     event->slot = slot;
     event->generation = word.generation;
     event->attempt = word.attempts;

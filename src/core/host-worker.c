@@ -344,10 +344,11 @@ static int meet(HostWorker *worker, HostClient *client, uint32_t uid, int fds[st
 }
 
 /* The worker is told that there is none such, and drops its message: it is sent again later. */
-static void cannot_meet(Host *host, int r) {
+static void cannot_meet(Host *host, uint64_t client, int r) {
     Event *event = event_push_of(&host->events, EVENT_LIMIT, NOBODY);
 
     host->n_limits++;
+    event->client = client;
     snprintf(event->text, sizeof(event->text), "a worker could not be given a client's memory: %s%s",
              strerror(-r), r == -EMFILE || r == -ENFILE ? "; raise LimitNOFILE= of the unit" : "");
     host->repeat_due = true;
@@ -384,7 +385,7 @@ void worker_hear_meet(Peer *peer, const PacketMeet *question) {
     if (r == -EAGAIN)
         peer->host->repeat_due = true;
     else if (r < 0 && r != -EPIPE)
-        cannot_meet(peer->host, r);
+        cannot_meet(peer->host, question->client, r);
     packet_init(&packet, PACKET_CLIENT, question->header.serial);
     packet.client.client = question->client;
     packet.client.flags = CLIENT_GONE;

@@ -78,6 +78,25 @@ handler_that_cannot_start_is_1_with_the_cure() {
     says "$world/err" 'no-such-program: there is no such command: install it'
 }
 
+# The first worker that is given it dies (it is the parent of the handler's keeper), the second has a handler that
+# fails: so that host, worker and client all have something to say.
+failed_exchange_has_one_id_in_client_host_and_worker() {
+    local id
+    configure '' "$(runs_script <<<'mkdir "$E2E_WORLD/died" || exit 7
+        read -r _ _ _ w _ <"/proc/$PPID/stat"; kill -9 "$w"; sleep 1000')"
+    start_host
+    start_workers worker
+    background call "$SHMIPC" call
+    fails 137 ended worker
+    start worker-2 </dev/null
+    fails 1 ended call
+    cat "$world/call.log"
+    id=$(sed -nE 's/.*it was exchange ([0-9]+-[0-9]+-[0-9]+);.*/\1/p' "$world/call.log")
+    [ -n "$id" ]
+    wait_for says "$world/host.log" "exchange $id goes to another worker after attempt 1"
+    wait_for says "$world/worker-2.log" "exchange $id of uid .*failed.*exit status 7"
+}
+
 failed_call_leaves_its_output_file_alone() {
     start_pair '' "$(runs false)"
     echo before >"$world/kept"
@@ -303,6 +322,8 @@ scenario 'exit 1: the handler failed; its status and standard error are shown' \
 scenario 'exit 1: the handler was killed; the signal is shown' handler_that_is_killed_is_1_with_the_signal
 scenario 'exit 1: the handler cannot be started; the cure is shown' \
     handler_that_cannot_start_is_1_with_the_cure
+scenario 'a failed exchange has one id in client, host and worker' \
+    failed_exchange_has_one_id_in_client_host_and_worker
 scenario 'a failed call neither makes nor changes OUT' failed_call_leaves_its_output_file_alone
 scenario 'exit 2: usage' usage_is_2
 scenario 'what fails on this side is 9' what_fails_on_this_side_is_9

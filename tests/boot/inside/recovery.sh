@@ -125,6 +125,27 @@ stopped_worker_may_take_longer() {
     rm /run/shmipc/at-work
 }
 
+# Its first worker dies of it, its second reports a failure: host, worker and client all tell of it.
+failed_exchange_is_followed_by_its_id() {
+    local id
+    rm -f /run/shmipc/died
+    configure_command 'mkdir /run/shmipc/died || exit 7; read -r _ _ _ w _ </proc/$PPID/stat; kill -9 $w; sleep 9'
+    systemctl restart shmipc@worker shmipc@worker-2
+    fails 1 shmipc call -t 60 </dev/null 2>/tmp/err
+    rmdir /run/shmipc/died
+    id=$(sed -nE 's/.*`journalctl SHMIPC_SEQUENCE=([0-9-]+)`.*/\1/p' /tmp/err)
+    journalctl --sync
+    journalctl -q "SHMIPC_SEQUENCE=$id" -o json --output-fields=SHMIPC_INSTANCE,SHMIPC_UID >/tmp/lines
+    cat /tmp/err /tmp/lines
+    grep '"SHMIPC_INSTANCE":"host"' /tmp/lines
+    grep -E '"SHMIPC_INSTANCE":"worker(-2)?"' /tmp/lines
+    # All of the client's: these, and the first exchange with its worker.
+    journalctl -q "SHMIPC_CLIENT=${id%%-*}" -o cat | tee /tmp/lines
+    grep "exchange $id goes to another worker" /tmp/lines
+    grep "exchange $id of uid 0.*failed" /tmp/lines
+    within 10 all_run shmipc@worker shmipc@worker-2
+}
+
 watchdog_kills_a_hung_host() {
     local pid
     configure_echo
@@ -207,6 +228,7 @@ check 'stopping one instance leaves the others' stopping_one_leaves_the_others
 check 'a request of a killed worker is handled by another' request_of_a_killed_worker_is_handled_by_another
 check 'a stopped worker finishes what it has' stopped_worker_finishes_what_it_has
 check "a stopped worker may take longer than its unit's timeout" stopped_worker_may_take_longer
+check 'a failed exchange is followed by its id, through client, host and worker' failed_exchange_is_followed_by_its_id
 check 'the watchdog kills a hung host' watchdog_kills_a_hung_host
 check 'the watchdog leaves a handler at work alone' watchdog_leaves_a_handler_at_work
 check 'what kills its workers is parked, and the service goes on' poison_is_parked_and_the_service_goes_on
