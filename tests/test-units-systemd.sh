@@ -95,9 +95,9 @@ every_id_has_one_catalog_entry() {
 # What happened, what it means, and (last) what to do.
 each_entry_says_what_to_do() {
     awk -v RS='(^|\n)-- ' 'NR > 1 {
-        if (split($0, parts, /\n\n/) < 3) print "no explanation: " substr($0, 1, 32)
-        if (gsub(/\nSubject: /, "&") != 1 || !/\nDefined-By: shmipc\n/) print "no head: " substr($0, 1, 32)
-        if (gsub(/\n\nWhat to do: /, "&") != 1) print "not one `What to do: `: " substr($0, 1, 32)
+        if (split($0, parts, /\n\n/) < 3) print "no explanation: " $1
+        if (gsub(/\nSubject: /, "&") != 1 || !/\nDefined-By: shmipc\n/) print "no head: " $1
+        if (gsub(/\n\nWhat to do: /, "&") != 1) print "not one `What to do: `: " $1
     }' "$1"
 }
 
