@@ -5,6 +5,7 @@
     docs/reliability.py run BUILD [--suite long] [MESON-TEST-ARGUMENT...]
         run the tests of a build and put what they say into docs/reliability.tsv: without `--suite long` the depth
         that every change goes through, with it the one that takes hours. Each replaces what was there of its tests.
+        With names of tests it is done in pieces, also several at a time; each result says which commit it is of.
     docs/reliability.py write
         print the page from docs/reliability.tsv
 
@@ -12,6 +13,7 @@ A line of the file is NAME, a tab, and KEY=VALUE words. Tests add their own in $
 test that meson ran is added here, named test/NAME.
 """
 import datetime
+import fcntl
 import fnmatch
 import json
 import os
@@ -40,35 +42,64 @@ PROMISES = [
     "nothing.",
 ]
 
-# (What it is, the promises that it proves, what it does, the tests it consists of, the results that it adds)
+# (What it is, the promises that it proves, what it does, the tests it consists of, those of the suite `long`, the
+# results that it adds)
 MACHINERY = [
     ("State table", "1", "every state of a slot and each crash in it, row by row of docs/protocol.md",
-     "state-table* slots slots-races redelivery death restart*", ""),
+     "state-table* slots slots-races redelivery death restart*",
+     "", ""),
     ("Models", "1 2 4", "every order of steps within their bounds; each rule taken out must be rejected",
-     "models models-long models-*", "models*"),
+     "models models-long models-*",
+     "models-long", "models*"),
     ("Killed everywhere", "1 3 4", "a party is killed after each instruction, or at each system call, of what it does",
-     "kills-step* kills-sweep* kills-manager", "kills-step* kills-sweep* kills-call*"),
+     "kills-step* kills-sweep* kills-manager",
+     "kills-step-long kills-sweep-long", "kills-step* kills-sweep* kills-call*"),
     ("Kill storm", "1 3 4 5", "random kills, stops and restarts of all parties under load, payloads checksummed",
-     "kills-storm* storm", "kills-storm*"),
+     "kills-storm* storm",
+     "kills-storm-long", "kills-storm*"),
     ("Hostile clients", "2 6", "an honest client goes on while an attack does; its rate against its rate alone",
-     "hostile* e2e-hostile peers kernel-peers lib-abuse e2e-users", "hostile/*"),
+     "hostile* e2e-hostile peers kernel-peers lib-abuse e2e-users",
+     "hostile-long", "hostile/*"),
     ("Fuzzing", "2 6", "messages, pages, socket, configuration, plain wire from random bytes; corpora as unit tests",
-     "fuzz*", "fuzz*"),
+     "fuzz*",
+     "", "fuzz*"),
     ("Every failing call", "3 6", "the n-th allocation and the n-th of each call fails, over a life of each party",
-     "faults-*", "faults-*"),
-    ("Time", "1 6", "the wall clock jumps by an hour, forth and back, and no wait is by it", "e2e-clock", ""),
+     "faults-*",
+     "faults-host-every faults-echo-every faults-exec-every faults-plugin-every faults-call-every "
+     "faults-status-every faults-client-every faults-worker-every", "faults-*"),
+    ("Time", "1 6", "the wall clock jumps by an hour, forth and back, and no wait is by it",
+     "e2e-clock",
+     "", ""),
     ("Nobody listens", "6", "full disk, full journal, blocked standard error, a service manager that never reads",
-     "e2e-stuck log", ""),
+     "e2e-stuck log",
+     "", ""),
     ("Deaths end to end", "1 3 5", "kill -9 of each party at bad moments; workers that stop, hang and come back",
-     "e2e-deaths e2e-crowd e2e-reload e2e-harness", ""),
+     "e2e-deaths e2e-crowd e2e-reload e2e-harness",
+     "", ""),
     ("Restart", "4", "the host is killed, restarted and upgraded under load, with a service manager and without",
-     "e2e-restart* restart* boot-recovery boot-restart* boot-upgrade*", ""),
+     "e2e-restart* restart* boot-recovery boot-restart* boot-upgrade*",
+     "", ""),
     ("Parking", "1 6", "what kills every worker is kept, shown, tried again or dropped; who sends it is refused",
-     "parked* e2e-parked* park*", ""),
-    ("Limits and memory", "6", "tmpfs, budget, shares, queues and descriptors run out", "e2e-limits limits memory "
-     "account e2e-memory* e2e-sizes e2e-large", ""),
-    ("Copies", "7", "which bytes of a payload cross the kernel: none", "copies", ""),
+     "parked* e2e-parked* park*",
+     "", ""),
+    ("Limits and memory", "6", "tmpfs, budget, shares, queues and descriptors run out",
+     "e2e-limits limits memory account e2e-memory* e2e-sizes e2e-large",
+     "", ""),
+    ("Copies", "7", "which bytes of a payload cross the kernel: none",
+     "copies",
+     "", ""),
 ]
+
+# What the numbers of a machinery are worth, where that is not plain.
+NOTES = {
+    "Hostile clients":
+        "No rate is judged: what is, on any machine, is that every answer has the right bytes (`wrong=0`), that no "
+        "exchange and no joining hangs or is refused without a word, and that host and worker are there afterwards, "
+        "with nothing left. The rates are of three windows, one after the other: the honest client alone, beside "
+        "company that does no harm, and beside the attack. They compare only if the machine is this test's own all "
+        "that time. Where others are at work each window has another share of the CPUs: an attack that makes the "
+        "client faster (`of_alone` or `of_company` above 100%) shows how much of such a number is chance.",
+}
 
 
 # --- results ---
@@ -95,8 +126,8 @@ def count_lines(said):
     return passed, failed, skipped
 
 
-def test_results(build):
-    with open(build / "meson-logs" / "testlog.json", encoding="utf-8") as log:
+def test_results(log_path):
+    with open(log_path, encoding="utf-8") as log:
         for entry in map(json.loads, log):
             passed, failed, skipped = count_lines(entry.get("stdout", ""))
             name = re.sub(r".*[:/] *", "", entry["name"])
@@ -104,29 +135,42 @@ def test_results(build):
                                    "skipped": skipped, "seconds": round(entry["duration"])}
 
 
-def circumstances(is_long):
+def circumstances(depth):
+    """Of a run at this depth: a result, named run/DEPTH@COMMIT."""
     commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True,
-                            check=False).stdout.strip()
-    return "run/" + ("long" if is_long else "ci"), {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"), "commit": commit or "unknown",
+                            check=False).stdout.strip() or "unknown"
+    return f"run/{depth}@{commit}", {
+        "depth": depth, "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"), "commit": commit,
         "kernel": platform.release(), "machine": platform.machine(), "cpus": os.cpu_count(),
         "libc": "-".join(platform.libc_ver()), "load": round(os.getloadavg()[2], 1),
     }
 
 
+def merge(new):
+    """Replace what was there of the same tests; runs that no result is of any more are forgotten."""
+    with open(RESULTS, "a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        replaced = {(name, values["depth"]) for name, values in new}
+        kept = [(name, values) for name, values in read_results() if (name, values["depth"]) not in replaced]
+        used = {f"run/{values['depth']}@{values['commit']}" for name, values in kept + new
+                if not name.startswith("run/")}
+        text = "".join(show(*result) + "\n" for result in sorted(kept + new, key=lambda result: result[0])
+                       if not result[0].startswith("run/") or result[0] in used)
+        file.truncate(0)
+        file.write(text)
+
+
 def run(build, arguments):
-    is_long = "long" in arguments
+    depth = "long" if "long" in arguments else "ci"
+    log = f"reliability-{os.getpid()}"
+    at, of_run = circumstances(depth)
     with tempfile.NamedTemporaryFile("r", encoding="utf-8", suffix=".tsv") as said:
-        status = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", *arguments], check=False,
-                                env={**os.environ, "RELIABILITY_RESULTS": said.name}).returncode
+        status = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--logbase", log, *arguments],
+                                check=False, env={**os.environ, "RELIABILITY_RESULTS": said.name}).returncode
         lines = [parse(line) for line in said.read().splitlines()]
-    depth = "long" if is_long else "ci"
-    new = [circumstances(is_long)]
-    new += [(name, {"depth": depth, **values}) for name, values in [*lines, *test_results(build)]]
-    replaced = {(name, values.get("depth")) for name, values in new}
-    kept = [(name, values) for name, values in read_results() if (name, values.get("depth")) not in replaced]
-    text = "".join(show(*result) + "\n" for result in sorted([*kept, *new], key=lambda result: result[0]))
-    RESULTS.write_text(text, encoding="utf-8")
+    of_run["load"] = round(os.getloadavg()[2], 1)
+    lines += test_results(build / "meson-logs" / f"{log}.json")
+    merge([(at, of_run)] + [(name, {"depth": depth, "commit": of_run["commit"], **values}) for name, values in lines])
     return status
 
 
@@ -145,21 +189,24 @@ def of_machinery(results, patterns, own):
     return tests, said
 
 
-def verdict(tests):
+def verdict(tests, wanted=""):
+    """@wanted: names of tests of which some may not have been run."""
+    missing = [name for name in wanted.split() if name not in dict(tests)]
     if not tests:
         return "**not run**"
     failed = sum(int(values["failed"]) or values["result"] not in ("OK", "SKIP") for _, values in tests)
     passed = sum(int(values["passed"]) for _, values in tests)
     skipped = sum(int(values["skipped"]) for _, values in tests)
     text = f"{passed} passed, **{failed} failed**" if failed else f"{passed} passed"
-    return text + (f", {skipped} skipped" if skipped else "")
+    text += f", {skipped} skipped" if skipped else ""
+    return text + (f"; **{len(missing)} of {len(wanted.split())} not run**" if missing else "")
 
 
 def at_depth(tests, depth):
     return [(name, values) for name, values in tests if values.get("depth") == depth]
 
 
-def words(values, leave_out=("depth", "kernel")):
+def words(values, leave_out=("depth", "kernel", "commit")):
     return " ".join(f"{key}={value}" for key, value in values.items() if key not in leave_out)
 
 
@@ -171,53 +218,65 @@ def write_head(results):
     print("`ci` is what every change goes through, a sample with a seed that is printed; `long` is the suite `long`, on "
           "demand, with time limits of its own. A seed repeats its run. What has no results says so.\n")
     print("Load is the machine's over the last 15 minutes of the run. Where it was above the number of CPUs, others were "
-          "at work there and rates mean nothing.\n")
+          "at work there: seconds and rates mean nothing, and what was judged (counts, bytes, what is left) is worth "
+          "more, since there each party stops at more places.\n")
     print("| depth | day | commit | kernel | C library | machine | CPUs | load |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    found = dict(results)
     for depth in ("ci", "long"):
-        values = found.get("run/" + depth)
-        if values:
+        runs = at_depth([result for result in results if result[0].startswith("run/")], depth)
+        for _, values in runs:
             print(f"| {depth} | {values['date']} | {values['commit']} | {values['kernel']} | {values['libc']} | "
                   f"{values['machine']} | {values['cpus']} | {values.get('load', '')} |")
-        else:
+        if not runs:
             print(f"| {depth} | not run | | | | | | |")
 
 
 def write_promises(results):
     print("\n## Each promise, and what proves it\n")
+    print("A dash: there is no deeper run than that of `ci`.\n")
     print("| | promise (DESIGN) | machinery | ci | long |\n| --- | --- | --- | --- | --- |")
     for number, promise in enumerate(PROMISES, 1):
         first = True
-        for title, proves, _, patterns, own in MACHINERY:
+        for title, proves, _, patterns, deep, own in MACHINERY:
             if str(number) not in proves.split():
                 continue
             tests, _ = of_machinery(results, patterns, own)
             head = f"| {number} | {promise} " if first else "| | "
             first = False
-            print(f"{head}| {title} | {verdict(at_depth(tests, 'ci'))} | {verdict(at_depth(tests, 'long'))} |")
+            print(f"{head}| {title} | {verdict(at_depth(tests, 'ci'))} | "
+                  f"{verdict(at_depth(tests, 'long'), deep) if deep else '–'} |")
+
+
+def write_tests(tests, deep):
+    print("| depth | test | result | passed | failed | skipped | seconds | commit |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name, values in tests:
+        print(f"| {values['depth']} | {name} | {values['result']} | {values['passed']} | {values['failed']} | "
+              f"{values['skipped']} | {values['seconds']} | {values['commit']} |")
+    for name in deep.split():
+        if name not in dict(tests):
+            print(f"| long | {name} | **not run** | | | | | |")
 
 
 def write_machinery(results):
-    for title, proves, what, patterns, own in MACHINERY:
+    for title, proves, what, patterns, deep, own in MACHINERY:
         tests, said = of_machinery(results, patterns, own)
         print(f"\n## {title}\n\n{what[0].upper()}{what[1:]}. Promises: {', '.join(proves.split())}.\n")
+        if title in NOTES:
+            print(NOTES[title] + "\n")
         if not tests and not said:
             print("**Not run.**")
             continue
-        print("| depth | test | result | passed | failed | skipped | seconds |\n| --- | --- | --- | --- | --- | --- | --- |")
-        for name, values in tests:
-            print(f"| {values['depth']} | {name} | {values['result']} | {values['passed']} | {values['failed']} | "
-                  f"{values['skipped']} | {values['seconds']} |")
+        write_tests(tests, deep)
         if said:
             print("\n| depth | what | it said |\n| --- | --- | --- |")
         for name, values in said:
-            print(f"| {values.get('depth', '')} | {name} | {words(values)} |")
+            print(f"| {values['depth']} | {name} | {words(values)} |")
 
 
 def write_rest(results):
     rest = [(name[5:], values) for name, values in results if name.startswith("test/") and not any(
-        matches(name[5:], patterns) for _, _, _, patterns, _ in MACHINERY)]
+        matches(name[5:], patterns) for _, _, _, patterns, *_ in MACHINERY)]
     print("\n## All other tests\n")
     print(f"{len(rest)} programs: {verdict(rest)}.")
     for name, values in rest:
