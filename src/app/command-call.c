@@ -72,32 +72,6 @@ static int fail_errno(int r, const char *what) {
     return fail(EXIT_LOCAL, "%s: %s (%s)", what, strerror(-r), error_where());
 }
 
-static int status_of(Reason reason) {
-    switch ((int)reason) {
-    case REASON_TIMED_OUT:
-        return EXIT_TIMED_OUT;
-    case REASON_WORKER_LOST:
-    case REASON_STOPPED:
-        return EXIT_WORKER_LOST;
-    case REASON_HOST_LOST:
-        return EXIT_NO_HOST;
-    case REASON_MEMORY_BUDGET:
-    case REASON_MEMORY_FULL:
-    case REASON_PAYLOAD_TOO_LARGE:
-    case REASON_RESPONSE_TOO_LARGE:
-        return EXIT_NO_MEMORY;
-    case REASON_LIMIT:
-        return EXIT_BUSY;
-    case REASON_VERSION:
-        return EXIT_NO_HOST;
-    case REASON_NOT_ALLOWED:
-    case REASON_REFUSED:
-        return EXIT_NOT_ALLOWED;
-    default:
-        return EXIT_HANDLER;
-    }
-}
-
 /* --- waiting --- */
 
 /* When this call has waited long enough, as things are now. */
@@ -152,7 +126,7 @@ static int say_refused(const Call *call) {
     const char *text;
     Reason reason = client_refusal(call->client, &text);
 
-    return fail(status_of(reason), "refused by the host: %s", text);
+    return fail(command_status_of(reason), "refused by the host: %s", text);
 }
 
 static int say_host_lost(const Call *call) {
@@ -456,7 +430,7 @@ static int say_failed(const Call *call) {
     else
         fail(0, "%s", reason_name(request->reason));
     show_text(request);
-    return status_of(request->reason);
+    return command_status_of(request->reason);
 }
 
 /* What the log of host and worker calls it. */

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "wire/reason.h"
+
 #include <stdint.h>
 
 /* Exit statuses; those of `shmipc call` are 1 to 9. */
@@ -25,6 +27,10 @@ enum {
 int command_fail(const char *command, int status, const char *text, ...)
     __attribute__((format(printf, 3, 4)));
 
+/** command_status_of() - Return: the exit status for an exchange that failed, or was refused, for @reason. */
+int command_status_of(Reason reason);
+
+int command_bench(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_call(int argc, char **argv);
 int command_check(int argc, char **argv);
