@@ -29,7 +29,8 @@
 #define BYTES 64
 #define BATCH 8 /* as many messages as a queue holds */
 
-static const char config[] = "host: { role = \"host\"; log_level = \"err\"; health_interval = \"never\"; };\n";
+static const char config[] =
+    "host: { role = \"host\"; log_level = \"err\"; health_interval = \"never\"; };\n";
 static char folder[] = "/tmp/shmipc-bench-XXXXXX";
 static char socket_path[64], config_path[64];
 static pid_t host;

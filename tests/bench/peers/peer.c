@@ -32,8 +32,8 @@ uint64_t peer_now_ns(void) {
 }
 
 /*
- * Reading the clock takes as long as a small exchange; the processor's own counter is read in a third of that.
- * It runs at the same pace on all processors where systems use it as their clock, which is all there is today.
+ * Reading the clock takes as long as a small exchange; the processor's own counter is read in a third of
+ * that. It runs at the same pace on all processors where systems use it as their clock: all of today's.
  */
 static uint64_t ticks(void) {
 #if defined __x86_64__
