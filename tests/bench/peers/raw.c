@@ -220,15 +220,18 @@ static uint32_t floor_receive(const void **ret_response) {
     return 0;
 }
 
+/* One of the ways; what they have in common is said once. */
+#define MODE(mode, prepare_it, serve_it, send_it, receive_it)                                                \
+    {                                                                                                        \
+        .name = mode, .open = prepare_it, .serve = serve_it, .connect = nothing_to_connect,                  \
+        .begin = request_of, .send = send_it, .receive = receive_it, .end = nothing                          \
+    }
+
 static const Peer modes[] = {
-    {"poll", NULL, prepare, poll_serve, nothing_to_connect, request_of, poll_send, poll_receive, nothing, NULL,
-     NULL, NULL},
-    {"queue", NULL, prepare_queues, queue_serve, nothing_to_connect, request_of, queue_ask, queue_take, nothing,
-     NULL, NULL, NULL},
-    {"spin", NULL, prepare_queues, queue_serve, nothing_to_connect, request_of, queue_ask, queue_take, nothing,
-     NULL, NULL, NULL},
-    {"floor", NULL, prepare, floor_serve, nothing_to_connect, request_of, floor_send, floor_receive, nothing,
-     NULL, NULL, NULL},
+    MODE("poll", prepare, poll_serve, poll_send, poll_receive),
+    MODE("queue", prepare_queues, queue_serve, queue_ask, queue_take),
+    MODE("spin", prepare_queues, queue_serve, queue_ask, queue_take),
+    MODE("floor", prepare, floor_serve, floor_send, floor_receive),
 };
 
 /* --mode comes first here: what it names is the peer. */
