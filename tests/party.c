@@ -104,6 +104,13 @@ void party_stop_host(void) {
     party.host = host_free(party.host);
 }
 
+/* As a host has it that says nothing of it; or as the environment wishes: both are to be tested. */
+static HugePages huge_pages(void) {
+    const char *wish = getenv("SHMIPC_TEST_HUGE_PAGES");
+
+    return !wish ? HUGE_AUTO : strcmp(wish, "never") == 0 ? HUGE_NEVER : HUGE_ALWAYS;
+}
+
 void party_begin(void) {
     const Principals all = {.uids = everybody, .n_uids = ELEMENTS(everybody)};
 
@@ -118,6 +125,7 @@ void party_begin(void) {
     party.settings = (HostSettings){
         .max_payload = 64 * MIB,
         .memory = 512 * MIB,
+        .huge_pages = huge_pages(),
         .max_clients = PARTY_CLIENTS,
         .requests_per_client = 4,
         .user_share = 50,

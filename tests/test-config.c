@@ -114,6 +114,7 @@ START_TEST(host_settings_reach_their_fields) {
     ck_assert_uint_eq(host->max_payload, 64 << 20);
     ck_assert_uint_eq(host->memory, 1 << 30);
     ck_assert_uint_eq(host->memory_idle_ns, 0);
+    ck_assert_int_eq(host->huge_pages, HUGE_ALWAYS);
     ck_assert(!host->memory_is_auto);
     ck_assert_uint_eq(host->max_clients, 65535);
     ck_assert_uint_eq(host->requests_per_client, 1024);
@@ -244,6 +245,7 @@ START_TEST(host_defaults_are_these) {
     ck_assert_uint_eq(host->max_payload, UINT64_C(8) << 30);
     ck_assert_uint_eq(host->memory, memory_expected());
     ck_assert_uint_eq(host->memory_idle_ns, 60 * NS_PER_SEC);
+    ck_assert_int_eq(host->huge_pages, HUGE_AUTO);
     ck_assert(host->memory_is_auto);
     ck_assert_uint_eq(host->max_clients, 256);
     ck_assert_uint_eq(host->requests_per_client, 16);

@@ -27,10 +27,10 @@ FLOORS = {
 # Public headers stand alone. These files are what they are a contract with.
 PUBLIC = {"lib/shmipc.h": {"lib/lib.h"}, "lib/shmipc-plugin.h": {"handler/plugin.c"}}
 
-# "Who maps memory?" has an answer of one file; sealed pages and segments are two ways of it.
+# "Who maps memory?" has an answer of a few files: sealed pages, and segments with what they are mapped by.
 OWNERS = {
     "mqueue.h": {"os/queue.c"},
-    "sys/mman.h": {"os/page.c", "os/segment.c"},
+    "sys/mman.h": {"os/mapping.c", "os/page.c", "os/segment.c"},
     "sys/epoll.h": {"os/wait.c"},
     "sys/socket.h": {"os/channel.c", "os/datagram.c"},
     "sys/un.h": {"os/channel.c", "os/datagram.c"},

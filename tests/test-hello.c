@@ -383,6 +383,10 @@ START_TEST(flags_codes_and_descriptors_have_the_protocols_numbers) {
     ck_assert_uint_eq(CLIENT_TRUSTED, 1);
     ck_assert_uint_eq(CLIENT_PROBE, 2);
     ck_assert_uint_eq(CLIENT_GONE, 4);
+    ck_assert_uint_eq(WELCOME_HUGE, 2);
+    ck_assert_uint_eq(WELCOME_HUGE_ALL, 4);
+    ck_assert_uint_eq(CLIENT_HUGE, 8);
+    ck_assert_uint_eq(CLIENT_HUGE_ALL, 16);
     ck_assert_uint_eq(DIRECTION_REQUEST, 1);
     ck_assert_uint_eq(DIRECTION_RESPONSE, 2);
     ck_assert_int_eq(WELCOME_N_FDS, 6);

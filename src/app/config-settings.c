@@ -22,6 +22,13 @@ static const Choice log_levels[] = {
     {"info", 6, IN_INSTANCE}, {"debug", 7, IN_INSTANCE},   {NULL, 0, 0},
 };
 
+static const Choice huge_pages[] = {
+    {"never", HUGE_NEVER, IN_HOST},
+    {"auto", HUGE_AUTO, IN_HOST},
+    {"always", HUGE_ALWAYS, IN_HOST},
+    {NULL, 0, 0},
+};
+
 static const Choice wires[] = {
     {"slots", WIRE_SLOTS, IN_WORKER_SLOTS},
     {"plain", WIRE_PLAIN, IN_WORKER_PLAIN},
@@ -97,6 +104,19 @@ const Setting settings[] = {
         .word = "never",
         .help = "How long shared memory that a client does not use is kept for its next request. Where "
                 "memory is wanting it is given back at once.",
+    },
+    {
+        .name = "huge_pages",
+        .where = IN_HOST,
+        .kind = SETTING_CHOICE,
+        FIELD(host.huge_pages),
+        .fallback = "\"auto\"",
+        .choices = huge_pages,
+        .help = "Whether shared memory is made of pages of 2 MiB, which are there sooner and are gone "
+                "through faster than those of 4 KiB. \"auto\" has each 2 MiB that a payload fills in one; "
+                "\"always\" all, so that the smallest payload takes 2 MiB of `memory`. Where the kernel "
+                "has none to give, small ones are used; what is in use is logged at the start and shown by "
+                "`shmipc status`. It counts for clients that attach from now on.",
     },
     {
         .name = "max_clients",

@@ -220,6 +220,7 @@ static void say_text(const Event *event, char *at, char *end) {
     static const char *const intros[_EVENT_N] = {
         [EVENT_LIMIT] = "limit reached: ",
         [EVENT_CAPACITY] = "",
+        [EVENT_HUGE_PAGES] = "",
         [EVENT_TAKEN_UP] = "",
         [EVENT_HOST_MISSING] = "waiting for the host: ",
         [EVENT_HOST_REFUSED] = "the host refuses this worker: ",
@@ -296,6 +297,7 @@ static const struct {
     [EVENT_HEALTH] = {LOG_WARNING, MESSAGE_ID_HEALTH_CHANGED, say_health},
     [EVENT_LIMIT] = {LOG_ERR, MESSAGE_ID_LIMIT_REACHED, say_text},
     [EVENT_CAPACITY] = {LOG_WARNING, MESSAGE_ID_CAPACITY, say_text},
+    [EVENT_HUGE_PAGES] = {LOG_WARNING, NULL, say_text},
     [EVENT_TAKEN_UP] = {LOG_WARNING, MESSAGE_ID_TAKEN_UP, say_text},
     [EVENT_HOST_MISSING] = {LOG_INFO, NULL, say_text},
     [EVENT_HOST_ATTACHED] = {LOG_INFO, MESSAGE_ID_HOST_ATTACHED, say_host},
@@ -315,6 +317,7 @@ static const int levels_if_ok[_EVENT_N] = {
     [EVENT_USER_REFUSED] = LOG_INFO,
     [EVENT_HEALTH] = LOG_INFO,
     [EVENT_CAPACITY] = LOG_INFO,
+    [EVENT_HUGE_PAGES] = LOG_INFO,
     [EVENT_TAKEN_UP] = LOG_INFO,
     [EVENT_EXCHANGE_DONE] = LOG_DEBUG, /* not slow */
     [EVENT_EXCHANGE_FAILED] = LOG_INFO, /* cancelled */

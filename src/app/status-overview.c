@@ -93,6 +93,7 @@ static void show_memory(const StatusRows *rows) {
                  size_format(most->total_bytes, sizes[2]));
     say_line("Memory", "%s of %s%s", size_format(host->memory_bytes, sizes[0]),
              size_format(host->memory_limit, sizes[1]), holder);
+    say_line("Huge pages", "%s", huge_pages_name(host));
 }
 
 static uint64_t count_busy(const Status *status) {

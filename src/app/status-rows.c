@@ -3,6 +3,7 @@
 #include "app/status-tables.h"
 
 #include "app/job.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "os/limits.h"
 
@@ -32,6 +33,12 @@ const char *user_name(uid_t uid, char buffer[static USER_NAME_BYTES]) {
 
 const char *health_name(const PacketStatusHost *host) {
     return host->healthy == 0 ? "not known yet" : host->healthy == 1 ? "healthy" : "not healthy";
+}
+
+const char *huge_pages_name(const PacketStatusHost *host) {
+    static const char *const words[] = {"never", "auto", "always", "mount"};
+
+    return host->huge_pages < ELEMENTS(words) ? words[host->huge_pages] : "";
 }
 
 uint64_t fit_of(const PacketStatusHost *host, int limit) {

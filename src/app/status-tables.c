@@ -49,6 +49,7 @@ NUMBER(host_cell_max_payload_bytes, PacketStatusHost, row->max_payload)
 NUMBER(host_cell_memory_bytes, PacketStatusHost, row->memory_bytes)
 NUMBER(host_cell_private_bytes, PacketStatusHost, row->private_bytes)
 NUMBER(host_cell_memory_limit_bytes, PacketStatusHost, row->memory_limit)
+TEXT(host_cell_huge_pages, PacketStatusHost, huge_pages_name(row))
 NUMBER(host_cell_queue_bytes, PacketStatusHost, row->queue_bytes)
 NUMBER(host_cell_queue_limit_bytes, PacketStatusHost, row->queue_bytes_limit)
 NUMBER(host_cell_queues, PacketStatusHost, row->n_queues)
@@ -92,6 +93,7 @@ static const OutputColumn host_columns[] = {
     {NULL, "memory_bytes", OUTPUT_BYTES, host_cell_memory_bytes},
     {NULL, "private_bytes", OUTPUT_BYTES, host_cell_private_bytes},
     {NULL, "memory_limit_bytes", OUTPUT_BYTES, host_cell_memory_limit_bytes},
+    {NULL, "huge_pages", OUTPUT_TEXT, host_cell_huge_pages},
     {NULL, "queue_bytes", OUTPUT_BYTES, host_cell_queue_bytes},
     {NULL, "queue_limit_bytes", OUTPUT_BYTES, host_cell_queue_limit_bytes},
     {NULL, "queues", OUTPUT_NUMBER, host_cell_queues},

@@ -87,6 +87,9 @@ const char *user_name(uid_t uid, char buffer[static USER_NAME_BYTES]);
 /** health_name() */
 const char *health_name(const PacketStatusHost *host);
 
+/** huge_pages_name() - which are in use, in the words of the setting; "mount": as /dev/shm is mounted */
+const char *huge_pages_name(const PacketStatusHost *host);
+
 /** fit_of() - how many clients that limit allows; fit_least(): the limit that allows fewest. */
 uint64_t fit_of(const PacketStatusHost *host, int limit);
 int fit_least(const PacketStatusHost *host);

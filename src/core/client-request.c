@@ -265,7 +265,7 @@ static int request_ask(Request *request, uint64_t bytes) {
 }
 
 int request_reserve(Request *request, uint64_t bytes, bool exact) {
-    uint64_t wanted = round_to_pages(bytes);
+    uint64_t wanted = exact ? round_to_pages(bytes) : segment_round(&request->segment, bytes);
     int r;
 
     if (request->state == REQUEST_GROWING)

@@ -123,6 +123,12 @@ static int client_take_fds(Client *client, int *fds) {
     return wait_add(client->wait, &client->request_source, client->request_queue, 0, SOURCE_REQUESTS, client);
 }
 
+static HugePages huge_pages_of(const PacketWelcome *welcome) {
+    if (welcome->flags & WELCOME_HUGE_ALL)
+        return HUGE_ALWAYS;
+    return welcome->flags & WELCOME_HUGE ? HUGE_AUTO : HUGE_NEVER;
+}
+
 static int client_welcome(Client *client, const PacketWelcome *welcome, int *fds, size_t n_fds) {
     if (client->state != CLIENT_CONNECTING || n_fds != WELCOME_N_FDS || welcome->n_slots == 0 ||
         welcome->n_slots > SLOTS_MAX || welcome->stride == 0 || welcome->stride % PAGE_BYTES ||
@@ -143,6 +149,7 @@ static int client_welcome(Client *client, const PacketWelcome *welcome, int *fds
         request->client = client;
         request->slot = i;
         segment_init(&request->segment, fds[WELCOME_REQUESTS], true, i * client->stride, client->stride);
+        request->segment.huge = huge_pages_of(welcome);
         segment_init(&request->response, fds[WELCOME_RESPONSES], false, i * client->stride, client->stride);
     }
     client->state = CLIENT_READY;

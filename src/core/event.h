@@ -36,6 +36,7 @@ typedef enum EventKind {
     EVENT_HEALTH,              /* ok: whether it is well; duration_ns of the probe; text */
     EVENT_LIMIT,               /* a limit was reached; text names it and the cure */
     EVENT_CAPACITY,            /* ok: `max_clients` can be reached; text: how many clients fit */
+    EVENT_HUGE_PAGES,           /* ok: they are what the settings wish; text: what is in use */
     EVENT_TAKEN_UP,            /* what the host before has left; ok: it was of use; text */
     /* worker */
     EVENT_HOST_MISSING,  /* waits for its host; text: path */

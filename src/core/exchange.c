@@ -42,10 +42,10 @@ int exchange_copy_request(Exchange *exchange, void **ret_copy) {
 
 /* What to grow to: at least @bytes, at most the limit, in steps that double up to a point. */
 static uint64_t segment_bytes_for(const Exchange *exchange, uint64_t bytes) {
-    uint64_t limit = round_to_pages(exchange->max_response);
+    uint64_t limit = segment_round(exchange->response, exchange->max_response);
     uint64_t now = exchange->response->bytes;
     uint64_t generous = now + (now < GROWTH_BYTES_MAX ? now : GROWTH_BYTES_MAX);
-    uint64_t wanted = round_to_pages(bytes);
+    uint64_t wanted = segment_round(exchange->response, bytes);
 
     if (limit > exchange->response->capacity)
         limit = exchange->response->capacity;

@@ -106,6 +106,7 @@ static int new_client(Peer *peer, uint64_t id, uint32_t n_slots, uint64_t stride
     client->since_ns = peer->since_ns;
     client->n_slots = n_slots;
     client->stride = stride;
+    client->huge = client->probe ? HUGE_NEVER : host_huge_pages(peer->host);
     open_account(client, peer->account);
     text_copy(client->name, sizeof(client->name), peer->name);
     for (int i = 0; i < 2; i++)
@@ -181,7 +182,9 @@ static int welcome(Peer *peer, const HostClient *client) {
     packet.welcome.stride = client->stride;
     packet.welcome.uid = client->uid->uid;
     packet.welcome.n_workers = client->told_workers;
-    packet.welcome.flags = client->trusted ? WELCOME_TRUSTED : 0;
+    packet.welcome.flags = (client->trusted ? WELCOME_TRUSTED : 0) |
+                           (client->huge != HUGE_NEVER ? WELCOME_HUGE : 0) |
+                           (client->huge == HUGE_ALWAYS ? WELCOME_HUGE_ALL : 0);
     if (r == 0)
         r = peer_say(peer, &packet, fds, WELCOME_N_FDS);
     for (size_t i = 0; i < WELCOME_N_FDS; i++)

@@ -83,6 +83,7 @@ struct HostClient {
     uint64_t since_ns;
     uint32_t n_slots;
     uint64_t stride;
+    HugePages huge;             /* that it was told to use */
     uint32_t told_workers;
     bool untold;     /* a host before this one told it */
     uint32_t n_met;  /* workers that hold its descriptors */
@@ -206,6 +207,8 @@ struct Host {
     bool fit_is_told;     /* how many clients fit, since the start or the last change of the settings */
     uint64_t memory_bytes;
     uint64_t block_bytes; /* what the file system of shared memory gives it in */
+    int no_huge;          /* 0: the kernel makes huge pages; or the negative errno that it refused with */
+    bool huge_is_told;    /* since the start or the last change of the settings */
     uint64_t trim_ns;     /* when to look for idle memory again */
     uint64_t squeezed_ns;
     uint64_t n_redelivered;
@@ -301,9 +304,6 @@ void host_look_at_flying(Host *host, const HostAccount *account);
 int host_make_queue(const Host *host, uint32_t depth, int *ret_fd);
 int host_make_object(const Host *host, uint64_t bytes, int *ret_fd);
 
-/* In what blocks objects get their memory. Return: 0 or negative errno. */
-int host_measure(Host *host);
-
 /*
  * What a kill between creation and unlink may have left: one object or queue, under one name for each kind.
  */
@@ -347,6 +347,17 @@ uint64_t host_memory(const Host *host);
 
 /* From one window to the next. */
 uint64_t host_stride(const Host *host);
+
+/*
+ * host-huge.c: see in what blocks objects get their memory, and whether the kernel makes huge pages. Return:
+ * 0 or negative errno.
+ */
+int host_measure(Host *host);
+void host_tell_huge(Host *host);
+uint32_t host_huge_in_use(const Host *host); /* as STATUS_HOST says it */
+
+/* What clients that attach now are told to use. */
+HugePages host_huge_pages(const Host *host);
 
 /* host-trim.c: give back what has been idle for long; when to do it next, UINT64_MAX for never. */
 void host_trim(Host *host, uint64_t now_ns);

@@ -43,14 +43,6 @@ int host_make_object(const Host *host, uint64_t bytes, int *ret_fd) {
     return r;
 }
 
-int host_measure(Host *host) {
-    _cleanup_close_ int fd = -1;
-    /* sparse; a small one would not be given big blocks */
-    int r = host_make_object(host, UINT64_C(1) << 30, &fd);
-
-    return r < 0 ? r : object_block(fd, &host->block_bytes);
-}
-
 /* What is another user's is not ours to remove, and keeps nobody out. */
 int host_sweep(const Host *host) {
     char name[NAME_ROOM];

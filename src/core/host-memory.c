@@ -20,8 +20,11 @@ static uint64_t round_to_blocks(const Host *host, uint64_t bytes) {
     return (bytes + host->block_bytes - 1) / host->block_bytes * host->block_bytes;
 }
 
+/* Windows in which a huge page fits begin with one. */
 uint64_t host_stride(const Host *host) {
-    return round_to_blocks(host, host->settings->max_payload);
+    uint64_t bytes = round_to_blocks(host, host->settings->max_payload);
+
+    return bytes >= HUGE_BYTES || host->settings->huge_pages == HUGE_ALWAYS ? round_to_huge(bytes) : bytes;
 }
 
 /*

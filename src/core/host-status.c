@@ -123,6 +123,7 @@ static void fill_host(const Host *host, PacketStatusHost *row) {
     row->healthy = !host->probe.known ? 0 : host->probe.healthy ? 1 : 2;
     row->slots_per_client = host->settings->requests_per_client;
     row->queue_depth = host->settings->queue_depth;
+    row->huge_pages = host_huge_in_use(host);
     fill_limits(host, row);
 }
 

@@ -363,7 +363,9 @@ static int say_client(Peer *peer, const HostClient *client, uint64_t serial,
     packet.client.stride = client->stride;
     packet.client.n_slots = client->n_slots;
     packet.client.uid = client->uid->uid;
-    packet.client.flags = (client->trusted ? CLIENT_TRUSTED : 0) | (client->probe ? CLIENT_PROBE : 0);
+    packet.client.flags = (client->trusted ? CLIENT_TRUSTED : 0) | (client->probe ? CLIENT_PROBE : 0) |
+                          (client->huge != HUGE_NEVER ? CLIENT_HUGE : 0) |
+                          (client->huge == HUGE_ALWAYS ? CLIENT_HUGE_ALL : 0);
     return peer_say(peer, &packet, fds, CLIENT_N_FDS);
 }
 

@@ -166,7 +166,7 @@ int host_get_fd(const Host *host) {
 void host_set_settings(Host *host, const HostSettings *settings) {
     host->settings = settings;
     host->tick_ns = host->probe.next_ns = host->trim_ns = 0;
-    host->fit_is_told = false;
+    host->fit_is_told = host->huge_is_told = false;
 }
 
 static void reap_strangers(Host *host, uint64_t now_ns) {
@@ -178,14 +178,22 @@ static void reap_strangers(Host *host, uint64_t now_ns) {
     }
 }
 
-/* A client has its request object read-write, so it could take memory without asking. */
+static bool holds_more(int fd, uint64_t reserved_bytes) {
+    uint64_t bytes;
+
+    return object_usage(fd, &bytes) == 0 && bytes > reserved_bytes;
+}
+
+/*
+ * A client has its request object read-write, so it could take memory without asking; of its response object,
+ * too, for to read a hole that is mapped fills it, and so does to make a huge page of it.
+ */
 static void audit_clients(Host *host) {
     for (size_t i = host->clients.n; i > 0; i--) {
         HostClient *client = table_at(&host->clients, i - 1);
-        uint64_t bytes;
 
-        if (client->peer && object_usage(client->requests_fd, &bytes) == 0 &&
-            bytes > client->reserved_bytes[0])
+        if (client->peer && (holds_more(client->requests_fd, client->reserved_bytes[0]) ||
+                             holds_more(client->responses_fd, client->reserved_bytes[1])))
             peer_misbehaved(client->peer, "it holds more memory than it has reserved");
     }
 }
@@ -199,6 +207,8 @@ static int tick(Host *host, uint64_t now_ns) {
     limits_read(&host->limits);
     if (!host->fit_is_told)
         host_tell_fit(host);
+    if (!host->huge_is_told)
+        host_tell_huge(host);
     reap_strangers(host, now_ns);
     audit_clients(host);
     host_reap_uids(host, now_ns);

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include "os/mapping.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +30,7 @@ typedef struct HostSettings {
     uint64_t memory;               /* bytes of all segments and private copies together */
     bool memory_is_auto;           /* and less where a worker's control group has less */
     uint64_t memory_idle_ns;       /* after which it is given back; 0: never */
+    HugePages huge_pages;          /* of shared memory and of private copies */
     uint32_t max_clients;          /* clients at a time */
     uint32_t requests_per_client;  /* slots of each client */
     uint32_t user_share;           /* percent of each limit that one user can have */

@@ -28,6 +28,12 @@ static WorkerClient *worker_client_free(WorkerClient *client) {
 
 DEFINE_CLEANUP(WorkerClient, worker_client_free)
 
+static HugePages huge_pages_of(const PacketClient *packet) {
+    if (packet->flags & CLIENT_HUGE_ALL)
+        return HUGE_ALWAYS;
+    return packet->flags & CLIENT_HUGE ? HUGE_AUTO : HUGE_NEVER;
+}
+
 static int worker_client_new(WorkerClient **ret, const PacketClient *packet, int *fds) {
     _cleanup_(worker_client_freep) WorkerClient *client = calloc(1, sizeof(*client));
     size_t bytes = slots_page_bytes(packet->n_slots);
@@ -54,6 +60,7 @@ static int worker_client_new(WorkerClient **ret, const PacketClient *packet, int
                      client->stride);
         segment_init(&client->slots[i].response, client->responses_fd, true, i * client->stride,
                      client->stride);
+        client->slots[i].response.huge = huge_pages_of(packet);
     }
     r = page_init_connect(&client->submit, TAKE_FD(fds[CLIENT_SUBMIT]), bytes, false);
     if (r < 0)

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "os/descriptor.h"
 #include "os/file.h"
+#include "os/mapping.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,52 +68,143 @@ int object_punch(int fd, uint64_t offset, uint64_t bytes) {
  * Only what is new is allocated: the kernel would go through pages that are there already, and clear the
  * unwritten.
  */
-int segment_resize(Segment *segment, uint64_t bytes) {
+static int grow_by_pages(Segment *segment, uint64_t bytes) {
+    int r = allocate(segment->fd, segment->offset + segment->bytes, bytes - segment->bytes);
+
+    if (r == 0)
+        segment->bytes = bytes;
+    return r;
+}
+
+/* The blocks of huge pages that become whole as the segment grows to @bytes: a part of the object. */
+typedef struct Blocks {
+    uint64_t start;
+    uint64_t end;
+} Blocks;
+
+static Blocks find_blocks(const Segment *segment, uint64_t bytes) {
+    uint64_t first = round_to_huge(segment->offset);
+    uint64_t old = (segment->offset + segment->bytes) / HUGE_BYTES * HUGE_BYTES;
+    Blocks blocks = {
+        .start = old > first ? old : first,
+        .end = (segment->offset + bytes) / HUGE_BYTES * HUGE_BYTES,
+    };
+
+    if (blocks.end < blocks.start)
+        blocks.end = blocks.start;
+    return blocks;
+}
+
+/* What huge pages are made of: all that lies beside the new blocks, and a page in each that has none. */
+static int allocate_for_blocks(const Segment *segment, const Blocks *blocks, uint64_t bytes) {
+    uint64_t old = segment->offset + segment->bytes, new = segment->offset + bytes;
     int r = 0;
 
+    if (old < blocks->start)
+        r = allocate(segment->fd, old, blocks->start - old);
+    for (uint64_t at = blocks->start; at < blocks->end && r == 0; at += HUGE_BYTES)
+        if (at >= old)
+            r = allocate(segment->fd, at, PAGE_BYTES);
+    if (r == 0 && blocks->end < new)
+        r = allocate(segment->fd, blocks->end, new - blocks->end);
+    return r;
+}
+
+/* Where there are no huge pages, now or at all, others do as well; a full file system refuses both. */
+static int collapse(Segment *segment, const Blocks *blocks) {
+    int r = mapping_collapse(segment->fd, blocks->start, blocks->end - blocks->start);
+    bool in_vain = r == -EINVAL;
+
+    if (r == 0)
+        return 0;
+    r = allocate(segment->fd, blocks->start, blocks->end - blocks->start);
+    if (r == 0 && in_vain)
+        segment->huge = HUGE_NEVER;
+    return r;
+}
+
+static int grow_by_blocks(Segment *segment, const Blocks *blocks, uint64_t bytes) {
+    uint64_t old = segment->bytes;
+    int r = allocate_for_blocks(segment, blocks, bytes);
+
+    if (r == 0)
+        r = collapse(segment, blocks);
+    if (r < 0)
+        (void)object_punch(segment->fd, segment->offset + old, bytes - old);
+    else
+        segment->bytes = bytes;
+    return r;
+}
+
+static int grow(Segment *segment, uint64_t bytes) {
+    Blocks blocks = find_blocks(segment, bytes);
+
+    if (segment->huge == HUGE_NEVER || blocks.start == blocks.end)
+        return grow_by_pages(segment, bytes);
+    return grow_by_blocks(segment, &blocks, bytes);
+}
+
+static int shrink(Segment *segment, uint64_t bytes) {
+    int r = object_punch(segment->fd, segment->offset + bytes, segment->bytes - bytes);
+
+    if (r == 0)
+        segment->bytes = bytes;
+    return r;
+}
+
+uint64_t segment_round(const Segment *segment, uint64_t bytes) {
+    uint64_t rounded = round_to_pages(bytes), huge = round_to_huge(bytes);
+
+    if (segment->huge == HUGE_ALWAYS && rounded <= segment->capacity)
+        return huge < segment->capacity ? huge : segment->capacity;
+    return rounded;
+}
+
+int segment_resize(Segment *segment, uint64_t bytes) {
     if (bytes % PAGE_BYTES != 0)
         return error_origin(-EINVAL);
     if (bytes > segment->capacity)
         return error_origin(-EFBIG);
-    if (bytes > segment->bytes)
-        r = allocate(segment->fd, segment->offset + segment->bytes, bytes - segment->bytes);
-    else if (bytes < segment->bytes)
-        r = object_punch(segment->fd, segment->offset + bytes, segment->bytes - bytes);
-    if (r < 0)
-        return r;
-    segment->bytes = bytes;
-    return 0;
+    if (bytes == segment->bytes)
+        return 0;
+    return bytes > segment->bytes ? grow(segment, bytes) : shrink(segment, bytes);
 }
 
 void segment_published(Segment *segment, uint64_t bytes) {
     segment->bytes = bytes;
 }
 
-static int map_anew(Segment *segment) {
-    int protection = PROT_READ | (segment->writable ? PROT_WRITE : 0);
-    void *map = mmap(NULL, segment->bytes, protection, MAP_SHARED, segment->fd, (off_t)segment->offset);
+/* By a huge page is mapped what was not mapped before: a block whose first part is stays as it is. */
+static bool completes_block(const Segment *segment) {
+    uint64_t old = segment->offset + segment->map_bytes, new = segment->offset + segment->bytes;
 
-    if (map == MAP_FAILED)
-        return error_memory();
-    /* Payloads stay out of core dumps. A refusal only makes the dump bigger. */
-    (void)madvise(map, segment->bytes, MADV_DONTDUMP);
+    return old % HUGE_BYTES != 0 && new >= round_to_huge(old) &&
+           round_to_huge(old) - HUGE_BYTES >= segment->offset;
+}
+
+/* Whoever fails here has the mapping as it was. */
+static int map_anew(Segment *segment) {
+    void *map;
+    int r = mapping_new(segment->fd, segment->offset, segment->bytes, segment->writable, &map);
+
+    if (r < 0)
+        return r;
+    segment_disconnect(segment);
     segment->map = map;
     segment->map_bytes = segment->bytes;
     return 0;
 }
 
-/* Pages that are mapped stay so, which is most of what a new mapping costs. */
 static int map_resized(Segment *segment) {
-    void *map = mremap(segment->map, segment->map_bytes, segment->bytes, MREMAP_MAYMOVE);
+    int r = mapping_resize(segment->map, segment->offset, segment->map_bytes, segment->bytes, &segment->map);
 
-    if (map == MAP_FAILED)
-        return error_memory();
-    segment->map = map;
-    segment->map_bytes = segment->bytes;
-    return 0;
+    if (r == 0)
+        segment->map_bytes = segment->bytes;
+    return r;
 }
 
 int segment_remap(Segment *segment) {
+
     /* A published size comes from the other side: it must not reach beyond the window. */
     if (segment->bytes > segment->capacity || segment->bytes % PAGE_BYTES != 0)
         return error_origin(-EINVAL);
@@ -120,12 +212,11 @@ int segment_remap(Segment *segment) {
         segment_disconnect(segment);
     if (segment->map_bytes == segment->bytes)
         return 0;
-    return segment->map ? map_resized(segment) : map_anew(segment);
+    return segment->map && !completes_block(segment) ? map_resized(segment) : map_anew(segment);
 }
 
 void segment_disconnect(Segment *segment) {
-    if (segment->map)
-        (void)munmap(segment->map, segment->map_bytes);
+    mapping_free(segment->map, segment->map_bytes);
     segment->map = NULL;
     segment->map_bytes = 0;
     segment->torn = false;

@@ -68,11 +68,15 @@ enum {
 };
 enum { CLIENT_REPLY_QUEUE, CLIENT_SUBMIT, CLIENT_STATE, CLIENT_REQUESTS, CLIENT_RESPONSES, CLIENT_N_FDS };
 
-#define WELCOME_TRUSTED 1u
+#define WELCOME_TRUSTED  1u
+#define WELCOME_HUGE     2u
+#define WELCOME_HUGE_ALL 4u
 
-#define CLIENT_TRUSTED 1u
-#define CLIENT_PROBE   2u
-#define CLIENT_GONE    4u
+#define CLIENT_TRUSTED  1u
+#define CLIENT_PROBE    2u
+#define CLIENT_GONE     4u
+#define CLIENT_HUGE     8u
+#define CLIENT_HUGE_ALL 16u
 
 #define DIRECTION_REQUEST  1u
 #define DIRECTION_RESPONSE 2u
@@ -232,6 +236,8 @@ typedef struct PacketStatusHost {
     uint64_t n_parked;              /* requests that workers did not survive, kept since the start */
     uint64_t n_waiting;             /* of those in flight: no worker has them now */
     uint64_t private_bytes;         /* of memory_bytes: workers' copies of requests */
+    uint32_t huge_pages;            /* in use: 0 never, 1 auto, 2 always, 3 as /dev/shm is mounted */
+    uint32_t reserved;
 } PacketStatusHost;
 
 typedef struct PacketStatusClient {
