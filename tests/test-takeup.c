@@ -449,6 +449,34 @@ START_TEST(worker_that_had_said_it_leaves_is_no_dead_one) {
 }
 END_TEST
 
+/* Take what lies in the socket of the first worker, as a host that is killed with it in its hands. */
+static void read_from_kept_worker(PacketType type) {
+    Packet packet;
+
+    for (unsigned i = 0; i < PARTY_KEPT; i++)
+        if (party.kept[i].fd > 0 && !strcmp(party.kept[i].name, "w0") &&
+            channel_is_connection(party.kept[i].fd)) {
+            ck_assert_int_gt(read(party.kept[i].fd, &packet, sizeof(packet)), 0);
+            ck_assert_uint_eq(packet.header.type, type);
+            return;
+        }
+    ck_abort_msg("no worker is kept");
+}
+
+START_TEST(worker_whose_leaving_died_with_its_host_is_no_dead_one) {
+    PartyWorker *worker = party_add_worker(NULL);
+
+    AWAIT(party.host->probe.known);
+    party_leave_host();
+    party_stop_worker(worker);
+    read_from_kept_worker(PACKET_LEAVING);
+    party_start_host();
+    AWAIT(party.host->workers.n == 0);
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DETACHED), 1);
+    ck_assert_uint_eq(party_n_events(EVENT_WORKER_KILLED), 0);
+}
+END_TEST
+
 START_TEST(worker_holds_nothing_of_the_probe_before) {
     PartyWorker *worker = party_add_worker(NULL);
 
@@ -559,6 +587,7 @@ static void add_workers(TCase *tests) {
     tcase_add_test(tests, worker_that_waits_for_memory_gets_it_of_the_next_host);
     tcase_add_test(tests, exchange_of_a_worker_that_died_meanwhile_is_given_to_another);
     tcase_add_test(tests, worker_that_had_said_it_leaves_is_no_dead_one);
+    tcase_add_test(tests, worker_whose_leaving_died_with_its_host_is_no_dead_one);
     tcase_add_test(tests, worker_holds_nothing_of_the_probe_before);
     tcase_add_test(tests, question_of_a_worker_that_has_not_heard_of_the_new_host_is_no_offence);
     tcase_add_test(tests, worker_holds_a_client_that_it_named_to_a_host_between);

@@ -110,16 +110,25 @@ void worker_forget_owed(Worker *worker) {
     worker->owes_holds = false;
 }
 
+static int say_last_word(const Worker *worker, const Packet *packet) {
+    int r = channel_send(worker->channel, packet, packet->header.bytes, NULL, 0);
+
+    if (r != -EAGAIN)
+        return r;
+    channel_widen(worker->channel);
+    return channel_send(worker->channel, packet, packet->header.bytes, NULL, 0);
+}
+
 /*
  * A host that is still there should know that this worker went by its own will, also one that has not
  * answered yet: it would take the hang-up for a death, and see to it. One that is not there does not hear it.
+ * A host that is killed just after it has read that leaves nothing of it: so it is said twice, and the next
+ * one reads the other.
  */
 void worker_say_leaving(Worker *worker) {
     Packet packet;
 
     packet_init(&packet, PACKET_LEAVING, 0);
-    if (channel_send(worker->channel, &packet, packet.header.bytes, NULL, 0) != -EAGAIN)
-        return;
-    channel_widen(worker->channel);
-    (void)channel_send(worker->channel, &packet, packet.header.bytes, NULL, 0);
+    if (say_last_word(worker, &packet) == 0)
+        (void)say_last_word(worker, &packet);
 }
