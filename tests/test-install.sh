@@ -52,8 +52,14 @@ installs_units() {
 }
 
 installs_manual_pages() {
+    [ -f "$dest/usr/share/man/man1/shmipc.1" ]
     [ -f "$dest/usr/share/man/man3/libshmipc.3" ]
+    [ -f "$dest/usr/share/man/man7/shmipc.7" ]
     [ -f "$dest/usr/share/man/man5/shmipc.conf.5" ]
+}
+
+installs_completion() {
+    grep '^complete -F _shmipc shmipc$' "$dest/usr/share/bash-completion/completions/shmipc"
 }
 
 # Objects of the daemon and headers of its inside are nobody's business.
