@@ -8,7 +8,7 @@
 . "${0%/*}/tap.sh"
 export LC_ALL=C
 
-shmipc=$1
+shmipc=$(realpath "$1")
 # shellcheck source=src/app/shmipc.bash
 . "$2/src/app/shmipc.bash"
 

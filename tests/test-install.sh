@@ -167,6 +167,7 @@ if command -v scdoc >/dev/null; then
 else
     skip 'the manual pages' 'there is no scdoc'
 fi
+check 'the completion for bash' installs_completion
 check 'nothing of the inside' installs_nothing_else
 check 'no folder of the build is named in what is installed' names_no_folder_of_the_build
 check 'shmipc.pc says the version and the folder of plugins' pc_says_the_version
