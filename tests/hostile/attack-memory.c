@@ -31,13 +31,16 @@ static void give_memory(uint64_t bytes) {
         err(EXIT_FAILURE, "allocating again");
 }
 
-/* Taken away before it is handled, so that it must end as what it is. */
+/*
+ * Taken away before it is handled, so that it must end as what it is. One page is missing at least: what is cut
+ * within a page reads as zeros where it is mapped, and that is the owner's own affair.
+ */
 static void shrink_before(void) {
     attack_join();
     while (attack_goes_on()) {
         Request *request = attack_prepare(PAYLOAD);
 
-        if (ftruncate(attacker->requests_fd, (off_t)(attack_random() % PAYLOAD)) < 0)
+        if (ftruncate(attacker->requests_fd, (off_t)(attack_random() % (PAYLOAD - PAGE_BYTES + 1))) < 0)
             err(EXIT_FAILURE, "ftruncate");
         attack_send_and_wait(request);
         if (request->end != SLOT_FAILED || request->reason != REASON_REQUEST_CHANGED)
