@@ -33,8 +33,6 @@ class Row:
         return f"aim {sign} {self.aim / factor:g}{unit}, limit {sign} {self.limit / factor:g}{unit}"
 
 
-SIZES = {"64": 64, "4K": 4 << 10, "64K": 64 << 10, "1M": 1 << 20, "16M": 16 << 20}
-
 ROWS = [
     Row("noise", "raw polling, 64 B: the machine's own", "raw mode=poll size=64"),
     Row("awake-64", "64 B, both awake", "shmipc size=64", "raw mode=poll size=64", aim=250, limit=600, is_ratio=False),
@@ -69,6 +67,51 @@ ROWS = [
         is_ratio=False),
 ]
 
-BROKERS = {}
-PEER_ROWS = []
-ALL = ROWS + PEER_ROWS
+# --- peers ---
+
+# Daemons that a peer needs.
+BROKERS = {
+    "redis": ["redis-server", "--port", "0", "--unixsocket", "{folder}/redis.sock", "--save", "", "--appendonly", "no",
+              "--proto-max-bulk-len", "1gb"],
+    "gearman": ["gearmand", "-L", "127.0.0.1", "-p", "4731", "--log-file", "none"],
+    "iceoryx": ["iox-roudi", "-c", "{folder}/roudi.toml", "-m", "off", "-l", "off"],
+}
+FILES = {  # what these want to read in their folder
+    "iceoryx": ("roudi.toml", "[general]\nversion = 1\n[[segment]]\n" + "".join(
+        f"[[segment.mempool]]\nsize = {size}\ncount = {count}\n"
+        for size, count in ((1024, 400), (4608, 200), (66048, 200), (1049088, 60), (16777728, 8)))),
+}
+
+# (Name in the tables, program and its options, the sizes it can carry, how many it can have in flight)
+ALL_SIZES = ("64", "4K", "64K", "1M", "16M")
+PEERS = [
+    ("floor: writes and reads alone, one process", "raw mode=floor", ALL_SIZES, 1),
+    ("raw: polling of shared memory", "raw mode=poll", ALL_SIZES, 32),
+    ("raw: queue + shared memory, never sleeping", "raw mode=spin", ALL_SIZES, 1),
+    ("raw: queue + shared memory, sleeping", "raw mode=queue", ALL_SIZES, 1),
+    ("**shmipc**, as it is (`poll_us` auto)", "shmipc", ALL_SIZES, 32),
+    ("**shmipc**, sleeping (`poll_us` 0)", "shmipc mode=0", ALL_SIZES, 32),
+    ("iceoryx 2.0, polling", "iceoryx mode=poll", ALL_SIZES, 8),
+    ("iceoryx 2.0, waitset", "iceoryx mode=wait", ALL_SIZES, 1),
+    ("Boost.Interprocess: shared memory, semaphores", "boost", ALL_SIZES, 32),
+    ("ZeroMQ, Unix socket", "zeromq", ALL_SIZES, 32),
+    ("nng, Unix socket", "nng", ALL_SIZES, 32),
+    ("sd-bus through dbus-broker, kept shared memory", "dbus mode=memory", ALL_SIZES, 32),
+    ("sd-bus through dbus-broker, copied", "dbus mode=copy", ALL_SIZES, 32),
+    ("Redis, lists", "redis", ALL_SIZES, 32),
+    ("gearmand", "gearman", ("64", "4K", "64K", "1M"), 32),
+]
+IN_FLIGHT = (1, 2, 4, 8, 16, 32)
+
+
+def peer_cell(program, size, n_in_flight=1):
+    name, _, options = program.partition(" ")
+    words = [name, f"size={size}", options, f"in-flight={n_in_flight}" if n_in_flight > 1 else ""]
+    return " ".join(word for word in words if word)
+
+
+def peer_cells():
+    """All cells of the comparison with peers."""
+    for _, program, sizes, n_most in PEERS:
+        yield from (peer_cell(program, size) for size in sizes)
+        yield from (peer_cell(program, "64", n) for n in IN_FLIGHT if 1 < n <= n_most)

@@ -115,6 +115,9 @@ class Bench:
         command = table.BROKERS.get(name)
         if not command or name in self.brokers:
             return
+        if name in table.FILES:
+            file, text = table.FILES[name]
+            (self.folder / file).write_text(text, encoding="ascii")
         found = shutil.which(command[0], path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin")
         if not found:
             raise Skipped(f"there is no {command[0]} (tests/bench/install-peers)")
@@ -133,12 +136,12 @@ class Bench:
             arguments += [f"--{key}", value] if key != "argument" else [value]
         if name != "first" and "--ms" not in arguments:
             arguments += ["--ms", str(self.ms), "--warm-ms", str(max(self.ms // 4, 20))]
-        environment = {**self.environment, "BENCH_FOLDER": str(self.folder)}
+        environment = {**self.environment, "BENCH_FOLDER": str(self.folder), "BENCH_GEARMAN_PORT": "4731"}
         said = subprocess.run([self.program(name), *arguments], env=environment, capture_output=True, text=True,
                               timeout=60, check=False)
         if said.returncode != 0:
             raise Skipped(said.stderr.strip().splitlines()[-1] if said.stderr.strip() else f"status {said.returncode}")
-        return parse_words(said.stdout)
+        return parse_words(said.stdout.strip().splitlines()[-1])
 
     # --- what is no cell ---
 
@@ -324,6 +327,31 @@ def measure(bench, chosen, n_rounds):
     return pairs, best, reasons, cells
 
 
+def measure_peers(bench, n_rounds):
+    """Return: what each cell said, and why others say nothing."""
+    cells, reasons = {}, {}
+    for _ in range(n_rounds):
+        this = Round(bench, {})
+        for cell in table.peer_cells():
+            if cell in reasons:
+                continue
+            try:
+                cells.setdefault(cell, []).append(this.cell(cell))
+            except Skipped as reason:
+                reasons[cell] = reason
+    return {cell: said for cell, said in cells.items() if said}, reasons
+
+
+def report_peers(cells, reasons):
+    for cell in table.peer_cells():
+        if cell in cells:
+            said = {key: statistics.median(one[key] for one in cells[cell]) for key in cells[cell][0]}
+            print(f"{cell:36} p50 {said['p50_ns'] / 1e3:10.2f} us  p99 {said['p99_ns'] / 1e3:10.2f} us "
+                  f"{said['requests_per_second']:12.0f} /s", flush=True)
+        else:
+            print(f"{cell:36} skipped: {reasons[cell]}", flush=True)
+
+
 def write_results(path, results, cells):
     """What docs/performance.py reads: a line is NAME, a tab, and KEY=VALUE words; medians over all rounds."""
     lines = [f"row/{name}\t" + " ".join(f"{key}={value}" for key, value in values.items())
@@ -337,11 +365,11 @@ def write_results(path, results, cells):
 
 def choose(names):
     for name in names:
-        if not any(fnmatch.fnmatch(row.name, name) for row in table.ALL):
+        if not any(fnmatch.fnmatch(row.name, name) for row in table.ROWS):
             sys.exit(f"there is no row {name}: see --list")
     if not names:
         return table.ROWS
-    return [row for row in table.ALL if any(fnmatch.fnmatch(row.name, name) for name in names)]
+    return [row for row in table.ROWS if any(fnmatch.fnmatch(row.name, name) for name in names)]
 
 
 def enter_namespace():
@@ -353,28 +381,39 @@ def enter_namespace():
     os.execvp("unshare", ["unshare", "--ipc", "sh", "-c", script, "sh", sys.executable, *sys.argv])
 
 
+def run_rows(bench, chosen, options):
+    pairs, best, reasons, cells = measure(bench, chosen, options.rounds)
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs; medians of {options.rounds} rounds", flush=True)
+    return {row.name: report(row, pairs[row.name], best.get(row.name), reasons.get(row.name)) for row in chosen}, cells
+
+
+def run_peers(bench, options):
+    cells, reasons = measure_peers(bench, options.rounds)
+    report_peers(cells, reasons)
+    return {}, cells
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
     parser.add_argument("rows", nargs="*", metavar="ROW")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ms", type=int, default=100, help="that a cell measures for, after a quarter of it to warm up")
+    parser.add_argument("--peers", action="store_true", help="all peers at all sizes, in place of the rows")
     parser.add_argument("--list", action="store_true", help="the rows there are")
     parser.add_argument("--results", help="append them to this file, for docs/performance.py")
     options = parser.parse_intermixed_args()
     chosen = choose(options.rows)
     if options.list:
-        for row in chosen if options.rows else table.ALL:
+        for row in chosen if options.rows else table.ROWS:
             print(f"{row.name:18} {row.title}")
         return
     enter_namespace()
     bench = Bench(options.build, options.ms)
     try:
-        pairs, best, reasons, cells = measure(bench, chosen, options.rounds)
+        results, cells = run_peers(bench, options) if options.peers else run_rows(bench, chosen, options)
     finally:
         bench.close()
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs; medians of {options.rounds} rounds", flush=True)
-    results = {row.name: report(row, pairs[row.name], best.get(row.name), reasons.get(row.name)) for row in chosen}
     if options.results:
         write_results(options.results, results, cells)
 
