@@ -49,6 +49,9 @@ ROWS = [
           limit=1.08) for size in ("64K", "1M", "16M", "128M")),
     Row("cold-16M", "first exchange of a client at 16 MiB, to the warm one", f"first argument={16 << 20}",
         f"first argument={16 << 20}", key="cold_ns", reference_key="warm_ns", aim=1.3, limit=2),
+    *(Row(f"cold-{size}", f"first exchange of a client at {size}iB, to the warm one", f"first argument={n_bytes}",
+          f"first argument={n_bytes}", key="cold_ns", reference_key="warm_ns")
+      for size, n_bytes in (("64K", 64 << 10), ("1M", 1 << 20))),
     Row("touch-8", "worker touches 8 bytes: 1 GiB to 4 KiB", "shmipc size=1G touch=8", "shmipc size=4K touch=8",
         aim=1.05, limit=1.5),
     Row("call-cat", "`shmipc call` of a 1 GiB file with a `cat` handler, to `cat | cat`", special=("call", 1024), aim=1.0,

@@ -14,6 +14,7 @@ reference: all that a machine which is busy with other things can tell.
 import argparse
 import contextlib
 import fnmatch
+import json
 import os
 import pathlib
 import shutil
@@ -372,6 +373,12 @@ def choose(names):
     return [row for row in table.ROWS if any(fnmatch.fnmatch(row.name, name) for name in names)]
 
 
+def targets(build):
+    said = subprocess.run(["meson", "introspect", "--targets", build], capture_output=True, check=True).stdout
+    return [target["name"] for target in json.loads(said) if target["name"].startswith("bench-")
+            and target["type"] == "executable"]
+
+
 def enter_namespace():
     """An IPC namespace of our own has room for as many queues as we like, and nobody else's in it."""
     if os.geteuid() != 0 or os.environ.get("BENCH_NAMESPACE") or not shutil.which("unshare"):
@@ -400,6 +407,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ms", type=int, default=100, help="that a cell measures for, after a quarter of it to warm up")
     parser.add_argument("--peers", action="store_true", help="all peers at all sizes, in place of the rows")
+    parser.add_argument("--targets", action="store_true", help="what to build, for `meson compile`")
     parser.add_argument("--list", action="store_true", help="the rows there are")
     parser.add_argument("--results", help="append them to this file, for docs/performance.py")
     options = parser.parse_intermixed_args()
@@ -407,6 +415,9 @@ def main():
     if options.list:
         for row in chosen if options.rows else table.ROWS:
             print(f"{row.name:18} {row.title}")
+        return
+    if options.targets:
+        print(*targets(options.build))
         return
     enter_namespace()
     bench = Bench(options.build, options.ms)

@@ -20,10 +20,10 @@
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
-#define BATCH    "bta(btbs)a(btssssuutt)a(btssssuutt)"
-#define POLICY   "a(u(" BATCH "))a(buu(" BATCH "))a(ss)bs"
-#define PATH     "/bench"
-#define NAME     "com.example.Bench"
+#define BATCH  "bta(btbs)a(btssssuutt)a(btssssuutt)"
+#define POLICY "a(u(" BATCH "))a(buu(" BATCH "))a(ss)bs"
+#define PATH   "/bench"
+#define NAME   "com.example.Bench"
 
 static const Task *task;
 static char path[108];
@@ -79,12 +79,10 @@ static int start_broker(void) {
 /* Everybody may do everything. */
 static void let_all_in(sd_bus_message *message) {
     must(sd_bus_message_open_container(message, 'v', "(" POLICY ")"), "policy");
-    must(sd_bus_message_append(message, "(" POLICY ")",
-                               1, (uint32_t)-1, true, UINT64_C(1),
-                               1, true, UINT64_C(1), true, "",
-                               1, true, UINT64_C(1), "", "", "", "", 0, 0, UINT64_C(0), UINT64_MAX,
-                               1, true, UINT64_C(1), "", "", "", "", 0, 0, UINT64_C(0), UINT64_MAX,
-                               0, 0, false, ""),
+    must(sd_bus_message_append(message, "(" POLICY ")", 1, (uint32_t)-1, true, UINT64_C(1), 1, true,
+                               UINT64_C(1), true, "", 1, true, UINT64_C(1), "", "", "", "", 0, 0, UINT64_C(0),
+                               UINT64_MAX, 1, true, UINT64_C(1), "", "", "", "", 0, 0, UINT64_C(0),
+                               UINT64_MAX, 0, 0, false, ""),
          "policy");
     must(sd_bus_message_close_container(message), "policy");
 }
@@ -111,11 +109,13 @@ static void prepare(const Task *with) {
     must(sd_bus_set_fd(controller, fd, fd), "sd_bus_set_fd");
     must(sd_bus_start(controller), "starting dbus-broker");
     must(sd_bus_message_new_method_call(controller, &message, NULL, "/org/bus1/DBus/Broker",
-                                        "org.bus1.DBus.Broker", "AddListener"), "AddListener");
+                                        "org.bus1.DBus.Broker", "AddListener"),
+         "AddListener");
     must(sd_bus_message_append(message, "oh", "/org/bus1/DBus/Listener/0", listener), "AddListener");
     let_all_in(message);
     if (sd_bus_call(controller, message, 0, &error, NULL) < 0)
-        errx(EXIT_FAILURE, "dbus-broker does not take the listener: %s", error.message ? error.message : "hung up");
+        errx(EXIT_FAILURE, "dbus-broker does not take the listener: %s",
+             error.message ? error.message : "hung up");
     sd_bus_message_unref(message);
 }
 
@@ -237,9 +237,16 @@ static void leave(void) {
 }
 
 int main(int argc, char **argv) {
-    static const Peer peer = {.name = "dbus", .modes = "copy|memory", .open = prepare, .serve = serve,
-                              .connect = be_client, .begin = begin, .send = send_it, .receive = receive,
-                              .end = end, .close = leave};
+    static const Peer peer = {.name = "dbus",
+                              .modes = "copy|memory",
+                              .open = prepare,
+                              .serve = serve,
+                              .connect = be_client,
+                              .begin = begin,
+                              .send = send_it,
+                              .receive = receive,
+                              .end = end,
+                              .close = leave};
 
     return peer_main(argc, argv, &peer);
 }

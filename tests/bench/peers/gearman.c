@@ -83,8 +83,8 @@ static void call_many(uint32_t n) {
     gearman_return_t r;
 
     for (uint32_t i = 0; i < n; i++) {
-        tasks[i] = gearman_client_add_task(client, NULL, &responses[i], function, NULL, memory[i],
-                                           task->bytes, &r);
+        tasks[i] =
+            gearman_client_add_task(client, NULL, &responses[i], function, NULL, memory[i], task->bytes, &r);
         if (!tasks[i] || gearman_failed(r))
             errx(EXIT_FAILURE, "a job: %s", gearman_client_error(client));
     }
@@ -103,8 +103,14 @@ static void end(uint32_t slot) {
 }
 
 int main(int argc, char **argv) {
-    static const Peer peer = {.name = "gearman", .open = prepare, .serve = serve, .connect = be_client,
-                              .begin = begin, .end = end, .call_many = call_many, .response = response};
+    static const Peer peer = {.name = "gearman",
+                              .open = prepare,
+                              .serve = serve,
+                              .connect = be_client,
+                              .begin = begin,
+                              .end = end,
+                              .call_many = call_many,
+                              .response = response};
 
     return peer_main(argc, argv, &peer);
 }

@@ -310,22 +310,23 @@ static void parse(int argc, char **argv, const Peer *peer, Task *task) {
     static const struct option options[] = {
         {"mode", 1, NULL, 0},    {"size", 1, NULL, 0}, {"touch", 1, NULL, 0},   {"in-flight", 1, NULL, 0},
         {"servers", 1, NULL, 0}, {"ms", 1, NULL, 0},   {"warm-ms", 1, NULL, 0}, {"gap-us", 1, NULL, 0},
-        {"burn-us", 1, NULL, 0}, {"cpus", 1, NULL, 0}, {"uid", 1, NULL, 0},    {0}};
+        {"burn-us", 1, NULL, 0}, {"cpus", 1, NULL, 0}, {"uid", 1, NULL, 0},     {0}};
     int option, index;
 
     while ((option = getopt_long(argc, argv, "", options, &index)) == 0)
         set_option(task, options[index].name, optarg);
     if (option != -1 || optind != argc)
-        errx(2, "usage: %s [--mode %s] [--size BYTES] [--touch BYTES] [--in-flight N] [--servers N] [--ms N] "
-                "[--warm-ms N] [--gap-us N] [--burn-us N] [--cpus CLIENT,SERVER] [--uid CLIENT]",
+        errx(2,
+             "usage: %s [--mode %s] [--size BYTES] [--touch BYTES] [--in-flight N] [--servers N] [--ms N] "
+             "[--warm-ms N] [--gap-us N] [--burn-us N] [--cpus CLIENT,SERVER] [--uid CLIENT]",
              peer->name, peer->modes ? peer->modes : "-");
     if (task->bytes == 0 || task->n_in_flight == 0 || task->n_servers > N_SERVERS_MAX)
         errx(2, "at least one byte, one request in flight, and at most %d servers", N_SERVERS_MAX);
 }
 
 int peer_main(int argc, char **argv, const Peer *peer) {
-    Task task = {.bytes = 64, .n_in_flight = 1, .ms = 200, .warm_ms = 50, .n_servers = 1, .server_cpu = 1,
-                 .mode = ""};
+    Task task = {
+        .bytes = 64, .n_in_flight = 1, .ms = 200, .warm_ms = 50, .n_servers = 1, .server_cpu = 1, .mode = ""};
 
     parse(argc, argv, peer, &task);
     find_pace();

@@ -234,10 +234,11 @@ static const Peer modes[] = {
     MODE("floor", prepare, floor_serve, floor_send, floor_receive),
 };
 
-/* --mode comes first here: what it names is the peer. */
+/* What --mode names is the peer. */
 int main(int argc, char **argv) {
-    for (size_t i = 0; argc > 2 && i < sizeof(modes) / sizeof(modes[0]); i++)
-        if (!strcmp(argv[1], "--mode") && !strcmp(argv[2], modes[i].name))
-            return peer_main(argc, argv, &modes[i]);
-    errx(2, "usage: raw --mode poll|queue|spin|floor [OPTION...]");
+    for (int at = 1; at + 1 < argc; at++)
+        for (size_t i = 0; !strcmp(argv[at], "--mode") && i < sizeof(modes) / sizeof(modes[0]); i++)
+            if (!strcmp(argv[at + 1], modes[i].name))
+                return peer_main(argc, argv, &modes[i]);
+    errx(2, "usage: bench-raw --mode poll|queue|spin|floor [OPTION...]");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Redis: a list for requests and one for responses, over its Unix socket ($BENCH_FOLDER/redis.sock); both sides
- * block in BLPOP, and requests are pipelined
+ * Redis: a list for requests and one for responses, over its Unix socket ($BENCH_FOLDER/redis.sock); both
+ * sides block in BLPOP, and requests are pipelined
  */
 #include "peer.h"
 
@@ -107,8 +107,14 @@ static void end(uint32_t slot) {
 }
 
 int main(int argc, char **argv) {
-    static const Peer peer = {.name = "redis", .open = prepare, .serve = serve, .connect = be_client,
-                              .begin = begin, .send = send_it, .receive = receive, .end = end};
+    static const Peer peer = {.name = "redis",
+                              .open = prepare,
+                              .serve = serve,
+                              .connect = be_client,
+                              .begin = begin,
+                              .send = send_it,
+                              .receive = receive,
+                              .end = end};
 
     return peer_main(argc, argv, &peer);
 }

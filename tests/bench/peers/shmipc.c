@@ -4,15 +4,15 @@
  *
  * --mode is what SHMIPC_POLL_US would be for both sides: `auto` unless said, `always`, or microseconds.
  */
-#include "peer.h"
 #include "shmipc.h"
+#include "peer.h"
 
 #include <err.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PATIENT   INT64_C(60000000000)
-#define N_MAX     1024u
+#define PATIENT INT64_C(60000000000)
+#define N_MAX   1024u
 
 static const Task *task;
 static shmipc_client *client;

@@ -92,8 +92,15 @@ static void leave(void) {
 }
 
 int main(int argc, char **argv) {
-    static const Peer peer = {.name = "zeromq", .open = prepare, .serve = serve, .connect = be_client,
-                              .begin = begin, .send = send_it, .receive = receive, .end = end, .close = leave};
+    static const Peer peer = {.name = "zeromq",
+                              .open = prepare,
+                              .serve = serve,
+                              .connect = be_client,
+                              .begin = begin,
+                              .send = send_it,
+                              .receive = receive,
+                              .end = end,
+                              .close = leave};
 
     return peer_main(argc, argv, &peer);
 }
