@@ -36,7 +36,7 @@ OWNERS = {
     "sys/un.h": {"os/channel.c", "os/datagram.c"},
     "sys/inotify.h": {"os/watch.c"},
     "sys/pidfd.h": {"os/process.c"},
-    "stdatomic.h": {"wire/slots.c"},
+    "stdatomic.h": {"wire/slots.c", "wire/meter.c"},
     "dlfcn.h": {"handler/plugin.c"},
     "libconfig.h": {"app/config.c"},
     "libsmartcols/libsmartcols.h": {"app/output.c"},

@@ -52,6 +52,7 @@ static const Row rows[] = {
     {PACKET_HOLDS, 16 + 8, 0, 0, WORKER},
     {PACKET_STATUS_SLOTS, 16, 0, 0, STATUS},
     {PACKET_STATUS_SLOT, sizeof(PacketStatusSlot), 0, 0, HOST},
+    {PACKET_STATUS_STAGE, sizeof(PacketStatusStage), 0, 0, HOST},
 };
 
 #define N_ROWS ((int)ELEMENTS(rows))

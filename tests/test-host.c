@@ -525,6 +525,22 @@ static int ask_status(uint64_t serial) {
     return fd;
 }
 
+/* One packet each is enough here. @n: how many exchanges each of them has counted. */
+static void expect_stages(int fd, uint64_t n) {
+    Packet packet;
+
+    for (uint32_t stage = 0; stage < _STAGE_N; stage++) {
+        uint64_t n_counted = 0;
+
+        raw_expect(fd, PACKET_STATUS_STAGE, &packet, NULL);
+        ck_assert_uint_eq(packet.status_stage.stage, stage);
+        for (uint32_t i = 0; i < packet.status_stage.n_entries; i++)
+            n_counted += packet.status_stage.entries[i] & STAGE_COUNT_MAX;
+        ck_assert_uint_eq(n_counted, n);
+        ck_assert(packet.status_stage.sum_ns >= packet.status_stage.max_ns);
+    }
+}
+
 START_TEST(status_tells_of_host_clients_and_workers) {
     PartyWorker *worker = party_add_worker(NULL);
     Client *client = party_add_client();
@@ -555,6 +571,7 @@ START_TEST(status_tells_of_host_clients_and_workers) {
     ck_assert_str_eq(packet.status_worker.name, "test-worker");
     ck_assert_uint_eq(packet.status_worker.busy_ns, 0);
     ck_assert_uint_eq(packet.status_worker.n_clients, 2);
+    expect_stages(fd, 1);
     raw_expect(fd, PACKET_STATUS_END, &packet, NULL);
     ck_assert_uint_eq(packet.header.serial, 99);
     fd_close(fd);
@@ -630,9 +647,41 @@ START_TEST(slow_reader_gets_every_row_of_every_answer) {
             ck_assert_uint_gt(packet.status_client.id, id);
             id = packet.status_client.id;
         }
+        expect_stages(fd, 0);
         raw_expect(fd, PACKET_STATUS_END, &packet, NULL);
     }
     fd_close(fd);
+}
+END_TEST
+
+START_TEST(latency_of_a_client_that_went_is_kept) {
+    PartyWorker *worker = party_add_worker(NULL);
+    StageTimes times[_STAGE_N];
+    Client *client;
+
+    AWAIT(party_n_events(EVENT_HEALTH) == 1 && !party.host->probe.request);
+    client = party_add_client();
+    party_echo(client, 1);
+    party_remove_client(client);
+    AWAIT(party.host->clients.n == 1);
+    host_stage_times(party.host, times);
+    for (Stage stage = 0; stage < _STAGE_N; stage++)
+        ck_assert_uint_eq(party.host->stages[stage].n, 1);
+    ck_assert_uint_gt(times[STAGE_RUNNING].p50_ns, 0);
+    party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(client_that_says_it_had_a_billion_answers_is_not_believed) {
+    Client *client = party_add_client();
+    const HostClient *of_host;
+
+    AWAIT(party.host->n_clients == 1);
+    of_host = party_client_of_host(client);
+    for (int i = 0; i < 100; i++)
+        meter_record(slots_meter(of_host->submit.map, STAGE_REPLIED, of_host->n_slots), 1, 64);
+    host_read_stages(party.host);
+    ck_assert_uint_eq(party.host->stages[STAGE_REPLIED].n, 0);
 }
 END_TEST
 
@@ -695,6 +744,7 @@ START_TEST(status_tells_of_slots_what_each_is_doing) {
     expect_slot(fd, 1, STATUS_SLOT_QUEUED, &row);
     ck_assert_uint_eq(row.worker, 0);
     expect_slot(fd, 2, STATUS_SLOT_FILLING, &row);
+    expect_stages(fd, 0);
     raw_expect(fd, PACKET_STATUS_END, &packet, NULL);
     ck_assert_uint_eq(packet.header.serial, 7);
     fd_close(fd);
@@ -875,6 +925,8 @@ static void add_status(Suite *suite) {
     tcase_add_test(tests, status_does_not_count_the_hosts_own_probe);
     tcase_add_test(tests, slow_reader_gets_every_row_of_every_answer);
     tcase_add_test(tests, status_tells_of_slots_what_each_is_doing);
+    tcase_add_test(tests, latency_of_a_client_that_went_is_kept);
+    tcase_add_test(tests, client_that_says_it_had_a_billion_answers_is_not_believed);
 }
 
 static void add_users(Suite *suite) {

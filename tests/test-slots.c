@@ -97,13 +97,11 @@ static uint64_t n_ended(void) {
 
 /* ---- layout ---- */
 
-START_TEST(pages_are_whole_and_hold_head_and_records) {
-    ck_assert_uint_eq(slots_page_bytes(1), 4096);
-    ck_assert_uint_eq(slots_page_bytes(31), 4096); /* 128 + 31 * 128 = 4096 */
-    ck_assert_uint_eq(slots_page_bytes(32), 8192);
-    ck_assert_uint_eq(slots_page_bytes(63), 8192); /* 128 + 63 * 128 = 8192 */
-    ck_assert_uint_eq(slots_page_bytes(64), 12288);
-    ck_assert_uint_eq(slots_page_bytes(SLOTS_MAX), 135168);
+START_TEST(pages_are_whole_and_hold_head_records_and_meters) {
+    ck_assert_uint_eq(slots_page_bytes(1), 32768);
+    ck_assert_uint_eq(slots_page_bytes(6), 32768); /* 128 + 6 * 128 + 2 * 15936 = 32768 */
+    ck_assert_uint_eq(slots_page_bytes(7), 36864);
+    ck_assert_uint_eq(slots_page_bytes(SLOTS_MAX), 163840);
 }
 END_TEST
 
@@ -779,7 +777,7 @@ Suite *unit_suite(void) {
     Suite *suite = suite_create("slots");
     TCase *layout = add_case(suite, "layout");
 
-    tcase_add_test(layout, pages_are_whole_and_hold_head_and_records);
+    tcase_add_test(layout, pages_are_whole_and_hold_head_records_and_meters);
     tcase_add_test(layout, heads_say_what_the_protocol_says);
     tcase_add_test(layout, page_is_valid_only_with_its_own_head);
     tcase_add_test(layout, submit_record_lies_where_the_protocol_says);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* shmipc status: what a running host has and does, asked of it */
 #include "app/command.h"
+#include "app/metrics.h"
 #include "app/status-instances.h"
 #include "app/status-overview.h"
 #include "app/status-tables.h"
@@ -15,32 +16,35 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char help[] = "Usage: shmipc status [OPTION...] [TABLE]\n"
-                           "\n"
-                           "Show what a running host has and does, what is wrong and what to do about it.\n"
-                           "\n"
-                           "  clients      who sends, what is in flight, how much memory they hold\n"
-                           "  workers      who answers, what each is busy with and for how long\n"
-                           "  slots        each exchange, and each slot that holds memory\n"
-                           "  memory       who holds how much: windows of clients, copies of workers\n"
-                           "  limits       how near they are; with -o +CURE what to do\n"
-                           "  instances    all hosts of this machine and their workers\n"
-                           "\n"
-                           "  -H, --host HOST       instead of $SHMIPC_HOST or `host`\n"
-                           "  -o, --output COLUMNS  of TABLE: NAME,... or +NAME,...; `help` names them\n"
-                           "  -n, --noheadings      tables without their heading\n"
-                           "  -j, --json            bytes and nanoseconds; without TABLE all tables\n"
-                           "  -h, --help            this text\n"
-                           "\n"
-                           "Stable: keys of --json, names of columns. More of them may come.\n"
-                           "\n"
-                           "Exit status: 0 shown, 1 failed, 2 usage, 3 no such host or not running, 4 not\n"
-                           "allowed, 8 busy: a limit of the host is reached.\n";
+static const char help[] =
+    "Usage: shmipc status [OPTION...] [TABLE]\n"
+    "\n"
+    "Show what a running host has and does, what is wrong and what to do about it.\n"
+    "\n"
+    "  clients      who sends, what is in flight, how much memory they hold\n"
+    "  workers      who answers, what each is busy with and for how long\n"
+    "  slots        each exchange, and each slot that holds memory\n"
+    "  memory       who holds how much: windows of clients, copies of workers\n"
+    "  limits       how near they are; with -o +CURE what to do\n"
+    "  latency      how long exchanges were queued, running, replied\n"
+    "  instances    all hosts of this machine and their workers\n"
+    "\n"
+    "  -H, --host HOST       instead of $SHMIPC_HOST or `host`\n"
+    "  -o, --output COLUMNS  of TABLE: NAME,... or +NAME,...; `help` names them\n"
+    "  -n, --noheadings      tables without their heading\n"
+    "  -j, --json            bytes and nanoseconds; without TABLE all tables\n"
+    "      --openmetrics[=FILE]  for Prometheus; FILE is replaced in one go\n"
+    "  -h, --help            this text\n"
+    "\n"
+    "Stable: keys of --json, names of columns and metrics. More of them may come.\n"
+    "Exit status: 0 shown, 1 failed, 2 usage, 3 no such host or not running, 4 not\n"
+    "allowed, 8 busy: a limit of the host is reached.\n";
 
 typedef struct Wish {
     const char *host;
     const char *table; /* NULL: the overview */
     const char *columns;
+    const char *metrics; /* a file for them, "" for standard output; NULL: none are wished */
     bool noheadings;
     bool json;
 } Wish;
@@ -108,8 +112,10 @@ static int check(const Wish *wish, StatusTable *ret_table) {
     if (wish->columns && !wish->table)
         return usage("-o goes with a table, as in `shmipc status -o %s workers`.", wish->columns);
     if (wish->table && !is_instances(wish) && !find_table(wish->table, &table))
-        return usage("there is no table `%s`: clients, workers, slots, memory, limits or instances.",
+        return usage("there is no table `%s`: clients, workers, slots, memory, limits, latency or instances.",
                      wish->table);
+    if (wish->metrics && (wish->table || wish->json || wish->noheadings))
+        return usage("--openmetrics goes with no table and no other form.");
     *ret_table = table;
     return check_columns(wish, table);
 }
@@ -118,6 +124,7 @@ static int show_json(const StatusRows *rows) {
     const OutputTable tables[] = {
         status_table(TABLE_HOST, rows),  status_table(TABLE_CLIENTS, rows), status_table(TABLE_WORKERS, rows),
         status_table(TABLE_SLOTS, rows), status_table(TABLE_MEMORY, rows),  status_table(TABLE_LIMITS, rows),
+        status_table(TABLE_LATENCY, rows),
     };
 
     return output_json(tables, ELEMENTS(tables), stdout);
@@ -141,6 +148,8 @@ static int show(const Wish *wish, StatusTable table, const Status *status) {
         return r;
     if (wish->table)
         return show_one(wish, status_table(table, &rows));
+    if (wish->metrics)
+        return metrics_write(&rows, wish->metrics);
     return wish->json ? show_json(&rows) : overview_show(&rows, wish->noheadings);
 }
 
@@ -149,7 +158,7 @@ static int written(int r) {
     if (r == 0 && fflush(stdout) != 0)
         r = error_errno();
     if (r < 0)
-        return command_fail("status", EXIT_FAILURE, "writing the tables: %s", strerror(-r));
+        return command_fail("status", EXIT_FAILURE, "writing what it said: %s", strerror(-r));
     return EXIT_SUCCESS;
 }
 
@@ -184,6 +193,9 @@ static int take_option(Wish *wish, int option) {
     case 'j':
         wish->json = true;
         return 0;
+    case 'M':
+        wish->metrics = optarg ? optarg : "";
+        return 0;
     case 'h':
         fputs(help, stdout);
         return EXIT_SUCCESS + 1;
@@ -197,6 +209,7 @@ int command_status(int argc, char **argv) {
     static const struct option options[] = {
         {"host", required_argument, NULL, 'H'}, {"output", required_argument, NULL, 'o'},
         {"noheadings", no_argument, NULL, 'n'}, {"json", no_argument, NULL, 'j'},
+                                            {"openmetrics", optional_argument, NULL, 'M'},
         {"help", no_argument, NULL, 'h'},       {0}};
     Wish wish = {.host = endpoint_default_host()};
     StatusTable table = TABLE_HOST;

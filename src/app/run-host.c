@@ -24,20 +24,51 @@ typedef struct HostRun {
     Loop *loop;
     Host *host;
     HostSummary told;
+    uint64_t told_ns;
 } HostRun;
 
-/* What `systemctl status` shows: at each change of who is there, with the count of exchanges at that time. */
+#define TELL_NS (5 * NS_PER_SEC) /* between two lines that say only that exchanges go on */
+
+static const char *plural(uint64_t n) {
+    return n == 1 ? "" : "s";
+}
+
+/* "queued 12us/80us, running …": the median and what 99 % of the exchanges did not exceed. */
+static const char *latency(const HostRun *state, char *text, size_t bytes) {
+    char brief[_STAGE_N * 2][UNITS_TEXT_MAX];
+    StageTimes times[_STAGE_N];
+
+    if (state->told.n_exchanges == 0)
+        return "";
+    host_stage_times(state->host, times);
+    for (int i = 0; i < _STAGE_N; i++) {
+        duration_brief(times[i].p50_ns, brief[i * 2]);
+        duration_brief(times[i].p99_ns, brief[i * 2 + 1]);
+    }
+    snprintf(text, bytes, "; queued %s/%s, running %s/%s, replied %s/%s (median/99 %%)", brief[0], brief[1],
+             brief[2], brief[3], brief[4], brief[5]);
+    return text;
+}
+
+/* What `systemctl status` shows: at each change of who is there, and now and then while exchanges go on. */
 static void tell_status(HostRun *state, bool always) {
+    uint64_t now_ns = clock_now_ns();
     HostSummary now;
+    char text[64 + _STAGE_N * 2 * UNITS_TEXT_MAX];
+    bool goes_on;
 
     host_summary(state->host, &now);
-    if (!always && now.n_clients == state->told.n_clients && now.n_workers == state->told.n_workers &&
-        now.known == state->told.known && now.healthy == state->told.healthy)
+    goes_on = now.n_exchanges != state->told.n_exchanges && now_ns - state->told_ns >= TELL_NS;
+    if (!always && !goes_on && now.n_clients == state->told.n_clients &&
+        now.n_workers == state->told.n_workers && now.known == state->told.known &&
+        now.healthy == state->told.healthy)
         return;
     state->told = now;
-    loop_notify("STATUS=%u client%s, %u worker%s, %" PRIu64 " exchange%s%s", now.n_clients,
-                now.n_clients == 1 ? "" : "s", now.n_workers, now.n_workers == 1 ? "" : "s", now.n_exchanges,
-                now.n_exchanges == 1 ? "" : "s", now.known && !now.healthy ? "; not healthy" : "");
+    state->told_ns = now_ns;
+    loop_notify("STATUS=%u client%s, %u worker%s, %" PRIu64 " exchange%s%s%s", now.n_clients,
+                plural(now.n_clients), now.n_workers, plural(now.n_workers), now.n_exchanges,
+                plural(now.n_exchanges), now.known && !now.healthy ? "; not healthy" : "",
+                latency(state, text, sizeof(text)));
 }
 
 static void log_events(HostRun *state) {

@@ -80,6 +80,21 @@ static void show_exchanges(const PacketStatusHost *host) {
              size_format(host->response_payload_bytes, sizes[1]));
 }
 
+static void show_latency(const StatusRows *rows) {
+    char text[256] = "", middle[UNITS_TEXT_MAX], high[UNITS_TEXT_MAX];
+    size_t at = 0;
+
+    for (Stage stage = 0; stage < _STAGE_N; stage++) {
+        const Histogram *said = rows->stages[stage].said;
+
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s %s/%s", stage ? ", " : "",
+                               stage_name(stage), duration_brief(histogram_quantile(said, 0.5), middle),
+                               duration_brief(histogram_quantile(said, 0.99), high));
+    }
+    if (rows->stages[STAGE_QUEUED].said->n > 0)
+        say_line("Latency", "%s (median/99 %%)", text);
+}
+
 static void show_memory(const StatusRows *rows) {
     const PacketStatusHost *host = &rows->status->host;
     const HolderRow *most = rows->holders;
@@ -199,6 +214,7 @@ int overview_show(const StatusRows *rows, bool noheadings) {
 
     show_host(&rows->status->host);
     show_exchanges(&rows->status->host);
+    show_latency(rows);
     show_memory(rows);
     show_peers(rows);
     if (rows->status->host.partial)

@@ -66,6 +66,16 @@ uint64_t limit_percent(const LimitRow *row) {
     return row->max ? (uint64_t)((double)row->used * 100 / (double)row->max) : 100;
 }
 
+const char *stage_name(Stage stage) {
+    static const char *const names[_STAGE_N] = {
+        [STAGE_QUEUED] = "queued",
+        [STAGE_RUNNING] = "running",
+        [STAGE_REPLIED] = "replied",
+    };
+
+    return names[stage];
+}
+
 static int descending(uint64_t a, uint64_t b) {
     return (a < b) - (a > b);
 }
@@ -176,6 +186,16 @@ static void fill_limits(StatusRows *rows) {
     memcpy(rows->limits, limits, sizeof(limits));
 }
 
+static void fill_stages(StatusRows *rows) {
+    static const Histogram nothing;
+
+    for (Stage stage = 0; stage < _STAGE_N; stage++)
+        rows->stages[stage] = (StageRow){
+            .stage = stage,
+            .said = rows->status->stages ? &rows->status->stages[stage] : &nothing,
+        };
+}
+
 int rows_init(StatusRows *rows, const Status *status) {
     *rows = (StatusRows){
         .status = status,
@@ -191,6 +211,7 @@ int rows_init(StatusRows *rows, const Status *status) {
     fill_slots(rows);
     fill_holders(rows);
     fill_limits(rows);
+    fill_stages(rows);
     return 0;
 }
 

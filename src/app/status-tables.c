@@ -131,6 +131,12 @@ NUMBER(client_cell_reserved_bytes, ClientRow, row->said->request_bytes + row->sa
 NUMBER(client_cell_request_bytes, ClientRow, row->said->request_bytes)
 NUMBER(client_cell_response_bytes, ClientRow, row->said->response_bytes)
 NUMBER(client_cell_resident_bytes, ClientRow, row->said->resident_bytes)
+NUMBER(client_cell_queued_p50_ns, ClientRow, row->said->stages[STAGE_QUEUED].p50_ns)
+NUMBER(client_cell_queued_p99_ns, ClientRow, row->said->stages[STAGE_QUEUED].p99_ns)
+NUMBER(client_cell_running_p50_ns, ClientRow, row->said->stages[STAGE_RUNNING].p50_ns)
+NUMBER(client_cell_running_p99_ns, ClientRow, row->said->stages[STAGE_RUNNING].p99_ns)
+NUMBER(client_cell_replied_p50_ns, ClientRow, row->said->stages[STAGE_REPLIED].p50_ns)
+NUMBER(client_cell_replied_p99_ns, ClientRow, row->said->stages[STAGE_REPLIED].p99_ns)
 NUMBER(client_cell_slots, ClientRow, row->said->n_slots)
 NUMBER(client_cell_age_ns, ClientRow, row->said->age_ns)
 TEXT(client_cell_requests, ClientRow, row->said->trusted ? "in place" : "copied")
@@ -151,6 +157,12 @@ static const OutputColumn client_columns[] = {
     {"REQUEST", "request_bytes", OUTPUT_BYTES, client_cell_request_bytes, OUTPUT_EXTRA},
     {"RESPONSE", "response_bytes", OUTPUT_BYTES, client_cell_response_bytes, OUTPUT_EXTRA},
     {"RESIDENT", "resident_bytes", OUTPUT_BYTES, client_cell_resident_bytes, OUTPUT_EXTRA},
+    {"QUEUED50", "queued_p50_ns", OUTPUT_DURATION, client_cell_queued_p50_ns, OUTPUT_EXTRA},
+    {"QUEUED99", "queued_p99_ns", OUTPUT_DURATION, client_cell_queued_p99_ns, OUTPUT_EXTRA},
+    {"RUN50", "running_p50_ns", OUTPUT_DURATION, client_cell_running_p50_ns, OUTPUT_EXTRA},
+    {"RUN99", "running_p99_ns", OUTPUT_DURATION, client_cell_running_p99_ns, OUTPUT_EXTRA},
+    {"REPLY50", "replied_p50_ns", OUTPUT_DURATION, client_cell_replied_p50_ns, OUTPUT_EXTRA},
+    {"REPLY99", "replied_p99_ns", OUTPUT_DURATION, client_cell_replied_p99_ns, OUTPUT_EXTRA},
     {"SLOTS", "slots", OUTPUT_NUMBER, client_cell_slots, OUTPUT_EXTRA},
     {"AGE", "age_ns", OUTPUT_DURATION, client_cell_age_ns, OUTPUT_EXTRA},
     {"REQUESTS", "requests", OUTPUT_TEXT, client_cell_requests, OUTPUT_EXTRA},
@@ -266,6 +278,26 @@ static const OutputColumn limit_columns[] = {
     {"CURE", "cure", OUTPUT_TEXT, limit_cell_cure, OUTPUT_EXTRA},
 };
 
+TEXT(stage_cell_stage, StageRow, stage_name(row->stage))
+NUMBER(stage_cell_n, StageRow, row->said->n)
+NUMBER(stage_cell_mean_ns, StageRow, histogram_mean(row->said))
+NUMBER(stage_cell_p50_ns, StageRow, histogram_quantile(row->said, 0.5))
+NUMBER(stage_cell_p90_ns, StageRow, histogram_quantile(row->said, 0.9))
+NUMBER(stage_cell_p99_ns, StageRow, histogram_quantile(row->said, 0.99))
+NUMBER(stage_cell_p999_ns, StageRow, histogram_quantile(row->said, 0.999))
+NUMBER(stage_cell_max_ns, StageRow, row->said->max)
+
+static const OutputColumn stage_columns[] = {
+    {"STAGE", "stage", OUTPUT_TEXT, stage_cell_stage},
+    {"N", "n", OUTPUT_NUMBER, stage_cell_n},
+    {"MEAN", "mean_ns", OUTPUT_DURATION, stage_cell_mean_ns},
+    {"50%", "p50_ns", OUTPUT_DURATION, stage_cell_p50_ns},
+    {"90%", "p90_ns", OUTPUT_DURATION, stage_cell_p90_ns},
+    {"99%", "p99_ns", OUTPUT_DURATION, stage_cell_p99_ns},
+    {"99.9%", "p999_ns", OUTPUT_DURATION, stage_cell_p999_ns},
+    {"MAX", "max_ns", OUTPUT_DURATION, stage_cell_max_ns},
+};
+
 #define COLUMNS(array) .columns = (array), .n_columns = ELEMENTS(array)
 
 OutputTable status_table(StatusTable table, const StatusRows *rows) {
@@ -283,6 +315,8 @@ OutputTable status_table(StatusTable table, const StatusRows *rows) {
                           sizeof(*from->holders)},
         [TABLE_LIMITS] = {"limits", COLUMNS(limit_columns), from->limits, rows ? N_LIMIT_ROWS : 0,
                           sizeof(*from->limits)},
+        [TABLE_LATENCY] = {"latency", COLUMNS(stage_columns), from->stages, rows ? _STAGE_N : 0,
+                           sizeof(*from->stages)},
         [TABLE_HOST] = {"host", COLUMNS(host_columns), &said->host, rows ? 1 : 0, sizeof(said->host)},
     };
 

@@ -49,6 +49,12 @@ typedef struct LimitRow {
     const char *cure;
 } LimitRow;
 
+/* How long a stage has taken: of all exchanges since the host's start, as far as they are measured. */
+typedef struct StageRow {
+    Stage stage;
+    const Histogram *said;
+} StageRow;
+
 #define N_LIMIT_ROWS 5
 
 typedef struct StatusRows {
@@ -59,6 +65,7 @@ typedef struct StatusRows {
     HolderRow *holders;
     size_t n_holders;
     LimitRow limits[N_LIMIT_ROWS];
+    StageRow stages[_STAGE_N];
 } StatusRows;
 
 /** rows_init() - from a status, borrowed. Return: 0, or -ENOMEM; to be deinitialized in both cases. */
@@ -71,6 +78,7 @@ typedef enum StatusTable {
     TABLE_SLOTS,
     TABLE_MEMORY,
     TABLE_LIMITS,
+    TABLE_LATENCY,
     TABLE_HOST, /* for programs */
     _TABLE_N,
 } StatusTable;
@@ -83,6 +91,9 @@ uint64_t limit_percent(const LimitRow *row);
 
 /** user_name() - of a uid, or its number. Return: @buffer. */
 const char *user_name(uid_t uid, char buffer[static USER_NAME_BYTES]);
+
+/** stage_name() - as tables and metrics have it. */
+const char *stage_name(Stage stage);
 
 /** health_name() */
 const char *health_name(const PacketStatusHost *host);

@@ -19,6 +19,7 @@ void status_deinit(Status *status) {
     free(status->clients);
     free(status->workers);
     free(status->slots);
+    free(status->stages);
     *status = (Status){0};
 }
 
@@ -41,6 +42,33 @@ static int refused(Status *status, const PacketRefused *packet) {
     return error_origin(packet->code == REASON_LIMIT ? -EBUSY : -EACCES);
 }
 
+/* What a host says is no more trusted than what anybody says: numbers that lead nowhere are left out. */
+static int take_stage(Status *status, const PacketStatusStage *packet) {
+    Histogram *histogram;
+
+    if (packet->stage >= _STAGE_N || packet->n_entries > STAGE_ENTRIES)
+        return error_origin(-EBADMSG);
+    if (!status->stages)
+        status->stages = calloc(_STAGE_N, sizeof(*status->stages));
+    if (!status->stages)
+        return error_origin(-ENOMEM);
+    histogram = &status->stages[packet->stage];
+    histogram->sum = packet->sum_ns;
+    histogram->max = packet->max_ns;
+    for (uint32_t i = 0; i < packet->n_entries; i++) {
+        size_t bucket = packet->entries[i] >> STAGE_COUNT_BITS;
+        uint64_t count = packet->entries[i] & STAGE_COUNT_MAX;
+
+        if (bucket >= HISTOGRAM_BUCKETS)
+            return error_origin(-EBADMSG);
+        if (histogram->n == 0)
+            histogram->min = histogram_bucket_begin(bucket);
+        histogram->counts[bucket] += count;
+        histogram->n += count;
+    }
+    return 0;
+}
+
 /* Return: 0 to go on, 1 at the end, or negative errno. */
 static int take(Status *status, const Packet *packet) {
     switch (packet->header.type) {
@@ -56,6 +84,8 @@ static int take(Status *status, const Packet *packet) {
     case PACKET_STATUS_SLOT:
         return append((void **)&status->slots, &status->n_slots, &packet->status_slot,
                       sizeof(packet->status_slot));
+    case PACKET_STATUS_STAGE:
+        return take_stage(status, &packet->status_stage);
     case PACKET_STATUS_END:
         return 1;
     case PACKET_REFUSED:

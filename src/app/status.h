@@ -20,6 +20,7 @@ typedef struct Status {
     size_t n_workers;
     PacketStatusSlot *slots;
     size_t n_slots;
+    Histogram *stages; /* _STAGE_N, of all exchanges since the host's start */
     bool refused;
     char refused_text[REFUSED_TEXT_BYTES];
 } Status;

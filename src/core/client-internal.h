@@ -43,6 +43,7 @@ struct Client {
     uint64_t served_ns;  /* the latest of these, by clock_coarse_ns() */
     uint64_t last_bytes; /* of the latest request and response together */
     uint32_t last_cpu;   /* where the latest response came from */
+    uint32_t dice;       /* which exchanges are measured */
 
     Reason refused;
     char refused_text[REFUSED_TEXT_BYTES];

@@ -61,6 +61,7 @@ typedef struct Request {
     void *tag;              /* the caller's */
     bool unkept;            /* never to be written to a disk, should its workers not survive it */
     unsigned priority;      /* of its message: 0 to 31 */
+    uint32_t weight;        /* how many exchanges it stands for, as measured; 0: it is not */
 
     uint32_t generation;
     bool owed;              /* its message is still to be sent */

@@ -408,6 +408,7 @@ static void count_past(Host *host, const HostClient *client) {
     IndexPast past;
 
     state_counts(client->states.map, &counts);
+    host_keep_stages(host, client);
     if (host->store.index.map) {
         index_add_past(host->store.index.map, client->id, &counts);
         index_past(host->store.index.map, &past);

@@ -218,6 +218,8 @@ struct Host {
     uint64_t refused_ns;  /* when the next refused user is heard again; 0: none is */
     HostParking parking;
     SlotCounts past;      /* what clients that are gone had done */
+    Histogram past_stages[_STAGE_N];
+    Histogram stages[_STAGE_N]; /* with theirs that are there, as of host_read_stages() */
     HostProbe probe;
     HostStore store;
     EventQueue events;
@@ -438,6 +440,18 @@ int host_probe_init(Host *host);
 void host_probe_deinit(Host *host);
 int host_probe(Host *host);          /* begin one if none is under way */
 int host_probe_dispatch(Host *host); /* see how it goes */
+
+/* host-stages.c */
+void host_keep_stages(Host *host, const HostClient *client); /* that goes */
+void host_read_stages(Host *host);
+void client_read_stages(const HostClient *client, StageTimes ret_times[static _STAGE_N]);
+
+/*
+ * What is in the buckets from @bucket on that hold anything, as in PacketStatusStage; @bucket is then the
+ * next.
+ * Return: how many there are, @n_max at most.
+ */
+uint32_t stage_entries(const Histogram *histogram, uint32_t *bucket, uint64_t *entries, uint32_t n_max);
 
 /* host-status.c */
 int status_continue(Peer *peer); /* say as much as fits */

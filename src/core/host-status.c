@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PART_NONE, PART_HOST, PART_CLIENTS, PART_WORKERS, PART_SLOTS, PART_END };
+enum { PART_NONE, PART_HOST, PART_CLIENTS, PART_WORKERS, PART_SLOTS, PART_STAGES, PART_END };
 
 void host_counts(const Host *host, SlotCounts *ret_counts) {
     *ret_counts = host->past;
@@ -146,6 +146,7 @@ static void fill_client(const HostClient *client, PacketStatusClient *row) {
     row->uid = client->uid->uid;
     count_in_flight(client, &row->n_waiting, &row->in_flight);
     row->n_slots = client->n_slots;
+    client_read_stages(client, row->stages);
     (void)queue_depth(client->uid->queue, &row->queued, NULL, NULL);
     row->trusted = client->trusted;
     row->probe = client->probe;
@@ -291,10 +292,34 @@ static int say_slots(Peer *peer) {
     return 0;
 }
 
+/* The place is the stage and the bucket in it. What is counted meanwhile may be in the rest of it already. */
+static int say_stages(Peer *peer) {
+    while (peer->status_after < (uint64_t)_STAGE_N << 32) {
+        uint32_t stage = (uint32_t)(peer->status_after >> 32), bucket = (uint32_t)peer->status_after;
+        const Histogram *histogram = &peer->host->stages[stage];
+        Packet packet;
+        int r;
+
+        packet_init(&packet, PACKET_STATUS_STAGE, peer->status_serial);
+        packet.status_stage.stage = stage;
+        packet.status_stage.sum_ns = histogram->sum;
+        packet.status_stage.max_ns = histogram->max;
+        packet.status_stage.n_entries =
+            stage_entries(histogram, &bucket, packet.status_stage.entries, STAGE_ENTRIES);
+        r = peer_say(peer, &packet, NULL, 0);
+        if (r < 0)
+            return r;
+        peer->status_after =
+            bucket < METER_BUCKETS ? (uint64_t)stage << 32 | bucket : (uint64_t)(stage + 1) << 32;
+    }
+    return 0;
+}
+
 static int say_head(Peer *peer) {
     Packet packet;
 
     host_judge_workers(peer->host, clock_now_ns()); /* so that the rows say who is busy now */
+    host_read_stages(peer->host);
     packet_init(&packet, PACKET_STATUS_HOST, peer->status_serial);
     fill_host(peer->host, &packet.status_host);
     packet.status_host.partial = !peer_sees_all(peer);
@@ -310,7 +335,7 @@ static int say_end(Peer *peer) {
 
 static int (*const say_part[])(Peer *) = {
     [PART_HOST] = say_head,   [PART_CLIENTS] = say_clients, [PART_WORKERS] = say_workers,
-    [PART_SLOTS] = say_slots, [PART_END] = say_end,
+    [PART_SLOTS] = say_slots, [PART_STAGES] = say_stages,   [PART_END] = say_end,
 };
 
 int status_continue(Peer *peer) {

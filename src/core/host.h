@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "core/event.h"
 #include "core/settings.h"
+#include "wire/hello.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -117,6 +118,9 @@ int host_park_in(Host *host, const char *path);
 void host_set_settings(Host *host, const HostSettings *settings);
 
 void host_summary(const Host *host, HostSummary *ret_summary);
+
+/** host_stage_times() - how long the stages of all exchanges took since the host's start. Takes a while. */
+void host_stage_times(Host *host, StageTimes ret_times[static _STAGE_N]);
 bool host_pop_event(Host *host, Event *ret_event);
 
 DEFINE_CLEANUP(Host, host_free)

@@ -202,12 +202,30 @@ static void publish(Job *job, SlotState end) {
         .reason = job->exchange.reason,
         .status = job->exchange.status,
         .cpu = job->cpu,
+        .ended_ns = job->ended_ns,
     };
 
     memcpy(answer.user, job->exchange.response_user, sizeof(answer.user));
     if (slots_end(job->client->states.map, job->exchange.slot, &job->claim, end, &answer) &&
         !submit_is_awake(job->client->submit.map))
         notify(job, &answer);
+}
+
+/* The client says which of its exchanges is measured, and how many it stands for. */
+static bool is_measured(const Job *job, SlotState end) {
+    return job->claim.request.submitted_ns && (end == SLOT_DONE || end == SLOT_FAILED);
+}
+
+/* After the end was published: nobody waits for this. */
+static void count_stages(const Job *job) {
+    const SubmitRecord *request = &job->claim.request;
+    const WorkerClient *client = job->client;
+    uint64_t queued_ns =
+        request->submitted_ns < job->claimed_ns ? job->claimed_ns - request->submitted_ns : 0;
+
+    meter_record(slots_meter(client->states.map, STAGE_QUEUED, client->n_slots), queued_ns, request->weight);
+    meter_record(slots_meter(client->states.map, STAGE_RUNNING, client->n_slots),
+                 job->ended_ns - job->claimed_ns, request->weight);
 }
 
 static Event *tell(Job *job, EventKind kind) {
@@ -227,7 +245,8 @@ static Event *tell(Job *job, EventKind kind) {
 
 static void tell_end(Job *job, SlotState end) {
     const Exchange *exchange = &job->exchange;
-    uint64_t took_ns = job->worker->took_ns = clock_now_ns() - job->claimed_ns;
+    uint64_t ended_ns = job->ended_ns ? job->ended_ns : clock_now_ns();
+    uint64_t took_ns = job->worker->took_ns = ended_ns - job->claimed_ns;
     Event *event;
 
     if (job->worker->is_terse && end == SLOT_DONE && took_ns < SLOW_NS)
@@ -246,7 +265,10 @@ static void tell_end(Job *job, SlotState end) {
 }
 
 static int finish(Job *job, SlotState end) {
+    job->ended_ns = is_measured(job, end) ? clock_now_ns() : 0;
     publish(job, end);
+    if (job->ended_ns)
+        count_stages(job);
     worker_copy_release(job->worker, job->copy_bytes);
     if (!job->client->probe) {
         job->worker->n_exchanges++;

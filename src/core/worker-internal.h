@@ -21,6 +21,7 @@ typedef struct Job {
     WorkerClient *client;
     SlotClaim claim;
     uint64_t claimed_ns;
+    uint64_t ended_ns;   /* 0: not measured */
     uint64_t copy_bytes; /* of its private copy */
     uint32_t cpu;      /* as of cpu_current(), when it was claimed */
 } Job;

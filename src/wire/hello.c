@@ -40,6 +40,7 @@ static const struct {
     [PACKET_HOLDS] = {sizeof(PacketId), 0, 0, BY(PEER_WORKER)},
     [PACKET_STATUS_SLOTS] = {sizeof(PacketEmpty), 0, 0, BY(PEER_STATUS)},
     [PACKET_STATUS_SLOT] = {sizeof(PacketStatusSlot), 0, 0, BY(PEER_HOST)},
+    [PACKET_STATUS_STAGE] = {sizeof(PacketStatusStage), 0, 0, BY(PEER_HOST)},
 };
 
 _Static_assert(sizeof(PacketHello) == 112 && sizeof(PacketWelcome) == 64, "docs/protocol.md, section 2");

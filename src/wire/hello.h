@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include "wire/slots.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +51,7 @@ typedef enum PacketType {
     PACKET_HOLDS,
     PACKET_STATUS_SLOTS,
     PACKET_STATUS_SLOT,
+    PACKET_STATUS_STAGE,
     _PACKET_N,
 } PacketType;
 
@@ -240,6 +243,12 @@ typedef struct PacketStatusHost {
     uint32_t reserved;
 } PacketStatusHost;
 
+/* How long a stage has taken, since the client came. */
+typedef struct StageTimes {
+    uint64_t p50_ns;
+    uint64_t p99_ns;
+} StageTimes;
+
 typedef struct PacketStatusClient {
     PacketHeader header;
     char name[NAME_BYTES];
@@ -258,6 +267,7 @@ typedef struct PacketStatusClient {
     uint32_t probe;                 /* 1: the host's own */
     uint32_t n_waiting;             /* of those in flight: no worker has them now */
     uint32_t n_slots;
+    StageTimes stages[_STAGE_N];
 } PacketStatusClient;
 
 typedef struct PacketStatusWorker {
@@ -306,6 +316,24 @@ typedef struct PacketStatusSlot {
     uint32_t reserved;
 } PacketStatusSlot;
 
+#define STAGE_ENTRIES    56u
+#define STAGE_COUNT_BITS 48u
+#define STAGE_COUNT_MAX  ((UINT64_C(1) << STAGE_COUNT_BITS) - 1)
+
+/*
+ * A part of the histogram of one stage of all exchanges, since the host's start: as many of these as it
+ * takes, one at least. An entry is a bucket that holds something: its number in the upper 16 bits, how many
+ * below.
+ */
+typedef struct PacketStatusStage {
+    PacketHeader header;
+    uint32_t stage;                 /* Stage */
+    uint32_t n_entries;
+    uint64_t sum_ns;
+    uint64_t max_ns;
+    uint64_t entries[STAGE_ENTRIES];
+} PacketStatusStage;
+
 /* Any packet, for receiving. */
 typedef union Packet {
     PacketHeader header;
@@ -326,6 +354,7 @@ typedef union Packet {
     PacketStatusClient status_client;
     PacketStatusWorker status_worker;
     PacketStatusSlot status_slot;
+    PacketStatusStage status_stage;
 } Packet;
 
 /**

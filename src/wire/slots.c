@@ -11,7 +11,10 @@
 #define VERSION      1u
 #define USER_WORDS   (SLOT_USER_BYTES / sizeof(uint64_t))
 #define PAGE         4096u
-#define ANSWER_USER  1u /* flag */
+#define ANSWER_USER  1u                  /* flag */
+#define ENDED        (UINT64_C(1) << 63) /* claimed_ns says when it ended */
+#define LINE         64u
+#define PAGE_METERS  2u
 
 typedef struct Head {
     _Atomic uint32_t magic;
@@ -19,7 +22,7 @@ typedef struct Head {
     _Atomic uint32_t n_slots;
     _Atomic uint32_t hand; /* submit page: awake; state page: poller */
     uint8_t reserved[48];
-    uint8_t rest[64];      /* state page: Counts. Far from the rest, which is read at every exchange */
+    uint8_t rest[64]; /* state page: Counts. Far from the rest, which is read at every exchange */
 } Head;
 
 /* The state page's head goes on with these. */
@@ -40,7 +43,9 @@ typedef struct SubmitSlot {
     _Atomic uint64_t deadline_ns;
     _Atomic uint32_t released;
     _Atomic uint32_t cpu;
-    uint8_t reserved[24];
+    _Atomic uint64_t submitted_ns;
+    _Atomic uint32_t weight;
+    uint8_t reserved[12];
     _Atomic uint64_t user[USER_WORDS];
 } SubmitSlot;
 
@@ -138,8 +143,19 @@ static void user_read(_Atomic uint64_t *shared, bool is_there, uint8_t *user) {
     }
 }
 
+/* After the records; both pages have the same size, so the submit page has room for one more. */
+static size_t meters_offset(uint32_t n_slots) {
+    return (sizeof(Head) + n_slots * sizeof(StateSlot) + LINE - 1) / LINE * LINE;
+}
+
 size_t slots_page_bytes(uint32_t n_slots) {
-    return (sizeof(Head) + n_slots * sizeof(StateSlot) + PAGE - 1) / PAGE * PAGE;
+    return (meters_offset(n_slots) + PAGE_METERS * METER_BYTES + PAGE - 1) / PAGE * PAGE;
+}
+
+Meter *slots_meter(const void *page, Stage stage, uint32_t n_slots) {
+    size_t index = stage == STAGE_RUNNING ? 1 : 0;
+
+    return (Meter *)(void *)((uint8_t *)(uintptr_t)page + meters_offset(n_slots) + index * METER_BYTES);
 }
 
 static void page_format(void *page, uint32_t magic, uint32_t n_slots) {
@@ -195,6 +211,8 @@ void submit_publish(void *submit, uint32_t slot, const SubmitRecord *record) {
     SET(shared->segment_bytes, record->segment_bytes);
     SET(shared->deadline_ns, record->deadline_ns);
     SET(shared->cpu, record->cpu);
+    SET(shared->submitted_ns, record->submitted_ns);
+    SET(shared->weight, record->weight);
     if (!plain)
         user_write(shared->user, record->user);
     atomic_store(&shared->generation, record->generation);
@@ -265,6 +283,8 @@ void submit_copy(const void *submit, uint32_t slot, SubmitRecord *ret_record) {
     ret_record->segment_bytes = GET(shared->segment_bytes);
     ret_record->deadline_ns = GET(shared->deadline_ns);
     ret_record->cpu = GET(shared->cpu);
+    ret_record->submitted_ns = GET(shared->submitted_ns);
+    ret_record->weight = GET(shared->weight);
     user_read(shared->user, ret_record->flags & SUBMIT_USER, ret_record->user);
 }
 
@@ -294,7 +314,9 @@ bool state_is_end(SlotState state) {
 
 void state_answer_copy(const void *state, uint32_t slot, AnswerRecord *ret_record) {
     StateSlot *shared = state_at(state, slot);
+    uint64_t ended_ns = GET(shared->claimed_ns);
 
+    ret_record->ended_ns = ended_ns & ENDED ? ended_ns & ~ENDED : 0;
     ret_record->payload_bytes = GET(shared->payload_bytes);
     ret_record->segment_bytes = GET(shared->segment_bytes);
     ret_record->reason = GET(shared->reason);
@@ -316,7 +338,9 @@ void state_counts(const void *state, SlotCounts *ret_counts) {
 }
 
 uint64_t state_claimed_ns(const void *state, uint32_t slot) {
-    return GET(state_at(state, slot)->claimed_ns);
+    uint64_t claimed_ns = GET(state_at(state, slot)->claimed_ns);
+
+    return claimed_ns & ENDED ? 0 : claimed_ns;
 }
 
 /* Whether @word lets @generation be claimed, as far as the state page says. */
@@ -379,7 +403,7 @@ bool slots_end(void *state, uint32_t slot, const SlotClaim *claim, SlotState end
     SET(shared->reason, answer->reason);
     SET(shared->status, answer->status);
     SET(shared->cpu, answer->cpu);
-    SET(shared->claimed_ns, 0);
+    SET(shared->claimed_ns, answer->ended_ns ? answer->ended_ns | ENDED : 0);
     SET(shared->flags, plain ? 0 : ANSWER_USER);
     if (!plain)
         user_write(shared->user, answer->user);

@@ -15,6 +15,8 @@
  */
 #pragma once
 
+#include "wire/meter.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -61,6 +63,8 @@ typedef struct SubmitRecord {
     uint64_t segment_bytes;
     uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0 for none */
     uint32_t cpu;         /* 1 + where it was submitted; 0 if unknown */
+    uint32_t weight;      /* how many exchanges it stands for, if it is measured */
+    uint64_t submitted_ns; /* CLOCK_MONOTONIC; 0: it is not measured */
     uint8_t user[SLOT_USER_BYTES];
 } SubmitRecord;
 
@@ -71,6 +75,7 @@ typedef struct AnswerRecord {
     uint32_t reason; /* enum Reason */
     int32_t status;
     uint32_t cpu; /* 1 + where it was handled; 0 if unknown */
+    uint64_t ended_ns; /* CLOCK_MONOTONIC; 0: it is not measured */
     uint8_t user[SLOT_USER_BYTES];
 } AnswerRecord;
 
@@ -82,6 +87,20 @@ typedef struct SlotCounts {
     uint64_t request_bytes;  /* payloads */
     uint64_t response_bytes;
 } SlotCounts;
+
+/* The stages of an exchange; the time that each has taken is counted for each client. */
+typedef enum Stage {
+    STAGE_QUEUED,  /* submitted, until it is claimed; the worker counts */
+    STAGE_RUNNING, /* until it is ended; the worker */
+    STAGE_REPLIED, /* until the client sees that; the client */
+    _STAGE_N,
+} Stage;
+
+/**
+ * slots_meter() - of a client's stage: in its state page, of STAGE_REPLIED in its submit page
+ * @page:       of the two, that one
+ */
+Meter *slots_meter(const void *page, Stage stage, uint32_t n_slots);
 
 /** slots_page_bytes() - the size of either page, in whole pages. */
 size_t slots_page_bytes(uint32_t n_slots);

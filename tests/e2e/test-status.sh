@@ -97,7 +97,7 @@ json_has_every_table() {
 import json, sys
 def load(name): return json.load(open(sys.argv[1] + "/" + name))
 said = load("json")
-assert set(said) == {"host", "clients", "workers", "slots", "memory", "limits"}, said.keys()
+assert set(said) == {"host", "clients", "workers", "slots", "memory", "limits", "latency"}, said.keys()
 assert {row["limit"] for row in said["limits"]} == {
     "memory", "max_clients", "RLIMIT_MSGQUEUE", "fs.mqueue.queues_max", "RLIMIT_NOFILE"}
 assert all(row["max"] is None or row["percent"] == row["used"] * 100 // row["max"] for row in said["limits"])
@@ -116,6 +116,7 @@ odd_name_breaks_nothing() {
     cat -v "$world/status"
     fails 1 grep -P '[^\x20-\x7e]' "$world/status"
     says "$world/status" 'a"b\\c\?d\?\[2J\{\}\?'
+    status --openmetrics | tee "$world/metrics" | python3 "$e2e_folder/openmetrics.py"
     status --json | python3 -c '
 import json, sys
 assert [c["program"] for c in json.load(sys.stdin)["clients"] if not c["program"].startswith("probe")] == ["a\"b\\c?d?[2J{}?"]'
@@ -156,6 +157,56 @@ start_workers_as_alice() {
     wait_for host_has workers 1
 }
 
+# Three calls of one command that takes a moment: each stage has counted each.
+latency_is_told_by_stage() {
+    local i
+    start_pair '' "$(runs sh -c 'sleep 0.01; cat')"
+    for i in 1 2 3; do echoes "$i"; done
+    status latency >"$world/latency"
+    cat "$world/latency"
+    says "$world/latency" '^queued +3 '
+    says "$world/latency" '^running +3 +[0-9.]+(ms|s) '
+    says "$world/latency" '^replied +3 '
+    says <(status) '^Latency +queued .*, running .*, replied '
+    status --json latency | python3 -c '
+import json, sys
+stages = {row["stage"]: row for row in json.load(sys.stdin)["latency"]}
+assert list(stages) == ["queued", "running", "replied"]
+for row in stages.values():
+    assert row["p50_ns"] <= row["p90_ns"] <= row["p99_ns"] <= row["p999_ns"] <= row["max_ns"], row
+assert stages["running"]["p50_ns"] >= 10_000_000, stages'
+}
+
+metrics_are_as_the_format_wants_them() {
+    start_pair
+    echoes once
+    status --openmetrics >"$world/metrics"
+    python3 "$e2e_folder/openmetrics.py" <"$world/metrics"
+    says "$world/metrics" '^shmipc_exchanges_total\{host="host",end="done"\} 1$'
+    says "$world/metrics" '^shmipc_stage_seconds_count\{host="host",stage="running"\} 1$'
+    says "$world/metrics" '^shmipc_limit_used\{host="host",limit="max_clients"\} 0$'
+    [ "$(tail -n 1 "$world/metrics")" = '# EOF' ]
+}
+
+# Who reads meanwhile has the old ones or the new ones; what cannot be written leaves nothing.
+metrics_replace_a_file_in_one_go() {
+    start_pair
+    mkdir "$world/collector"
+    echo old >"$world/collector/shmipc.prom"
+    exec 7<"$world/collector/shmipc.prom"
+    status --openmetrics="$world/collector/shmipc.prom"
+    [ "$(cat <&7)" = old ]
+    exec 7<&-
+    python3 "$e2e_folder/openmetrics.py" <"$world/collector/shmipc.prom"
+    [ "$(stat -c %a "$world/collector/shmipc.prom")" = 644 ]
+    [ "$(ls "$world/collector")" = shmipc.prom ]
+    refuses 1 'No such file' status --openmetrics="$world/nowhere/shmipc.prom"
+    mkdir "$world/collector/folder"
+    refuses 1 'directory' status --openmetrics="$world/collector/folder"
+    [ "$(ls "$world/collector" | wc -l)" = 2 ]
+    refuses 2 'goes with no table' status --openmetrics clients
+}
+
 bad_usage_is_2() {
     refuses 2 'there is no table .client.: clients, workers' status client
     refuses 2 'takes one table at a time' status clients workers
@@ -172,6 +223,9 @@ scenario 'no worker is a warning' no_worker_is_a_warning
 scenario 'each table is there, with the columns that are wished' each_table_is_there
 scenario 'JSON has every table' json_has_every_table
 scenario 'an odd name breaks neither tables nor JSON' odd_name_breaks_nothing
+scenario 'latency is told by stage' latency_is_told_by_stage
+scenario 'metrics are as the format wants them' metrics_are_as_the_format_wants_them
+scenario 'metrics replace a file in one go' metrics_replace_a_file_in_one_go
 scenario_if has_uids 'users see what is their own' users_see_their_own
 scenario_if has_uids 'members of the group of the host see all' members_of_the_hosts_group_see_all
 scenario 'bad usage is exit 2' bad_usage_is_2
