@@ -45,8 +45,8 @@ def circumstances(rounds, ms):
     values = {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"), "commit": commit or "unknown",
         "kernel": platform.release(), "cpu": said(r"^model name\s*:\s*(.*)$", "/proc/cpuinfo"), "cpus": os.cpu_count(),
-        "memory": f"{int(said(r'^MemTotal:\s*(\d+)', '/proc/meminfo')) / (1 << 20):.0f}G", "libc": "-".join(
-            platform.libc_ver()), "load": round(os.getloadavg()[0], 1), "rounds": rounds, "ms": ms,
+        "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / (1 << 30):.0f}G",
+        "libc": "-".join(platform.libc_ver()), "load": round(os.getloadavg()[0], 1), "rounds": rounds, "ms": ms,
         "huge": said(r"\[(\w+)\]", "/sys/kernel/mm/transparent_hugepage/shmem_enabled"),
     }
     return "run\t" + " ".join(f"{key}={str(value).replace(' ', '_')}" for key, value in values.items()) + "\n"
