@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """performance.py: measures how fast an exchange is, and writes docs/performance.md from what it found
 
-    docs/performance.py run BUILD [--rounds N] [--ms N]
+    docs/performance.py run BUILD [--rounds N] [--ms N] [--urgent]
         run tests/bench/run.py of a build, its rows and its peers, into docs/performance.tsv, which is replaced
     docs/performance.py write
         print the page from docs/performance.tsv, and draw its plots into docs/performance/ with gnuplot
@@ -53,12 +53,12 @@ def circumstances(rounds, ms):
 
 
 def run(build, arguments):
-    options = dict(zip(arguments[::2], arguments[1::2]))
-    rounds, ms = options.get("--rounds", "5"), options.get("--ms", "100")
+    rounds, ms = (arguments[arguments.index(option) + 1] if option in arguments else default
+                  for option, default in (("--rounds", "5"), ("--ms", "100")))
+    options = ["--rounds", rounds, "--ms", ms, *(option for option in arguments if option == "--urgent")]
     RESULTS.write_text(circumstances(rounds, ms), encoding="utf-8")
     for what in ([], ["--peers"]):
-        status = subprocess.run([ROOT / "tests" / "bench" / "run.py", build, *what, "--rounds", rounds, "--ms", ms,
-                                 "--results", RESULTS], check=False).returncode
+        status = subprocess.run([ROOT / "tests" / "bench" / "run.py", build, *what, *options, "--results", RESULTS], check=False).returncode
         if status:
             return status
     return 0
@@ -117,7 +117,8 @@ def write_head(results):
               f"in {show_ns(noise['min_ns'])} µs at best, {show_ns(noise['p50_ns'])} µs in the median, "
               f"{show_ns(noise['p99_ns'])} µs in the 99th percentile.")
     if float(values["load"]) > float(values["cpus"]):
-        print("\n**Others were at work on the machine: these figures say that everything runs, and little more.**")
+        print("\n**Others were at work on the machine.** This ran before them (`--urgent`), but they shared its caches and its "
+              "memory: spreads and high percentiles are theirs.")
 
 
 def write_rows(results):

@@ -379,6 +379,15 @@ def targets(build):
             and target["type"] == "executable"]
 
 
+def go_first():
+    """On a machine that others use, too: a session of our own is scheduled before theirs."""
+    with contextlib.suppress(OSError):
+        os.setsid()
+        pathlib.Path("/proc/self/autogroup").write_text("-20", encoding="ascii")
+    with contextlib.suppress(OSError):
+        os.nice(-20)
+
+
 def enter_namespace():
     """An IPC namespace of our own has room for as many queues as we like, and nobody else's in it."""
     if os.geteuid() != 0 or os.environ.get("BENCH_NAMESPACE") or not shutil.which("unshare"):
@@ -407,6 +416,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ms", type=int, default=100, help="that a cell measures for, after a quarter of it to warm up")
     parser.add_argument("--peers", action="store_true", help="all peers at all sizes, in place of the rows")
+    parser.add_argument("--urgent", action="store_true", help="before everything else that runs here, as root")
     parser.add_argument("--targets", action="store_true", help="what to build, for `meson compile`")
     parser.add_argument("--list", action="store_true", help="the rows there are")
     parser.add_argument("--results", help="append them to this file, for docs/performance.py")
@@ -419,6 +429,8 @@ def main():
     if options.targets:
         print(*targets(options.build))
         return
+    if options.urgent and not os.environ.get("BENCH_NAMESPACE"):
+        go_first()
     enter_namespace()
     bench = Bench(options.build, options.ms)
     try:
