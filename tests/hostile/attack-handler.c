@@ -55,8 +55,8 @@ static void leaves_daemons(void) {
 }
 
 /*
- * As far as RLIMIT_NPROC, or TasksMax= of the unit, allow. The shell itself forks once: the second of two forks
- * may be one too many already, and then it ends.
+ * As far as RLIMIT_NPROC, or TasksMax= of the unit, allow. The shell itself forks once: the second of two
+ * forks may be one too many already, and then it ends.
  */
 static void forks(void) {
     run_for_ever("f() { f | f & }; f & while :; do :; done", REASON_NONE);

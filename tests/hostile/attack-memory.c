@@ -32,8 +32,8 @@ static void give_memory(uint64_t bytes) {
 }
 
 /*
- * Taken away before it is handled, so that it must end as what it is. One page is missing at least: what is cut
- * within a page reads as zeros where it is mapped, and that is the owner's own affair.
+ * Taken away before it is handled, so that it must end as what it is. One page is missing at least: what is
+ * cut within a page reads as zeros where it is mapped, and that is the owner's own affair.
  */
 static void shrink_before(void) {
     attack_join();
