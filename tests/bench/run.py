@@ -136,7 +136,7 @@ class Bench:
         for key, value in (word.split("=", 1) for word in words):
             arguments += [f"--{key}", value] if key != "argument" else [value]
         if name != "first" and "--ms" not in arguments:
-            arguments += ["--ms", str(self.ms), "--warm-ms", str(max(self.ms // 4, 20))]
+            arguments += ["--ms", str(self.ms), "--warm-ms", str(max(self.ms // 4, 100))]
         environment = {**self.environment, "BENCH_FOLDER": str(self.folder), "BENCH_GEARMAN_PORT": "4731"}
         said = subprocess.run([self.program(name), *arguments], env=environment, capture_output=True, text=True,
                               timeout=60, check=False)
@@ -148,7 +148,8 @@ class Bench:
 
     def idle_clients(self, n):
         self.start_host()
-        alone = self.run("shmipc size=64")
+        cell = "shmipc size=64 ms=500 warm-ms=250"  # a percentile needs many
+        alone = self.run(cell)
         crowd = []
         try:
             for _ in range(4):  # what one process may have open is not enough
@@ -156,7 +157,7 @@ class Bench:
                                               stdin=subprocess.PIPE, stdout=subprocess.PIPE))
                 if crowd[-1].stdout.readline().strip() != "ready":
                     raise Skipped(f"{n} clients cannot be had here")
-            among = self.run("shmipc size=64")
+            among = self.run(cell)
         finally:
             for process in crowd:
                 process.stdin.close()
@@ -414,7 +415,7 @@ def main():
     parser.add_argument("build")
     parser.add_argument("rows", nargs="*", metavar="ROW")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--ms", type=int, default=100, help="that a cell measures for, after a quarter of it to warm up")
+    parser.add_argument("--ms", type=int, default=100, help="that a cell measures for, after a quarter of it (100 at least) to warm up")
     parser.add_argument("--peers", action="store_true", help="all peers at all sizes, in place of the rows")
     parser.add_argument("--urgent", action="store_true", help="before everything else that runs here, as root")
     parser.add_argument("--targets", action="store_true", help="what to build, for `meson compile`")
@@ -432,6 +433,7 @@ def main():
     if options.urgent and not os.environ.get("BENCH_NAMESPACE"):
         go_first()
     enter_namespace()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started ends with us
     bench = Bench(options.build, options.ms)
     try:
         results, cells = run_peers(bench, options) if options.peers else run_rows(bench, chosen, options)
