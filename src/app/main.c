@@ -32,8 +32,17 @@ static int show_help(void) {
          "  -h, --help       this text; `shmipc COMMAND --help` says more\n"
          "      --version    the version\n"
          "\n"
-         "Configuration: " SHMIPC_CONFIG_FILE ", see shmipc.conf(5).");
+         "The guide is shmipc(7). Configuration: " SHMIPC_CONFIG_FILE ", see shmipc.conf(5).");
     return EXIT_SUCCESS;
+}
+
+/* What getopt() complains about it says of argv[0]: the whole command, as the user knows it. */
+static int run_command(size_t i, int argc, char **argv) {
+    static char name[32];
+
+    (void)snprintf(name, sizeof(name), "shmipc %s", commands[i].name);
+    argv[0] = name;
+    return commands[i].run(argc, argv);
 }
 
 int main(int argc, char **argv) {
@@ -53,7 +62,7 @@ int main(int argc, char **argv) {
     }
     for (size_t i = 0; i < ELEMENTS(commands); i++)
         if (!strcmp(argv[1], commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
+            return run_command(i, argc - 1, argv + 1);
     fprintf(stderr, "shmipc: there is no command `%s`. Try `shmipc --help`.\n", argv[1]);
     return EXIT_USAGE;
 }

@@ -296,6 +296,7 @@ unknown_option_is_usage() {
     cat "$world.err"
     [ "$said" = 2 ]
     [ ! -s "$world.out" ]
+    says "$world.err" "^shmipc${1:+ $1}: "
     says "$world.err" '--help'
 }
 
