@@ -10,7 +10,7 @@
 . "${0%/*}/shmipc.sh"
 
 units_are_sound() {
-    systemd-analyze verify shmipc@host.service shmipc@host.socket shmipc.target >/tmp/said 2>&1
+    systemd-analyze verify --man=no shmipc@host.service shmipc@host.socket shmipc.target >/tmp/said 2>&1
     cat /tmp/said
     [ ! -s /tmp/said ]
     systemd-analyze security --threshold=10 shmipc@host.service
