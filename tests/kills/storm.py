@@ -7,8 +7,8 @@ Usage: storm.py FAULTS FOLDER [QUEUES]
 
 A host, two workers by the daemon (echo, exec), one by the library, and clients with several requests in
 flight run under the service manager of manager.py, with a store of descriptors. FAULTS times something
-happens to one of them; the seed ($KILLS_SEED, or the clock) says what. What the parties did stands in their
-journal (storm.h). In the end:
+happens to one of them, but nothing more after $KILLS_SECONDS, if that is set; the seed ($KILLS_SEED, or the
+clock) says what. What the parties did stands in their journal (storm.h). In the end:
 
 - each request that was sent by a client that lived on has ended once (0 lost, 0 doubled), with the right
   bytes or with an error that this storm may cause; a handler has begun it `attempts` times at most;
@@ -210,7 +210,10 @@ class Storm:
                          "nothing goes on any more")
 
     def rage(self, n_faults):
+        end = time.monotonic() + float(os.environ.get("KILLS_SECONDS", "inf"))
         for i in range(n_faults):
+            if time.monotonic() > end:
+                break
             self.strike()
             if i % CALM_EVERY == CALM_EVERY - 1 and not self.calm():
                 return
