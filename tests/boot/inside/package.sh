@@ -111,11 +111,15 @@ edited_configuration_is_kept() {
 upgrade_waits_for_no_worker() {
     local worker caller
     mkdir -p /run/shmipc-test
-    configure_command 'until [ -e /run/shmipc-test/go ]; do sleep 0.1; done; cat'
+    configure <<'EOF'
+host: { role = "host"; };
+worker: { role = "worker"; timeout = "1h"; handler = {
+    type = "exec"; command = [ "sh", "-c", "until [ -e /run/shmipc-test/go ]; do sleep 0.1; done; cat" ]; }; };
+EOF
     systemctl stop shmipc@worker-2
     systemctl restart shmipc@worker
     worker=$(main_pid worker)
-    echo 'long work' | shmipc call -t 300 >/tmp/answer &
+    echo 'long work' | shmipc call -t 3600 >/tmp/answer &
     caller=$!
     within 60 pgrep -u shmipc -x sleep
     downgrade >/tmp/dpkg
