@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shmipc call: one exchange
+ * shmipc call: one exchange. (Many files are in call-many.c.)
  *
  * The input is read straight into the request's segment, and the response is written straight from the
  * response's. Nothing reaches the output before the exchange is known to be DONE.
  */
+#include "app/call.h"
 #include "app/command.h"
 #include "core/endpoint.h"
 #include "app/progress.h"
@@ -24,7 +25,6 @@
 #include <sys/stat.h>
 
 #define TIMEOUT_NS        (60 * NS_PER_SEC)
-#define NO_WORKER_NS      (10 * NS_PER_SEC) /* while no worker is attached, unless -t says otherwise */
 #define GRACE_NS          NS_PER_SEC        /* past the deadline, for the host or worker to write the end */
 #define READ_BYTES        (UINT64_C(1) << 20)
 #define FIRST_BYTES       (UINT64_C(64) << 10) /* room that is made for an input of unknown size */
@@ -34,14 +34,18 @@
 
 static const char help[] =
     "Usage: shmipc call [-H HOST] [-t SECONDS] [-o OUT] [FILE]\n"
+    "       shmipc call [-H HOST] [-t SECONDS] [-j N] --output-dir DIR FILE...\n"
     "\n"
     "Send FILE, or standard input, to a worker of the host and write its response to\n"
-    "OUT, or standard output. A failed call writes nothing there.\n"
+    "OUT, or standard output; or each FILE to a worker and its response to DIR, where\n"
+    "there is none yet that is as new. A failed call writes nothing there.\n"
     "\n"
     "  -H, --host HOST         instead of $SHMIPC_HOST or `host`\n"
     "  -t, --timeout SECONDS   how long to wait: 60 unless said, 10 while no worker\n"
     "                          is attached; 0 for ever; 250ms, 5min are understood\n"
     "  -o, --output OUT        write the response to this file\n"
+    "  -d, --output-dir DIR    write the responses to this folder, named as the files\n"
+    "  -j, --jobs N            of these at a time: as many as there are workers\n"
     "  -h, --help              this text\n"
     "\n"
     "Exit status: 0 done, 1 the handler failed (its exit status and the end of its\n"
@@ -56,6 +60,8 @@ typedef struct Call {
     const char *output; /* NULL: standard output */
     uint64_t timeout_ns;
     bool has_timeout;
+    const char *folder; /* of the outputs of many files */
+    uint32_t n_jobs;
     uint64_t started_ns;
     uint64_t deadline_ns; /* UINT64_MAX: none */
     uint64_t alone_ns;    /* since when no worker is attached; 0: one is */
@@ -78,8 +84,8 @@ static int fail_errno(int r, const char *what) {
 static uint64_t give_up_at(const Call *call, uint64_t grace_ns) {
     uint64_t at_ns = call->deadline_ns == UINT64_MAX ? UINT64_MAX : call->deadline_ns + grace_ns;
 
-    if (!call->has_timeout && call->alone_ns && call->alone_ns + NO_WORKER_NS < at_ns)
-        return call->alone_ns + NO_WORKER_NS;
+    if (!call->has_timeout && call->alone_ns && call->alone_ns + CALL_NO_WORKER_NS < at_ns)
+        return call->alone_ns + CALL_NO_WORKER_NS;
     return at_ns;
 }
 
@@ -112,7 +118,7 @@ static int say_timed_out(const Call *call) {
         return fail(
             EXIT_WORKER_LOST,
             "the worker that had the request is lost, and no other has come for %s; wait longer with -t",
-            duration_format(NO_WORKER_NS, duration));
+            duration_format(CALL_NO_WORKER_NS, duration));
     if (client_n_workers(call->client) == 0)
         return fail(
             EXIT_TIMED_OUT,
@@ -462,6 +468,25 @@ static int run(Call *call) {
     return r;
 }
 
+int call_connect(const char *host, uint64_t timeout_ns, bool has_timeout, Client **ret_client) {
+    Call call = {.host = host,
+                 .timeout_ns = has_timeout ? timeout_ns : TIMEOUT_NS,
+                 .has_timeout = has_timeout,
+                 .started_ns = clock_now_ns()};
+    int r;
+
+    call.deadline_ns = call.timeout_ns ? call.started_ns + call.timeout_ns : UINT64_MAX;
+    progress_init(&call.progress);
+    r = connect_to_host(&call);
+    progress_clear(&call.progress);
+    if (r != 0) {
+        client_free(call.client);
+        return r;
+    }
+    *ret_client = call.client;
+    return 0;
+}
+
 static int open_input(Call *call) {
     call->input_fd = STDIN_FILENO;
     if (!call->input || !strcmp(call->input, "-"))
@@ -477,15 +502,41 @@ static int set_timeout(Call *call, const char *text) {
     return 0;
 }
 
+static int set_jobs(Call *call, const char *text) {
+    char *end = NULL;
+    unsigned long n = strtoul(text, &end, 10);
+
+    if (text[0] < '0' || text[0] > '9' || *end || n == 0 || n > CALL_JOBS_MAX)
+        return fail(EXIT_USAGE, "-j takes a number from 1 to %d, not `%s`", CALL_JOBS_MAX, text);
+    call->n_jobs = (uint32_t)n;
+    return 0;
+}
+
+/* Files and options that do not go together. */
+static int check_usage(const Call *call, int n_files) {
+    if (call->folder && call->output)
+        return fail(EXIT_USAGE, "-o is for one response, --output-dir for many: not both");
+    if (call->folder && n_files == 0)
+        return fail(EXIT_USAGE, "--output-dir needs files. Try `shmipc call --help`.");
+    if (!call->folder && n_files > 1)
+        return fail(EXIT_USAGE, "one file at a time, not %d, unless --output-dir says where they go",
+                    n_files);
+    if (!call->folder && call->n_jobs)
+        return fail(EXIT_USAGE, "-j needs --output-dir. Try `shmipc call --help`.");
+    return 0;
+}
+
 static int parse(int argc, char **argv, Call *call) {
     static const struct option options[] = {{"host", required_argument, NULL, 'H'},
                                             {"timeout", required_argument, NULL, 't'},
                                             {"output", required_argument, NULL, 'o'},
+                                            {"output-dir", required_argument, NULL, 'd'},
+                                            {"jobs", required_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     int option;
 
-    while ((option = getopt_long(argc, argv, "H:t:o:h", options, NULL)) >= 0) {
+    while ((option = getopt_long(argc, argv, "H:t:o:d:j:h", options, NULL)) >= 0) {
         switch (option) {
         case 'H':
             call->host = optarg;
@@ -497,6 +548,13 @@ static int parse(int argc, char **argv, Call *call) {
         case 'o':
             call->output = optarg;
             break;
+        case 'd':
+            call->folder = optarg;
+            break;
+        case 'j':
+            if (set_jobs(call, optarg) != 0)
+                return EXIT_USAGE;
+            break;
         case 'h':
             fputs(help, stdout);
             return -1;
@@ -505,10 +563,8 @@ static int parse(int argc, char **argv, Call *call) {
             return EXIT_USAGE;
         }
     }
-    if (optind < argc - 1)
-        return fail(EXIT_USAGE, "one file at a time, not %d. Try `shmipc call --help`.", argc - optind);
     call->input = argv[optind];
-    return 0;
+    return check_usage(call, argc - optind);
 }
 
 static int run_and_free(Call *call) {
@@ -542,12 +598,26 @@ int call_again(const char *host, int input, uint64_t at, const uint8_t *user, co
     return run_and_free(&call);
 }
 
+static int call_files(const Call *call, char *const *files, size_t n_files) {
+    const CallOrder order = {.host = call->host,
+                             .timeout_ns = call->timeout_ns,
+                             .has_timeout = call->has_timeout,
+                             .n_jobs = call->n_jobs,
+                             .folder = call->folder,
+                             .files = files,
+                             .n_files = n_files};
+
+    return call_many(&order);
+}
+
 int command_call(int argc, char **argv) {
     Call call = {.host = endpoint_default_host(), .timeout_ns = TIMEOUT_NS, .input_fd = -1};
     int r = parse(argc, argv, &call);
 
     if (r != 0)
         return r < 0 ? EXIT_SUCCESS : r;
+    if (call.folder)
+        return call_files(&call, argv + optind, (size_t)(argc - optind));
     r = open_input(&call);
     return r != 0 ? r : run_and_free(&call);
 }

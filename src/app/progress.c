@@ -9,11 +9,12 @@
 
 #define FIRST_NS (NS_PER_SEC / 2) /* what is over by then needs no line */
 #define EVERY_NS (NS_PER_SEC / 5)
+#define LINES_NS (10 * NS_PER_SEC) /* where each stays */
 
 void progress_init(Progress *progress) {
     *progress =
         (Progress){.terminal = isatty(STDERR_FILENO), .stage = "reading", .started_ns = clock_now_ns()};
-    progress->next_ns = progress->started_ns + FIRST_NS;
+    progress->next_ns = progress->started_ns + (progress->terminal ? FIRST_NS : LINES_NS);
 }
 
 void progress_expect(Progress *progress, uint64_t bytes) {
@@ -52,6 +53,17 @@ void progress_show(Progress *progress) {
 
 uint64_t progress_until(const Progress *progress, uint64_t until_ns) {
     return progress->terminal && progress->next_ns < until_ns ? progress->next_ns : until_ns;
+}
+
+bool progress_is_due(const Progress *progress) {
+    return clock_now_ns() >= progress->next_ns;
+}
+
+void progress_line(Progress *progress, const char *text) {
+    progress->next_ns = clock_now_ns() + (progress->terminal ? EVERY_NS : LINES_NS);
+    progress->shown = progress->terminal;
+    fprintf(stderr, progress->terminal ? "\r\033[K%.79s" : "%s\n", text);
+    fflush(stderr);
 }
 
 void progress_clear(Progress *progress) {

@@ -2,7 +2,7 @@
 /*
  * Progress: one line on a terminal that is rewritten in place, for what takes longer than a moment
  *
- * Where standard error is no terminal, nothing is written.
+ * Where standard error is no terminal, nothing is written but lines of the caller's own, now and then.
  */
 #pragma once
 
@@ -14,9 +14,9 @@ typedef struct Progress {
     bool shown;
     const char *stage;
     uint64_t done_bytes;
-    uint64_t all_bytes;  /* 0: not known */
+    uint64_t all_bytes; /* 0: not known */
     uint64_t started_ns;
-    uint64_t next_ns;    /* when the line is due again */
+    uint64_t next_ns; /* when the line is due again */
 } Progress;
 
 void progress_init(Progress *progress);
@@ -33,6 +33,13 @@ void progress_show(Progress *progress);
 
 /** progress_until() - the earlier of @until_ns and when the line is due again. */
 uint64_t progress_until(const Progress *progress, uint64_t until_ns);
+
+/** progress_is_due() - whether a line of the caller's own is: five times a second, or each ten without a
+ * terminal. */
+bool progress_is_due(const Progress *progress);
+
+/** progress_line() - write it. */
+void progress_line(Progress *progress, const char *text);
 
 /** progress_clear() - take the line away. */
 void progress_clear(Progress *progress);
