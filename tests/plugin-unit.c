@@ -43,6 +43,7 @@ void rig_set_up(void) {
 
 void rig_tear_down(void) {
     handler_free(rig.handler);
+    exchange_deinit(&rig.exchange);
     segment_disconnect(&rig.request);
     segment_disconnect(&rig.response);
     fd_close(rig.request.fd);

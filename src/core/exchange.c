@@ -25,19 +25,30 @@ int exchange_read_request(const Exchange *exchange, uint64_t at, void *data, siz
     return r == -ENODATA ? REASON_REQUEST_CHANGED : r;
 }
 
-int exchange_copy_request(Exchange *exchange, void **ret_copy) {
-    _cleanup_free_ void *copy = NULL;
-    int r = exchange->copy ? exchange->copy(exchange, exchange->request_bytes) : 0;
-
-    if (r != 0)
-        return r;
-    copy = malloc(exchange->request_bytes);
-    if (!copy)
+static int own_copy(Exchange *exchange, uint64_t bytes, void **ret_data) {
+    exchange_deinit(exchange);
+    exchange->own_copy = malloc(bytes);
+    if (!exchange->own_copy)
         return error_origin(-ENOMEM);
-    r = exchange_read_request(exchange, 0, copy, exchange->request_bytes);
+    *ret_data = exchange->own_copy;
+    return 0;
+}
+
+int exchange_copy_request(Exchange *exchange, const void **ret_copy) {
+    ExchangeCopy make = exchange->copy ? exchange->copy : own_copy;
+    void *copy = NULL;
+    int r = make(exchange, exchange->request_bytes, &copy);
+
     if (r == 0)
-        *ret_copy = TAKE(copy);
+        r = exchange_read_request(exchange, 0, copy, exchange->request_bytes);
+    if (r == 0)
+        *ret_copy = copy;
     return r;
+}
+
+void exchange_deinit(Exchange *exchange) {
+    free(exchange->own_copy);
+    exchange->own_copy = NULL;
 }
 
 /* What to grow to: at least @bytes, at most the limit, in steps that double up to a point. */

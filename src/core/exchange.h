@@ -27,10 +27,10 @@ typedef struct Exchange Exchange;
 typedef int (*ExchangeGrow)(Exchange *exchange, uint64_t segment_bytes);
 
 /*
- * How a wire counts private memory: @bytes for this exchange. Return: 0, a positive Reason, or a negative
- * errno.
+ * A wire's private memory for a copy of @bytes, until the exchange ends. Return: 0, a positive Reason, or a
+ * negative errno.
  */
-typedef int (*ExchangeCopy)(Exchange *exchange, uint64_t bytes);
+typedef int (*ExchangeCopy)(Exchange *exchange, uint64_t bytes, void **ret_data);
 
 /* Whether the client still wants the answer. May talk to the host; called from the handler's thread. */
 typedef bool (*ExchangeCancelled)(Exchange *exchange);
@@ -66,11 +66,15 @@ struct Exchange {
 
     /* the wire's */
     ExchangeGrow grow;
-    ExchangeCopy copy;    /* NULL: nobody counts */
+    ExchangeCopy copy;    /* NULL: it has none, and exchange_deinit() is due */
     ExchangeCancelled cancelled;
     int cancel_fd;        /* readable when exchange_cancelled() is worth asking; -1 for none */
     void *wire;
+    void *own_copy;       /* where the wire has no memory for it */
 };
+
+/** exchange_deinit() - let go of what the exchange itself owns. */
+void exchange_deinit(Exchange *exchange);
 
 /**
  * exchange_read_request() - copy @bytes from @at of the request. Return: 0, REASON_REQUEST_CHANGED, or
@@ -81,13 +85,13 @@ int exchange_read_request(const Exchange *exchange, uint64_t at, void *data, siz
 /**
  * exchange_copy_request() - copy all of the request into memory of our own, which counts in the host's
  * `memory`
- * @ret_copy:   the caller's, to be freed; it counts until the exchange ends
+ * @ret_copy:   stays until the exchange ends
  *
  * One copy of each exchange.
  * Return: 0; REASON_MEMORY_BUDGET, REASON_REQUEST_CHANGED or REASON_HOST_LOST; -ENOMEM or another negative
  * errno.
  */
-int exchange_copy_request(Exchange *exchange, void **ret_copy);
+int exchange_copy_request(Exchange *exchange, const void **ret_copy);
 
 /**
  * exchange_reserve() - make room for a response of @bytes in all and map it

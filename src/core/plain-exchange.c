@@ -287,6 +287,7 @@ static void see_through(Hand *hand, int fault, uint64_t count) {
     answer(hand);
     if (!hand->misbehaved)
         tell_end(hand);
+    exchange_deinit(&hand->exchange);
     give_back(&worker->response);
 }
 

@@ -45,6 +45,7 @@ static int worker_client_new(WorkerClient **ret, const PacketClient *packet, int
     client->uid = packet->uid;
     client->trusted = packet->flags & CLIENT_TRUSTED;
     client->probe = packet->flags & CLIENT_PROBE;
+    client->huge = packet->flags & CLIENT_HUGE;
     client->n_slots = packet->n_slots;
     client->stride = packet->stride;
     client->submit = client->states = (Page)PAGE_NULL;

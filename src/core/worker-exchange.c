@@ -34,15 +34,16 @@ static int grow(Exchange *exchange, uint64_t segment_bytes) {
     return r < 0 ? r : (int)answer.reserved.code;
 }
 
-static int copy(Exchange *exchange, uint64_t bytes) {
+static int copy(Exchange *exchange, uint64_t bytes, void **ret_data) {
     Job *job = exchange->wire;
     int r;
 
     if (job->client->orphan)
         return REASON_HOST_LOST;
-    r = worker_copy_reserve(job->worker, bytes);
+    worker_copy_put(TAKE(job->copy)); /* of a try that failed */
+    r = worker_copy_take(job->worker, bytes, job->client->huge, &job->copy);
     if (r == 0)
-        job->copy_bytes = bytes;
+        *ret_data = job->copy->data;
     return r;
 }
 
@@ -269,7 +270,7 @@ static int finish(Job *job, SlotState end) {
     publish(job, end);
     if (job->ended_ns)
         count_stages(job);
-    worker_copy_release(job->worker, job->copy_bytes);
+    worker_copy_put(TAKE(job->copy));
     if (!job->client->probe) {
         job->worker->n_exchanges++;
         tell_end(job, end);

@@ -22,7 +22,7 @@ typedef struct Job {
     SlotClaim claim;
     uint64_t claimed_ns;
     uint64_t ended_ns;   /* 0: not measured */
-    uint64_t copy_bytes; /* of its private copy */
+    struct WorkerCopy *copy; /* of the request, where there is one */
     uint32_t cpu;      /* as of cpu_current(), when it was claimed */
 } Job;
 
@@ -39,6 +39,7 @@ struct WorkerClient {
     uid_t uid;
     bool trusted;
     bool probe;
+    bool huge;   /* private copies are to be in huge pages */
     bool gone;   /* to be dropped as soon as its jobs have ended */
     bool orphan; /* and the host that it belonged to is lost: nobody is to be told */
     bool known;  /* has had an exchange here */
@@ -63,11 +64,20 @@ typedef struct WorkerQueue {
     WaitSource source;
 } WorkerQueue;
 
-/* Memory for copies of requests, of all jobs together; whole pages. See worker-copies.c */
+/* Memory for a copy of a request. */
+typedef struct WorkerCopy {
+    void *data;
+    uint64_t bytes;      /* whole pages, all of them there */
+    uint64_t peak_bytes; /* that were used since the last PING */
+    bool used;           /* by a job */
+    struct WorkerCopy *next;
+} WorkerCopy;
+
+/* All of it; see worker-copies.c */
 typedef struct WorkerCopies {
+    WorkerCopy *list;
+    uint64_t held_bytes;
     uint64_t reserved_bytes; /* by the host */
-    uint64_t used_bytes;
-    uint64_t peak_bytes;     /* that were used since the last PING */
 } WorkerCopies;
 
 struct Worker {
@@ -151,15 +161,22 @@ int worker_client_unpin(Worker *worker, WorkerClient *client);
 /* The host is lost, and with it everything that it gave. Clients with jobs stay until these have ended. */
 void worker_drop_all_clients(Worker *worker);
 
-/* worker-copies.c: room for @bytes more of private copies. Return: 0, a Reason, or negative errno. */
-int worker_copy_reserve(Worker *worker, uint64_t bytes);
-void worker_copy_release(Worker *worker, uint64_t bytes);
+/*
+ * worker-copies.c: private memory for @bytes, until worker_copy_put(), which takes NULL. Return: 0, a Reason,
+ * or negative errno.
+ */
+int worker_copy_take(Worker *worker, uint64_t bytes, bool huge, WorkerCopy **ret);
+void worker_copy_put(WorkerCopy *copy);
 
 /* At a PING: give back what was not needed lately. Return: 0 or negative errno. */
 int worker_copies_trim(Worker *worker);
 
 /* Tell a new host what is used. Return: 0 or negative errno. */
 int worker_copies_tell(Worker *worker);
+
+/* The host is lost: keep only what is in hand; or, at the worker's own end, nothing. */
+void worker_copies_drop(Worker *worker);
+void worker_copies_deinit(Worker *worker);
 
 /*
  * worker-exchange.c: take at most one message from the queue and see it through. Return: 0 or negative errno.

@@ -57,7 +57,7 @@ static void disconnect(Worker *worker) {
     worker_drop_all_clients(worker);
     worker_forget_owed(worker);
     worker->lost = false;
-    worker->copies.reserved_bytes = 0; /* what is still used another host hears of with the next copy */
+    worker_copies_drop(worker);
     worker->number = 0;
 }
 
@@ -351,6 +351,7 @@ Worker *worker_free(Worker *worker) {
     if (!worker)
         return NULL;
     disconnect(worker);
+    worker_copies_deinit(worker);
     wait_remove(&worker->watch_source);
     wait_free(worker->wait);
     handler_free(worker->probe_handler);

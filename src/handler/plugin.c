@@ -38,7 +38,7 @@ typedef struct Job {
     struct shmipc_plugin_job job;
     Exchange *exchange;
     uint64_t limit; /* bytes of a response */
-    void *copy;     /* owned; of a request that is not handled in place */
+    const void *copy; /* of a request that is not handled in place */
     bool failed;    /* the plugin has said why */
     int refusal;    /* of the latest reserve(): 0, a Reason, or a negative errno */
 } Job;
@@ -344,7 +344,6 @@ static int plugin_handle(Handler *handler, Exchange *exchange) {
             job.job.request = job.copy ? job.copy : exchange->request;
         judge(plugin, &job, plugin->exports->handle(plugin->state, &job.job));
     }
-    free(job.copy);
     return r;
 }
 

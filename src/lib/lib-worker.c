@@ -18,7 +18,7 @@
 struct shmipc_job {
     shmipc_worker *worker;
     Exchange *exchange;
-    void *copy;       /* of the request of a client that is not trusted */
+    const void *copy; /* of the request of a client that is not trusted */
     Reason refused;   /* why there is none */
     uint64_t reserved_bytes;
     shmipc_job *next; /* of the worker's; or a spare one */
@@ -91,7 +91,6 @@ static int job_end(shmipc_job *job) {
     while (*at != job)
         at = &(*at)->next;
     *at = job->next;
-    free(job->copy);
     *job = (shmipc_job){.next = worker->spares};
     worker->spares = job;
     hear_events(worker);
@@ -102,7 +101,6 @@ static void free_jobs(shmipc_job *job) {
     while (job) {
         shmipc_job *next = job->next;
 
-        free(job->copy);
         free(job);
         job = next;
     }

@@ -122,17 +122,39 @@ int mapping_collapse(int fd, uint64_t offset, uint64_t bytes) {
 /* ---- private ---- */
 
 /* What cannot be huge, or be there at once, is had page by page as it is touched. */
+static void populate(char *data, uint64_t from, uint64_t bytes, bool huge) {
+    if (huge && bytes >= HUGE_BYTES)
+        (void)madvise(data, bytes, MADV_HUGEPAGE); /* all of it: mremap() wants it to be of one kind */
+    if (bytes > from)
+        (void)madvise(data + from, bytes - from, MADV_POPULATE_WRITE);
+}
+
 int private_new(uint64_t bytes, bool huge, void **ret_data) {
-    uint64_t blocks = huge ? bytes / HUGE_BYTES * HUGE_BYTES : 0;
-    int r = map_at(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, ret_data);
+    void *data;
+    int r = map_at(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &data);
 
     if (r < 0)
         return r;
-    (void)madvise(*ret_data, bytes, MADV_DONTDUMP);
-    if (blocks > 0)
-        (void)madvise(*ret_data, blocks, MADV_HUGEPAGE);
-    (void)madvise(*ret_data, bytes, MADV_POPULATE_WRITE);
+    (void)madvise(data, bytes, MADV_DONTDUMP);
+    populate(data, 0, bytes, huge);
+    *ret_data = data;
     return 0;
+}
+
+int private_resize(void *data, uint64_t old_bytes, uint64_t bytes, bool huge, void **ret_data) {
+    int r;
+
+    if (bytes == 0) {
+        private_free(data, old_bytes);
+        *ret_data = NULL;
+        return 0;
+    }
+    if (!data)
+        return private_new(bytes, huge, ret_data);
+    r = mapping_resize(data, 0, old_bytes, bytes, ret_data);
+    if (r == 0)
+        populate(*ret_data, old_bytes, bytes, huge);
+    return r;
 }
 
 void private_free(void *data, uint64_t bytes) {

@@ -64,5 +64,11 @@ int mapping_collapse(int fd, uint64_t offset, uint64_t bytes);
  */
 int private_new(uint64_t bytes, bool huge, void **ret_data);
 
+/**
+ * private_resize() - make it @bytes, which may be 0, as NULL is: what it held stays as far as there is room.
+ * Return: 0; or negative errno, and it is as it was.
+ */
+int private_resize(void *data, uint64_t old_bytes, uint64_t bytes, bool huge, void **ret_data);
+
 /** private_free() - takes NULL. */
 void private_free(void *data, uint64_t bytes);
