@@ -291,6 +291,15 @@ static void fill(Request *request) {
         data[i] = (uint8_t)(i * 31 + (i >> 8) + seed);
 }
 
+int party_reserve(Request *request, uint64_t bytes) {
+    int r;
+
+    while ((r = request_reserve(request, bytes, false)) == CLIENT_PENDING)
+        AWAIT(request->state != REQUEST_GROWING);
+    ck_assert(r == 0 || r == CLIENT_NOT_GRANTED);
+    return r;
+}
+
 Request *party_take(Client *client, uint64_t bytes) {
     Request *request = NULL;
     int r;

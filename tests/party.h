@@ -109,6 +109,9 @@ void party_remove_client(Client *client);
 HostClient *party_client_of_host(const Client *client);
 
 /* A request with @bytes of payload; not sent yet. */
+/* As libshmipc does it: until the host has answered. Return: 0 or CLIENT_NOT_GRANTED. */
+int party_reserve(Request *request, uint64_t bytes);
+
 Request *party_take(Client *client, uint64_t bytes);
 Request *party_send(Client *client, uint64_t bytes);
 

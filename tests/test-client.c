@@ -470,16 +470,12 @@ START_TEST(budget_refuses_and_says_which_setting) {
     party.settings.memory = MIB;
     client = party_add_client();
     ck_assert_int_eq(client_take(client, &request), 0);
-    ck_assert_int_eq(request_reserve(request, MIB + 1, false), CLIENT_PENDING);
-    AWAIT(request->state != REQUEST_GROWING);
-    ck_assert_int_eq(request_reserve(request, MIB + 1, false), CLIENT_NOT_GRANTED);
+    ck_assert_int_eq(party_reserve(request, MIB + 1), CLIENT_NOT_GRANTED);
     ck_assert_int_eq(request->reason, REASON_MEMORY_BUDGET);
     ck_assert_ptr_nonnull(strstr(request->text, "`memory`"));
     ck_assert_uint_eq(party.host->memory_bytes, 0);
     /* Less can be had. */
-    ck_assert_int_eq(request_reserve(request, MIB, false), CLIENT_PENDING);
-    AWAIT(request->state != REQUEST_GROWING);
-    ck_assert_int_eq(request_reserve(request, MIB, false), 0);
+    ck_assert_int_eq(party_reserve(request, MIB), 0);
     ck_assert_uint_eq(party.host->memory_bytes, MIB);
 }
 END_TEST

@@ -206,9 +206,7 @@ START_TEST(budget_is_shared_by_all_clients) {
     second = party_add_client();
     party_take(first, MIB + MIB / 2);
     ck_assert_int_eq(client_take(second, &request), 0);
-    ck_assert_int_eq(request_reserve(request, MIB, false), CLIENT_PENDING);
-    AWAIT(request->state == REQUEST_TAKEN);
-    ck_assert_int_eq(request_reserve(request, MIB, false), CLIENT_NOT_GRANTED);
+    ck_assert_int_eq(party_reserve(request, MIB), CLIENT_NOT_GRANTED);
     request_release(request);
     party_remove_client(first);
     AWAIT(party.host->memory_bytes == 0);

@@ -7,6 +7,7 @@
  */
 #include "party.h"
 
+#include "core/worker-internal.h"
 #include "os/mapping.h"
 #include "os/segment.h"
 
@@ -363,6 +364,68 @@ START_TEST(private_memory_is_zeroed_and_there) {
 }
 END_TEST
 
+START_TEST(private_memory_keeps_what_it_held_as_it_grows) {
+    static const uint64_t sizes[] = {PAGES(1), MIB, 2 * MIB, 5 * MIB + PAGES(1), 3 * MIB, PAGES(2), 4 * MIB};
+    void *data = NULL;
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < ELEMENTS(sizes); i++) {
+        ck_assert_int_eq(private_resize(data, bytes, sizes[i], _i, &data), 0);
+        if (i > 0)
+            ck_assert_str_eq(data, "held");
+        strcpy(data, "held");
+        bytes = sizes[i];
+        ((char *)data)[bytes - 1] = 1;
+    }
+    ck_assert_int_eq(private_resize(data, bytes, 0, _i, &data), 0);
+    ck_assert_ptr_null(data);
+}
+END_TEST
+
+/* --- copies of requests --- */
+
+static WorkerCopy *copy_of(Worker *worker, uint64_t bytes) {
+    WorkerCopy *copy = NULL;
+
+    ck_assert_int_eq(worker_copy_take(worker, bytes, true, &copy), 0);
+    ck_assert_uint_ge(copy->bytes, bytes);
+    memset(copy->data, 7, bytes);
+    return copy;
+}
+
+START_TEST(copy_that_was_put_back_is_used_again) {
+    Worker worker = {.copies.reserved_bytes = 64 * MIB};
+    WorkerCopy *small = copy_of(&worker, MIB), *large = copy_of(&worker, 4 * MIB), *third;
+
+    ck_assert_ptr_ne(small->data, large->data);
+    ck_assert_uint_eq(worker.copies.held_bytes, 5 * MIB);
+    worker_copy_put(large);
+    third = copy_of(&worker, 3 * MIB);
+    ck_assert_ptr_eq(third, large);
+    worker_copy_put(small);
+    worker_copy_put(third);
+    ck_assert_ptr_eq(copy_of(&worker, 1), small); /* the smallest that will do */
+    ck_assert_ptr_eq(copy_of(&worker, 6 * MIB), large); /* grown */
+    ck_assert_uint_eq(worker.copies.held_bytes, 7 * MIB);
+    worker_copies_deinit(&worker);
+    ck_assert_uint_eq(worker.copies.held_bytes, 0);
+    ck_assert_ptr_null(worker.copies.list);
+}
+END_TEST
+
+START_TEST(copy_in_hand_outlives_the_host) {
+    Worker worker = {.copies.reserved_bytes = 64 * MIB};
+    WorkerCopy *held = copy_of(&worker, MIB);
+
+    worker_copy_put(copy_of(&worker, 2 * MIB));
+    worker_copies_drop(&worker);
+    ck_assert_uint_eq(worker.copies.held_bytes, MIB);
+    ck_assert_uint_eq(worker.copies.reserved_bytes, 0);
+    ck_assert_int_eq(((char *)held->data)[MIB - 1], 7);
+    worker_copies_deinit(&worker);
+}
+END_TEST
+
 /* --- a host with clients and workers --- */
 
 static uint64_t resident(const Client *client) {
@@ -383,12 +446,9 @@ static uint64_t reserved(const Client *client) {
 /* As libshmipc does it, which leaves the size of the segment to the client: party_echo() cuts it. */
 static void echo(Client *client, uint64_t bytes) {
     Request *request = NULL;
-    int r;
 
     ck_assert_int_eq(client_take(client, &request), 0);
-    while ((r = request_reserve(request, bytes, false)) == CLIENT_PENDING)
-        AWAIT(request->state != REQUEST_GROWING);
-    ck_assert_int_eq(r, 0);
+    ck_assert_int_eq(party_reserve(request, bytes), 0);
     request->payload_bytes = bytes;
     memset(request->segment.map, (int)bytes, bytes);
     ck_assert_int_eq(request_send(request), 0);
@@ -418,6 +478,26 @@ START_TEST(memory_counts_at_its_real_size) {
     }
     ck_assert_uint_eq(party_n_events(EVENT_PEER_MISBEHAVED), 0);
     party_stop_worker(worker);
+}
+END_TEST
+
+START_TEST(block_that_is_half_used_is_had_whole_unless_memory_is_wanting) {
+    Client *client = party_add_client(), *other = party_add_client();
+    Request *request;
+
+    ck_assert_int_eq(client_take(client, &request), 0);
+    ck_assert_int_eq(party_reserve(request, MIB - 1), 0);
+    ck_assert_uint_eq(request->segment.bytes, MIB);
+    ck_assert_int_eq(party_reserve(request, MIB + 1), 0);
+    ck_assert_uint_eq(request->segment.bytes, 2 * MIB);
+    ck_assert_int_eq(party_reserve(request, 2 * MIB + 1), 0);
+    ck_assert_uint_eq(request->segment.bytes, 2 * MIB + PAGE_BYTES);
+    party.settings.memory = 4 * MIB - PAGE_BYTES;
+    ck_assert_int_eq(client_take(other, &request), 0);
+    ck_assert_int_eq(party_reserve(request, MIB + 1), 0);
+    ck_assert_uint_eq(request->segment.bytes, MIB + PAGE_BYTES);
+    ck_assert_uint_eq(resident(other), reserved(other));
+    ck_assert_int_eq(party_reserve(request, 2 * MIB), CLIENT_NOT_GRANTED);
 }
 END_TEST
 
@@ -561,6 +641,9 @@ static void add_segments(TCase *tests) {
     tcase_add_loop_test(tests, small_pages_do_where_there_are_no_huge_ones, 0, (int)ELEMENTS(refusals));
     tcase_add_test(tests, process_that_may_have_no_huge_pages_has_small_ones);
     tcase_add_loop_test(tests, private_memory_is_zeroed_and_there, 0, 2);
+    tcase_add_loop_test(tests, private_memory_keeps_what_it_held_as_it_grows, 0, 2);
+    tcase_add_test(tests, copy_that_was_put_back_is_used_again);
+    tcase_add_test(tests, copy_in_hand_outlives_the_host);
     if (!makes_huge_pages())
         return;
     tcase_add_test(tests, whole_blocks_are_huge_pages_for_writer_and_reader);
@@ -577,6 +660,7 @@ static void add_party(TCase *tests) {
     bool makes = makes_huge_pages();
 
     tcase_add_loop_test(tests, memory_counts_at_its_real_size, 0, (int)ELEMENTS(wishes));
+    tcase_add_test(tests, block_that_is_half_used_is_had_whole_unless_memory_is_wanting);
     tcase_add_test(tests, windows_begin_with_a_huge_page_where_one_fits);
     tcase_add_loop_test(tests, idle_huge_pages_go_back_to_the_system, 0, (int)ELEMENTS(wishes));
     tcase_add_test(tests, nobody_tries_where_the_host_found_none);

@@ -160,9 +160,9 @@ bool client_pop(Client *client, Request **ret_request);
 int client_take(Client *client, Request **ret_request);
 
 /**
- * request_reserve() - make the request's segment @bytes big (rounded up to pages) and map it; what was
- * written stays
- * @exact:      shrink it if it is bigger, which gives memory back
+ * request_reserve() - make the request's segment @bytes big (rounded up to pages, or to huge ones where that
+ * is worth it and granted) and map it; what was written stays
+ * @exact:      to pages, and shrink it if it is bigger, which gives memory back
  * Return: 0; CLIENT_PENDING: the state is GROWING until the host has answered, then call again;
  * CLIENT_NOT_GRANTED; or negative errno.
  */
