@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Subcommands: each takes its own argc and argv (argv[0] is "shmipc" and its name) and returns the exit status of the
- * process
+ * Subcommands: each takes its own argc and argv (argv[0] is "shmipc" and its name) and returns the exit
+ * status of the process
  */
 #pragma once
 

@@ -299,8 +299,8 @@ bool peer_sees_all(const Peer *peer) {
 
 static void refuse_stranger(Peer *peer, const char *setting) {
     peer_refuse(peer, REASON_NOT_ALLOWED,
-                "user %u is not in `%s` of host `%s`: add the user to a group that is listed there (and log in "
-                "again), or list the user there and reload the host",
+                "user %u is not in `%s` of host `%s`: add the user to a group that is listed there (and log "
+                "in again), or list the user there and reload the host",
                 (unsigned)peer->who.uid, setting, peer->host->name);
 }
 
