@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/client.h"
+#include "core/request-list.h"
 #include "core/spin.h"
 #include "os/page.h"
 #include "os/wait.h"
@@ -34,13 +35,18 @@ struct Client {
     uint32_t n_slots;
     uint32_t n_workers;
     Request *requests; /* n_slots */
+    uint32_t free_from;    /* no slot before this one is free */
+    uint32_t n_taken;      /* as client_n_taken() */
     uint32_t n_in_flight;
+    RequestList in_flight; /* as they were sent */
+    RequestList ended;     /* and not handed out, as they were seen to end */
     uint64_t spin_ns;    /* as client_set_spin() */
     bool skips;          /* as request_post() */
     bool awake;          /* as the submit page says */
     SpinPace pace;
     uint32_t n_in_a_row; /* times that polling has found something, since the descriptors were looked at */
     uint64_t served_ns;  /* the latest of these, by clock_coarse_ns() */
+    uint64_t row_ns;     /* the first of those in a row, likewise */
     uint64_t last_bytes; /* of the latest request and response together */
     uint32_t last_cpu;   /* where the latest response came from */
     uint32_t dice;       /* which exchanges are measured */
@@ -51,6 +57,15 @@ struct Client {
 
 /* client-request.c: look at every slot in flight; end what has ended. Return: 0 or negative errno. */
 int client_look(Client *client);
+
+/* client-request.c: whether this one, which is in flight, shows an end. */
+bool request_shows_end(const Request *request);
+
+/*
+ * client-request.c: end this one, which shows an end, and those that were sent after it, up to the first that
+ * does not show one. Return: 0 or negative errno.
+ */
+int request_reap(Request *request);
 
 /*
  * client-poll.c: look at the slots in flight for a while, if somebody polls for this client.

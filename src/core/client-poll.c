@@ -11,19 +11,18 @@
 #include "base/units.h"
 #include "os/cpu.h"
 
-#define SERVED_NS (10 * NS_PER_MS) /* more than the coarse clock is late */
+#define SERVED_NS    (10 * NS_PER_MS) /* more than the coarse clock is late */
+#define OTHERS_EVERY 16u              /* looks */
 
-static bool is_in_flight(const Request *request) {
-    return request->state == REQUEST_SENT || request->state == REQUEST_ABANDONED;
-}
-
-/* A slot at a time, in turn: any that has ended will do. */
-static bool look_at(const Client *client, uint32_t *slot) {
-    if (client->n_in_flight > 1 || !is_in_flight(&client->requests[*slot]))
-        do
-            *slot = *slot + 1 < client->n_slots ? *slot + 1 : 0;
-        while (!is_in_flight(&client->requests[*slot]));
-    return state_has_ended(client->states.map, *slot, client->requests[*slot].generation);
+/*
+ * Which to look at: the oldest, since a worker takes them as they were sent, and a look takes the line from
+ * whoever is about to write the end there; now and then another, which several workers may have done before.
+ */
+static Request *choose(const Client *client, const Spin *spin, Request **other) {
+    if (spin->n % OTHERS_EVERY != OTHERS_EVERY - 1)
+        return client->in_flight.first;
+    *other = *other && (*other)->next ? (*other)->next : client->in_flight.first;
+    return *other;
 }
 
 static bool is_polled(const Client *client) {
@@ -39,7 +38,7 @@ static void wake_up(Client *client) {
 
 int client_poll(Client *client, uint64_t until_ns) {
     bool shares_cpu = client->last_cpu && client->last_cpu == cpu_current();
-    uint32_t slot = 0;
+    Request *request, *other = NULL;
     bool found;
     Spin spin;
 
@@ -52,12 +51,13 @@ int client_poll(Client *client, uint64_t until_ns) {
         return 0;
     wake_up(client);
     spin_cap(&spin, until_ns);
-    do
-        found = look_at(client, &slot);
-    while (!found && spin_once(&spin));
+    do {
+        request = choose(client, &spin, &other);
+        found = request_shows_end(request);
+    } while (!found && spin_once(&spin));
     spin_end(&client->pace, found);
     if (found) {
-        int r = client_look(client);
+        int r = request_reap(request);
 
         client->served_ns = clock_coarse_ns();
         return r < 0 ? r : 1;

@@ -17,8 +17,12 @@ static bool is_in_flight(const Request *request) {
 }
 
 static void request_free(Request *request) {
-    submit_release(request->client->submit.map, request->slot, request->generation);
+    Client *client = request->client;
+
+    submit_release(client->submit.map, request->slot, request->generation);
     request->state = REQUEST_FREE;
+    if (request->slot < client->free_from)
+        client->free_from = request->slot;
 }
 
 /* A text without memory of its own for a request that ended by the client's own knowledge. */
@@ -30,12 +34,15 @@ static void request_end(Request *request, SlotState end, Reason reason) {
         client->n_owed--;
     }
     client->n_in_flight--;
+    request_list_remove(&client->in_flight, request);
     request->owes_look = request->wants_look = false;
     request->end = end;
     request->reason = reason;
-    if (request->state == REQUEST_SENT)
+    if (request->state == REQUEST_SENT) {
         request->state = REQUEST_ENDED;
-    else
+        if (!request->popped)
+            request_list_append(&client->ended, request);
+    } else
         request_free(request); /* nobody reads it */
 }
 
@@ -89,20 +96,40 @@ static int request_answer(Request *request, SlotState end) {
     return 0;
 }
 
-int client_look(Client *client) {
+/* The end that it shows, or SLOT_CLAIMED for none. */
+static SlotState end_shown(const Request *request) {
+    SlotWord word = state_load(request->client->states.map, request->slot, NULL);
+
+    return word.generation == request->generation && state_is_end(word.state) ? word.state : SLOT_CLAIMED;
+}
+
+bool request_shows_end(const Request *request) {
+    return end_shown(request) != SLOT_CLAIMED;
+}
+
+/* All from @request on, or until one has not ended. */
+static int look_from(Request *request, bool all) {
+    Request *next;
     int r = 0;
 
-    for (uint32_t i = 0; i < client->n_slots && client->n_in_flight > 0 && r == 0; i++) {
-        Request *request = &client->requests[i];
-        SlotWord word;
+    for (; request && r == 0; request = next) {
+        SlotState end = end_shown(request);
 
-        if (!is_in_flight(request))
-            continue;
-        word = state_load(client->states.map, i, NULL);
-        if (word.generation == request->generation && state_is_end(word.state))
-            r = request_answer(request, word.state);
+        next = request->next; /* it may leave the list */
+        if (end != SLOT_CLAIMED)
+            r = request_answer(request, end);
+        else if (!all)
+            break;
     }
     return r;
+}
+
+int client_look(Client *client) {
+    return look_from(client->in_flight.first, true);
+}
+
+int request_reap(Request *request) {
+    return look_from(request, false);
 }
 
 void client_end_all(Client *client) {
@@ -123,13 +150,19 @@ void client_end_all(Client *client) {
 }
 
 bool client_pop(Client *client, Request **ret_request) {
-    for (uint32_t i = 0; i < client->n_slots; i++)
-        if (client->requests[i].state == REQUEST_ENDED && !client->requests[i].popped) {
-            client->requests[i].popped = true;
-            *ret_request = &client->requests[i];
-            return true;
-        }
-    return false;
+    Request *request = client->ended.first;
+
+    if (!request)
+        return false;
+    request_pop(request);
+    *ret_request = request;
+    return true;
+}
+
+void request_pop(Request *request) {
+    if (request->state == REQUEST_ENDED && !request->popped)
+        request_list_remove(&request->client->ended, request);
+    request->popped = true;
 }
 
 /*
@@ -149,11 +182,12 @@ static void request_take(Request *request) {
 int client_take(Client *client, Request **ret_request) {
     if (client->state != CLIENT_READY)
         return CLIENT_NOT_READY;
-    for (uint32_t i = 0; i < client->n_slots; i++) {
-        Request *request = &client->requests[i];
+    for (; client->free_from < client->n_slots; client->free_from++) {
+        Request *request = &client->requests[client->free_from];
 
         if (request->state != REQUEST_FREE)
             continue;
+        client->n_taken++;
         request_take(request);
         request->reason = REASON_NONE;
         request->payload_bytes = request->deadline_ns = 0;
@@ -170,11 +204,7 @@ int client_take(Client *client, Request **ret_request) {
 }
 
 uint32_t client_n_taken(const Client *client) {
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < client->n_slots; i++)
-        n += client->requests[i].state != REQUEST_FREE && client->requests[i].state != REQUEST_ABANDONED;
-    return n;
+    return client->n_taken;
 }
 
 void client_granted(Client *client, const PacketReserved *reserved) {
@@ -397,6 +427,7 @@ static int request_submit(Request *request, bool may_skip) {
     request->looked = false;
     request->state = REQUEST_SENT;
     client->n_in_flight++;
+    request_list_append(&client->in_flight, request);
     if (client->state != CLIENT_READY) {
         request->response_bytes = 0;
         request_end(request, SLOT_FAILED, REASON_HOST_LOST);
@@ -430,12 +461,11 @@ int request_post(Request *request) {
 int client_pay(Client *client) {
     int r = 0;
 
-    for (uint32_t i = 0; i < client->n_slots && client->n_owed > 0 && r == 0; i++) {
-        Request *request = &client->requests[i];
-
+    for (Request *request = client->in_flight.first; request && client->n_owed > 0 && r == 0;
+         request = request->next) {
         if (!request->owed)
             continue;
-        if (slots_is_open(client->submit.map, client->states.map, i, request->generation))
+        if (slots_is_open(client->submit.map, client->states.map, request->slot, request->generation))
             r = request_announce(request);
         if (r == 0) {
             request->owed = false;
@@ -457,11 +487,12 @@ static int request_ask_to_look(Request *request) {
 
 int client_watch_deadlines(Client *client) {
     uint64_t now = 0, earliest = UINT64_MAX;
+    Request *next;
     int r = 0;
 
-    for (uint32_t i = 0; i < client->n_slots && client->n_in_flight > 0 && r == 0; i++) {
-        Request *request = &client->requests[i];
-
+    for (Request *request = client->in_flight.first; request && r == 0; request = next) {
+        next = request->next;
+        /* A host that is lost by now has ended them all: the rest of them is another list. */
         if (!is_in_flight(request) || request->looked || request->deadline_ns == 0)
             continue;
         now = now ? now : clock_now_ns();
@@ -492,11 +523,15 @@ int request_cancel(Request *request) {
 
 void request_release(Request *request) {
     switch (request->state) {
+    case REQUEST_FREE:
+    case REQUEST_ABANDONED:
+        return;
     case REQUEST_SENT:
         request->state = REQUEST_ABANDONED;
         (void)request_cancel(request);
         break;
     case REQUEST_ENDED:
+        request_pop(request);
         request_free(request);
         break;
     case REQUEST_GROWING:
@@ -507,8 +542,6 @@ void request_release(Request *request) {
     case REQUEST_TAKEN:
         request_free(request);
         break;
-    case REQUEST_FREE:
-    case REQUEST_ABANDONED:
-        break;
     }
+    request->client->n_taken--;
 }

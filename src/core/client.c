@@ -12,7 +12,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define IN_A_ROW 16u /* as client_wait() */
+#define IN_A_ROW     16u  /* as client_wait() */
+#define IN_A_ROW_MAX 256u /* likewise, where they take microseconds in all */
 
 enum { SOURCE_CHANNEL, SOURCE_REPLIES, SOURCE_REQUESTS };
 
@@ -245,9 +246,15 @@ int client_dispatch(Client *client) {
     return client_wait(client, 0);
 }
 
-/* Whether it is enough to have found something, and what else there is can wait: some rounds, but no debt. */
+/*
+ * Whether it is enough to have found something, and what else there is can wait: some rounds, more of them
+ * until the coarse clock goes on, but no debt.
+ */
 static bool is_enough(Client *client) {
-    return ++client->n_in_a_row < IN_A_ROW && (client->n_owed == 0 || client->skips);
+    if (client->n_in_a_row++ == 0)
+        client->row_ns = client->served_ns;
+    return client->n_in_a_row < (client->row_ns == client->served_ns ? IN_A_ROW_MAX : IN_A_ROW) &&
+           (client->n_owed == 0 || client->skips);
 }
 
 int client_wait(Client *client, uint64_t until_ns) {

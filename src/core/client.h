@@ -50,6 +50,8 @@ typedef struct Request {
     Client *client;
     uint32_t slot;
     RequestState state;
+    struct Request *next;   /* in flight, or ended and not handed out: see RequestList */
+    struct Request *previous;
 
     Segment segment;        /* of the request: fill segment.map */
     uint64_t granted_bytes; /* of memory, by the host */
@@ -69,7 +71,7 @@ typedef struct Request {
     bool owes_look;         /* the host is still to be asked to look */
     bool wants_look;        /* it was asked to; a host that came after it is asked again */
     bool looked;            /* it was asked to, after the deadline */
-    bool popped;            /* client_pop() has handed it out */
+    bool popped;            /* it was handed out after its end */
 
     SlotState end;          /* DONE, FAILED, CANCELLED or EXPIRED */
     Reason reason;          /* why it FAILED, or why memory was refused */
@@ -153,8 +155,14 @@ uint32_t client_n_taken(const Client *client);
 /** client_n_workers() - workers attached to the host, as far as it has told: 0 or not 0 is current. */
 uint32_t client_n_workers(const Client *client);
 
-/** client_pop() - the next request that has ended. Return: whether there was one. */
+/**
+ * client_pop() - the next request that has ended, in the order in which they were seen to. Return: whether
+ * there was one.
+ */
 bool client_pop(Client *client, Request **ret_request);
+
+/** request_pop() - the caller has this one's end, or will see it: client_pop() does not hand it out. */
+void request_pop(Request *request);
 
 /** client_take() - take a slot. Return: 0, CLIENT_NO_SLOT or CLIENT_NOT_READY. */
 int client_take(Client *client, Request **ret_request);

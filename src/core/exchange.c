@@ -75,12 +75,13 @@ static int grow_to(Exchange *exchange, uint64_t segment_bytes) {
 
 int exchange_reserve(Exchange *exchange, uint64_t bytes) {
     Segment *response = exchange->response;
-    uint64_t wanted, least = round_to_pages(bytes);
+    uint64_t wanted, least;
     int r;
 
     if (bytes > exchange->max_response || bytes > response->capacity)
         return REASON_RESPONSE_TOO_LARGE;
     if (bytes > response->bytes) {
+        least = round_to_pages(bytes);
         wanted = segment_bytes_for(exchange, bytes);
         r = grow_to(exchange, wanted);
         if (r > 0 && wanted > least)

@@ -104,8 +104,11 @@ static int hear_client(Worker *worker, const PacketClient *packet, uint64_t id, 
     if (!packet_fits(packet, id, uid, n_fds))
         return error_origin(-EBADMSG);
     r = worker_client_new(&client, packet, fds);
-    if (r == 0)
-        r = table_insert(&worker->clients, id, client);
+    if (r < 0)
+        return r;
+    for (uint32_t slot = 0; slot < client->n_slots; slot++)
+        worker_job_init(worker, client, slot);
+    r = table_insert(&worker->clients, id, client);
     if (r == 0)
         *ret = TAKE(client);
     return r;

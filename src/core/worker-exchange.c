@@ -82,12 +82,9 @@ static SlotState early_end(const Job *job) {
  */
 static void find_response(Job *job) {
     Segment *response = &slot_of(job)->response;
-    AnswerRecord last;
+    uint64_t bytes = state_response_bytes(job->client->states.map, job->exchange.slot);
 
-    state_answer_copy(job->client->states.map, job->exchange.slot, &last);
-    if (last.segment_bytes > response->capacity || last.segment_bytes % PAGE_BYTES)
-        last.segment_bytes = 0;
-    segment_published(response, last.segment_bytes);
+    segment_published(response, bytes > response->capacity || bytes % PAGE_BYTES ? 0 : bytes);
 }
 
 static int map_request(Job *job) {
@@ -102,34 +99,52 @@ static int map_request(Job *job) {
     return r;
 }
 
-static void describe(Job *job) {
-    const SubmitRecord *request = &job->claim.request;
-    uint64_t timeout_at = job->claimed_ns + job->worker->settings->timeout_ns;
-    uint64_t max_response = job->worker->settings->handler.max_response;
+void worker_job_init(Worker *worker, WorkerClient *client, uint32_t slot) {
+    Job *job = &client->slots[slot].job;
 
+    job->worker = worker;
+    job->client = client;
     job->exchange = (Exchange){
-        .client = job->client->id,
-        .uid = job->client->uid,
-        .slot = job->exchange.slot,
-        .generation = job->claim.generation,
-        .attempt = job->claim.attempt,
-        .client_deadline = request->deadline_ns && request->deadline_ns <= timeout_at,
-        .request_bytes = request->payload_bytes,
-        .request_fd = job->client->requests_fd,
-        .request_offset = job->exchange.slot * job->client->stride,
-        .response = &slot_of(job)->response,
-        .max_response =
-            job->worker->max_payload < job->client->stride ? job->worker->max_payload : job->client->stride,
+        .client = client->id,
+        .uid = client->uid,
+        .slot = slot,
+        .request_fd = client->requests_fd,
+        .request_offset = slot * client->stride,
+        .response = &client->slots[slot].response,
         .grow = grow,
         .copy = copy,
         .cancelled = cancelled,
-        .cancel_fd = job->worker->channel,
         .wire = job,
     };
-    job->exchange.deadline_ns = job->exchange.client_deadline ? request->deadline_ns : timeout_at;
-    memcpy(job->exchange.user, request->user, sizeof(job->exchange.user));
-    if (max_response && max_response < job->exchange.max_response)
-        job->exchange.max_response = max_response;
+}
+
+static uint64_t max_response(const Job *job) {
+    const Worker *worker = job->worker;
+    uint64_t max = worker->max_payload < job->client->stride ? worker->max_payload : job->client->stride;
+    uint64_t wish = worker->settings->handler.max_response;
+
+    return wish && wish < max ? wish : max;
+}
+
+/* What is of this exchange alone. */
+static void describe(Job *job) {
+    const SubmitRecord *request = &job->claim.request;
+    uint64_t timeout_at = job->claimed_ns + job->worker->settings->timeout_ns;
+    Exchange *exchange = &job->exchange;
+
+    exchange->generation = job->claim.generation;
+    exchange->attempt = job->claim.attempt;
+    exchange->client_deadline = request->deadline_ns && request->deadline_ns <= timeout_at;
+    exchange->deadline_ns = exchange->client_deadline ? request->deadline_ns : timeout_at;
+    exchange->request = NULL;
+    exchange->request_bytes = request->payload_bytes;
+    memcpy(exchange->user, request->user, sizeof(exchange->user));
+    exchange->response_bytes = 0;
+    exchange->max_response = max_response(job);
+    memset(exchange->response_user, 0, sizeof(exchange->response_user));
+    exchange->reason = REASON_NONE;
+    exchange->status = 0;
+    exchange->cancel_fd = job->worker->channel;
 }
 
 /* Probes are answered here, so that a handler never sees one. */
@@ -250,6 +265,7 @@ static void tell_end(Job *job, SlotState end) {
     uint64_t took_ns = job->worker->took_ns = ended_ns - job->claimed_ns;
     Event *event;
 
+    job->worker->row_ns += took_ns;
     if (job->worker->is_terse && end == SLOT_DONE && took_ns < SLOW_NS)
         return;
     event = tell(job, end == SLOT_DONE ? EVENT_EXCHANGE_DONE : EVENT_EXCHANGE_FAILED);
@@ -355,13 +371,13 @@ static int find_client(Worker *worker, uid_t uid, const Message *message, Worker
 
 int worker_claim(Worker *worker, WorkerClient *client, uint32_t slot, uint32_t generation) {
     Job *job = &client->slots[slot].job;
-    SlotClaim claim;
     int r;
 
-    if (!slots_claim(client->submit.map, client->states.map, slot, generation, worker->number, 0, &claim))
+    if (!slots_claim(client->submit.map, client->states.map, slot, generation, worker->number, 0,
+                     &job->claim))
         return 0;
-    *job = (Job){
-        .exchange.slot = slot, .worker = worker, .client = client, .claim = claim, .cpu = cpu_current()};
+    job->copy_bytes = 0;
+    job->cpu = cpu_current();
     /* after the claim: what the client saw unclaimed at its deadline must not run */
     job->claimed_ns = clock_now_ns();
     slots_note(client->states.map, slot, job->claimed_ns);

@@ -119,6 +119,7 @@ struct Worker {
     uint64_t took_ns;    /* the latest exchange */
     bool by_message;     /* the latest claim, so that there may be another message */
     uint32_t n_in_a_row; /* claims since the descriptors were looked at */
+    uint64_t row_ns;     /* that these have taken */
     Spin spin;           /* since the latest exchange */
     SpinPace pace;
     EventQueue events;
@@ -188,6 +189,9 @@ int worker_take_message(Worker *worker, WorkerQueue *queue);
  * Return: 1 if it was claimed, 0 if there was nothing to claim, or negative errno.
  */
 int worker_claim(Worker *worker, WorkerClient *client, uint32_t slot, uint32_t generation);
+
+/* worker-exchange.c: what stays the same of all exchanges in one slot of a client that was met. */
+void worker_job_init(Worker *worker, WorkerClient *client, uint32_t slot);
 
 /* worker-poll.c: an exchange has ended: go on with looking at its client's slots, if that is worth it. */
 void worker_poll_enter(Worker *worker, WorkerClient *client, const Job *job);

@@ -4,15 +4,18 @@
  * "Polling")
  *
  * A client that is polled sends no message, so this worker may not block before it has said that it polls no
- * more, and has looked once more. Nobody else is kept waiting: after IN_A_ROW exchanges, and now and then
- * while there are none (spin_is_due()), it is seen whether a descriptor has something.
+ * more, and has looked once more. Nobody else is kept waiting: after IN_A_ROW exchanges, or more of them
+ * that take microseconds in all, and now and then while there are none (spin_is_due()), it is seen whether a
+ * descriptor has something.
  */
 #include "core/worker-internal.h"
 
 #include "base/units.h"
 
-#define IN_A_ROW    16u
-#define LONG_NS     (50 * NS_PER_US) /* past this the caller may have something to do between two exchanges */
+#define IN_A_ROW     16u
+#define IN_A_ROW_MAX 256u            /* of such that take SHORT_NS in all */
+#define SHORT_NS     (20 * NS_PER_US)
+#define LONG_NS      (50 * NS_PER_US) /* past this the caller may have something to do between two exchanges */
 
 /*
  * Claim what is new in one client's slots, one at most. Return: 1 if something was claimed, 0, or negative
@@ -98,7 +101,8 @@ void worker_poll_enter(Worker *worker, WorkerClient *client, const Job *job) {
     uint64_t bytes = job->claim.request.payload_bytes + job->exchange.response_bytes;
     bool shares_cpu = job->cpu && job->claim.request.cpu == job->cpu;
 
-    if (client->gone || worker->lost || client->probe || !table_find(&worker->queues, client->uid) ||
+    if (client->gone || worker->lost || client->probe ||
+        (!client->polled && !table_find(&worker->queues, client->uid)) ||
         !spin_begin(&worker->spin, &worker->pace, worker->settings->poll_ns, bytes, shares_cpu))
         return;
     if (client->polled || worker->n_polled == POLLED_MAX ||
@@ -110,10 +114,14 @@ void worker_poll_enter(Worker *worker, WorkerClient *client, const Job *job) {
     worker->polled[worker->n_polled++] = client;
 }
 
+static bool is_enough(const Worker *worker) {
+    return worker->n_in_a_row >= (worker->row_ns < SHORT_NS ? IN_A_ROW_MAX : IN_A_ROW);
+}
+
 int worker_poll(Worker *worker, uint64_t until_ns) {
     if (worker->n_polled == 0)
         return WORKER_POLLS_NOT;
-    if (worker->n_in_a_row >= IN_A_ROW)
+    if (is_enough(worker))
         return WORKER_POLL_READY;
     spin_cap(&worker->spin, until_ns);
     do {
@@ -123,8 +131,8 @@ int worker_poll(Worker *worker, uint64_t until_ns) {
             return r;
         if (r > 0) {
             spin_end(&worker->pace, true);
-            if (++worker->n_in_a_row >= IN_A_ROW || worker->ready || worker->lost ||
-                worker->took_ns > LONG_NS)
+            worker->n_in_a_row++;
+            if (is_enough(worker) || worker->ready || worker->lost || worker->took_ns > LONG_NS)
                 return WORKER_POLL_CLAIMED;
         } else if (worker->by_message || (spin_is_due(&worker->spin) && wait_is_ready(worker->wait))) {
             return WORKER_POLL_READY;

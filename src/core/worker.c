@@ -403,6 +403,7 @@ static int turn(Worker *worker, uint64_t until_ns) {
     int r;
 
     worker->n_in_a_row = 0;
+    worker->row_ns = 0;
     worker->by_message = false;
     r = work_off(worker);
     if (r == 0 && !worker->lost && !worker->ready)

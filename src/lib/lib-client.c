@@ -148,8 +148,8 @@ static int dial(shmipc_client *client, uint64_t until_ns) {
  * somebody looks anyway.
  */
 static int look(shmipc_client *client) {
-    if (!client->links || client_was_served(client->links->client) ||
-        client_n_taken(client->links->client) > 0)
+    if (!client->links || client_n_taken(client->links->client) > 0 ||
+        client_was_served(client->links->client))
         return 0;
     return client_dispatch(client->links->client);
 }
@@ -243,13 +243,14 @@ PUBLIC int shmipc_get_fd(shmipc_client *client) {
 /* --- requests --- */
 
 static int reserve(shmipc_client *client, Request *request, uint64_t bytes) {
-    uint64_t until_ns = lib_until(client->patience_ns);
+    uint64_t until_ns = 0;
 
     for (;;) {
         int r = request_reserve(request, bytes, false);
 
         if (r <= 0)
             return r < 0 ? fail(client, r, NULL) : 0;
+        until_ns = until_ns ? until_ns : lib_until(client->patience_ns);
         if (r == CLIENT_NOT_GRANTED)
             return fail(client, lib_error_of(request->reason), request->text);
         r = client_wait(request->client, until_ns);
@@ -326,11 +327,10 @@ PUBLIC void *shmipc_get_tag(const shmipc_request *request) {
     return core_of(request)->tag;
 }
 
-/* @waits: the caller waits for it at once. */
-static int send(shmipc_request *request, unsigned priority, int64_t timeout_ns, bool waits) {
+/* @until_ns: of lib_until(). @waits: the caller waits for it at once. */
+static int send(shmipc_request *request, unsigned priority, uint64_t until_ns, bool waits) {
     Request *core = core_of(request);
     shmipc_client *client = owner_of(request);
-    uint64_t until_ns;
     int r;
 
     if (is_stranger(client))
@@ -341,7 +341,6 @@ static int send(shmipc_request *request, unsigned priority, int64_t timeout_ns, 
         return fail(client, -EINVAL, "priorities are 0 to 31");
     if (client_state(core->client) == CLIENT_LOST)
         return fail(client, -ECONNRESET, NULL);
-    until_ns = lib_until(timeout_ns);
     core->priority = priority;
     core->deadline_ns = until_ns == UINT64_MAX ? 0 : until_ns ? until_ns : clock_now_ns();
     r = waits ? request_post(core) : request_send(core);
@@ -349,7 +348,7 @@ static int send(shmipc_request *request, unsigned priority, int64_t timeout_ns, 
 }
 
 PUBLIC int shmipc_send(shmipc_request *request, unsigned priority, int64_t timeout_ns) {
-    return send(request, priority, timeout_ns, false);
+    return send(request, priority, lib_until(timeout_ns), false);
 }
 
 PUBLIC int shmipc_cancel(shmipc_request *request) {
@@ -481,7 +480,7 @@ static int await_end(Request *request) {
 /* Send and wait for this one request; others that end meanwhile are handed out by shmipc_wait() later. */
 static int see_through(shmipc_client *client, Request *request, int64_t timeout_ns,
                        shmipc_request **ret_reply) {
-    int r = send((shmipc_request *)request, 0, timeout_ns, true);
+    int r = send((shmipc_request *)request, 0, lib_until(timeout_ns), true);
 
     if (r == 0)
         r = await_end(request);
@@ -491,7 +490,7 @@ static int see_through(shmipc_client *client, Request *request, int64_t timeout_
         request_release(request);
         return fail(client, r, NULL);
     }
-    request->popped = true;
+    request_pop(request);
     *ret_reply = (shmipc_request *)request;
     r = lib_result(request->end, request->reason);
     return r < 0 ? fail(client, r, NULL) : 0;
@@ -499,16 +498,17 @@ static int see_through(shmipc_client *client, Request *request, int64_t timeout_
 
 PUBLIC int shmipc_call_many(shmipc_request *const *requests, size_t n, int64_t timeout_ns) {
     shmipc_client *client = n ? owner_of(requests[0]) : NULL;
+    uint64_t until_ns = lib_until(timeout_ns);
     int r = 0;
 
     for (size_t i = 0; i < n; i++)
         if (owner_of(requests[i]) != client)
             return fail(client, -EINVAL, "the requests are of several clients");
     for (size_t i = 0; i < n && r == 0; i++)
-        r = send(requests[i], 0, timeout_ns, true);
+        r = send(requests[i], 0, until_ns, true);
     for (size_t i = 0; i < n && r == 0; i++) {
         r = await_end(core_of(requests[i]));
-        core_of(requests[i])->popped = true;
+        request_pop(core_of(requests[i]));
     }
     /* Whatever went wrong, no message is left out any more. */
     for (Link *link = client ? client->links : NULL; link; link = link->next) {

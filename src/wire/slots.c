@@ -119,9 +119,13 @@ static bool word_swap(StateSlot *slot, uint64_t expected, SlotWord next) {
 }
 
 static bool user_is_zero(const uint8_t *user) {
-    static const uint8_t zero[SLOT_USER_BYTES];
+    uint64_t word, any = 0;
 
-    return memcmp(user, zero, sizeof(zero)) == 0;
+    for (size_t i = 0; i < USER_WORDS; i++) {
+        memcpy(&word, user + i * sizeof(word), sizeof(word));
+        any |= word;
+    }
+    return any == 0;
 }
 
 static void user_write(_Atomic uint64_t *shared, const uint8_t *user) {
@@ -323,6 +327,10 @@ void state_answer_copy(const void *state, uint32_t slot, AnswerRecord *ret_recor
     ret_record->status = GET(shared->status);
     ret_record->cpu = GET(shared->cpu);
     user_read(shared->user, GET(shared->flags) & ANSWER_USER, ret_record->user);
+}
+
+uint64_t state_response_bytes(const void *state, uint32_t slot) {
+    return GET(state_at(state, slot)->segment_bytes);
 }
 
 void state_counts(const void *state, SlotCounts *ret_counts) {

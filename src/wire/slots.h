@@ -186,6 +186,9 @@ bool state_is_end(SlotState state);
 /** state_answer_copy() - one copy of the answer. It counts only if the word showed an end before. */
 void state_answer_copy(const void *state, uint32_t slot, AnswerRecord *ret_record);
 
+/** state_response_bytes() - the answer's segment_bytes alone, also of an exchange before. */
+uint64_t state_response_bytes(const void *state, uint32_t slot);
+
 /** state_counts() - what has ended so far. */
 void state_counts(const void *state, SlotCounts *ret_counts);
 
