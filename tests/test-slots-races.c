@@ -481,7 +481,7 @@ static void call_through_window(Windows *windows, uint32_t generation) {
     windows->payloads.request[SLOT] = generation;
     sched_yield();
     EXPECT(windows->payloads.request[SLOT] == generation);
-    submit_publish(submit, SLOT, &(SubmitRecord){.generation = generation, .flags = SUBMIT_TAKEN});
+    submit_publish(submit, SLOT, &(SubmitRecord){.generation = generation});
     do {
         sched_yield();
         word = state_load(state, SLOT, NULL);

@@ -21,7 +21,10 @@
 /* As docs/protocol.md, section 3, has them. */
 #define HEAD_BYTES   128u
 #define RECORD_BYTES 128u
-#define RECORD_AT    (HEAD_BYTES + SLOT * RECORD_BYTES)
+#define RECORD_AT    (HEAD_BYTES + SLOT * RECORD_BYTES) /* in the state page */
+#define USE_BYTES    8u
+#define USE_AT       (HEAD_BYTES + SLOT * USE_BYTES) /* in the submit page */
+#define SUBMIT_AT    (HEAD_BYTES + 128 + SLOT * RECORD_BYTES)
 
 static void *submit;
 static void *state;
@@ -98,10 +101,10 @@ static uint64_t n_ended(void) {
 /* ---- layout ---- */
 
 START_TEST(pages_are_whole_and_hold_head_records_and_meters) {
-    ck_assert_uint_eq(slots_page_bytes(1), 32768);
-    ck_assert_uint_eq(slots_page_bytes(6), 32768); /* 128 + 6 * 128 + 2 * 15936 = 32768 */
-    ck_assert_uint_eq(slots_page_bytes(7), 36864);
-    ck_assert_uint_eq(slots_page_bytes(SLOTS_MAX), 163840);
+    ck_assert_uint_eq(slots_page_bytes(1), 36864);
+    ck_assert_uint_eq(slots_page_bytes(32), 36864); /* 128 + 4 * (128 + 8 * 128) + 2 * 15936 = 36608 */
+    ck_assert_uint_eq(slots_page_bytes(33), 40960); /* one group more */
+    ck_assert_uint_eq(slots_page_bytes(SLOTS_MAX), 180224);
 }
 END_TEST
 
@@ -137,22 +140,56 @@ START_TEST(submit_record_lies_where_the_protocol_says) {
                            .payload_bytes = UINT64_C(0x1112131415161718),
                            .segment_bytes = UINT64_C(0x2122232425262728),
                            .deadline_ns = UINT64_C(0x3132333435363738),
+                           .weight = 0x71727374,
+                           .submitted_ns = UINT64_C(0x8182838485868788),
                            .cpu = 0x61626364};
 
     for (size_t i = 0; i < SLOT_USER_BYTES; i++)
         record.user[i] = (uint8_t)(i + 1);
     submit_publish(submit, SLOT, &record);
+    ck_assert_uint_eq(get32(submit, SUBMIT_AT), 0x01020304);
+    ck_assert_uint_eq(get32(submit, SUBMIT_AT + 4), 1 | 4);
+    ck_assert_uint_eq(get64(submit, SUBMIT_AT + 8), UINT64_C(0x1112131415161718));
+    ck_assert_uint_eq(get64(submit, SUBMIT_AT + 16), UINT64_C(0x2122232425262728));
+    ck_assert_uint_eq(get64(submit, SUBMIT_AT + 24), UINT64_C(0x3132333435363738));
+    ck_assert_uint_eq(get32(submit, SUBMIT_AT + 32), 0x71727374);
+    ck_assert_uint_eq(get32(submit, SUBMIT_AT + 36), 0x61626364);
+    ck_assert_uint_eq(get64(submit, SUBMIT_AT + 40), UINT64_C(0x8182838485868788));
+    for (size_t at = 48; at < 64; at++)
+        ck_assert_uint_eq(((uint8_t *)submit)[SUBMIT_AT + at], 0);
+    ck_assert_mem_eq((uint8_t *)submit + SUBMIT_AT + 64, record.user, SLOT_USER_BYTES);
+}
+END_TEST
+
+/* No line that workers look at is written when a slot is taken or released. */
+START_TEST(use_lies_where_the_protocol_says) {
+    uint8_t before[RECORD_BYTES];
+
+    publish(1, 0, 0);
+    memcpy(before, (uint8_t *)submit + SUBMIT_AT, sizeof(before));
+    (void)submit_take(submit, state, SLOT);
+    ck_assert_uint_eq(get32(submit, USE_AT), 0);
+    ck_assert_uint_eq(get32(submit, USE_AT + 4), 1);
     submit_release(submit, SLOT, 0x41424344);
-    ck_assert_uint_eq(get32(submit, RECORD_AT), 0x01020304);
-    ck_assert_uint_eq(get32(submit, RECORD_AT + 4), 1 | 4);
-    ck_assert_uint_eq(get64(submit, RECORD_AT + 8), UINT64_C(0x1112131415161718));
-    ck_assert_uint_eq(get64(submit, RECORD_AT + 16), UINT64_C(0x2122232425262728));
-    ck_assert_uint_eq(get64(submit, RECORD_AT + 24), UINT64_C(0x3132333435363738));
-    ck_assert_uint_eq(get32(submit, RECORD_AT + 32), 0x41424344);
-    ck_assert_uint_eq(get32(submit, RECORD_AT + 36), 0x61626364);
-    for (size_t at = 40; at < 64; at++)
-        ck_assert_uint_eq(((uint8_t *)submit)[RECORD_AT + at], 0);
-    ck_assert_mem_eq((uint8_t *)submit + RECORD_AT + 64, record.user, SLOT_USER_BYTES);
+    ck_assert_uint_eq(get32(submit, USE_AT), 0x41424344);
+    ck_assert_uint_eq(get32(submit, USE_AT + 4), 0);
+    ck_assert_mem_eq((uint8_t *)submit + SUBMIT_AT, before, sizeof(before));
+}
+END_TEST
+
+START_TEST(records_come_in_groups_of_eight) {
+    const uint32_t slots[] = {0, 7, 8, 23};
+    const size_t at[] = {128 + 128, 128 + 128 + 7 * 128, 128 + 1152 + 128, 128 + 2 * 1152 + 128 + 7 * 128};
+    const size_t use_at[] = {128, 128 + 7 * 8, 128 + 1152, 128 + 2 * 1152 + 7 * 8};
+    void *page = calloc(1, slots_page_bytes(24));
+
+    for (uint32_t i = 0; i < ELEMENTS(slots); i++) {
+        submit_publish(page, slots[i], &(SubmitRecord){.generation = i + 1});
+        submit_release(page, slots[i], i + 100);
+        ck_assert_uint_eq(get32(page, at[i]), i + 1);
+        ck_assert_uint_eq(get32(page, use_at[i]), i + 100);
+    }
+    free(page);
 }
 END_TEST
 
@@ -255,11 +292,11 @@ START_TEST(slots_do_not_touch_each_other) {
     submit_release(submit, SLOT, UINT32_MAX);
     ck_assert(slots_claim(submit, state, SLOT, 1, SLOT_OWNER_MAX, UINT64_MAX, &claim));
     ck_assert(slots_end(state, SLOT, &claim, SLOT_DONE, &answer));
-    for (size_t at = HEAD_BYTES; at < HEAD_BYTES + N_SLOTS * RECORD_BYTES; at++) {
-        if (at >= RECORD_AT && at < RECORD_AT + RECORD_BYTES)
-            continue;
-        ck_assert_uint_eq(((uint8_t *)submit)[at], 0);
-        ck_assert_uint_eq(((uint8_t *)state)[at], 0);
+    for (size_t at = HEAD_BYTES; at < slots_page_bytes(N_SLOTS); at++) {
+        if (at < RECORD_AT || at >= RECORD_AT + RECORD_BYTES)
+            ck_assert_uint_eq(((uint8_t *)state)[at], 0);
+        if ((at < SUBMIT_AT || at >= SUBMIT_AT + RECORD_BYTES) && (at < USE_AT || at >= USE_AT + USE_BYTES))
+            ck_assert_uint_eq(((uint8_t *)submit)[at], 0);
     }
 }
 END_TEST
@@ -781,6 +818,8 @@ Suite *unit_suite(void) {
     tcase_add_test(layout, heads_say_what_the_protocol_says);
     tcase_add_test(layout, page_is_valid_only_with_its_own_head);
     tcase_add_test(layout, submit_record_lies_where_the_protocol_says);
+    tcase_add_test(layout, use_lies_where_the_protocol_says);
+    tcase_add_test(layout, records_come_in_groups_of_eight);
     tcase_add_test(layout, state_record_lies_where_the_protocol_says);
     tcase_add_test(layout, user_bytes_of_an_earlier_exchange_are_not_read_again);
     tcase_add_test(layout, heads_hold_who_is_awake_and_who_polls);

@@ -414,7 +414,7 @@ static int request_submit(Request *request, bool may_skip) {
     Client *client = request->client;
     SubmitRecord record = {
         .generation = request->generation + 1,
-        .flags = SUBMIT_TAKEN | (may_skip ? SUBMIT_QUIET : 0) | (request->unkept ? SUBMIT_UNKEPT : 0),
+        .flags = (may_skip ? SUBMIT_QUIET : 0) | (request->unkept ? SUBMIT_UNKEPT : 0),
         .payload_bytes = request->payload_bytes,
         .segment_bytes = request->segment.bytes,
         .deadline_ns = request->deadline_ns,

@@ -193,7 +193,7 @@ static StatusSlot slot_state(SlotWord word, const SubmitRecord *submit) {
 static StatusSlot slot_use(const HostClient *client, uint32_t slot, const SubmitRecord *submit) {
     if (submit_released(client->submit.map, slot) != submit->generation)
         return STATUS_SLOT_ENDED;
-    return submit->flags & SUBMIT_TAKEN ? STATUS_SLOT_FILLING : STATUS_SLOT_IDLE;
+    return submit_is_taken(client->submit.map, slot) ? STATUS_SLOT_FILLING : STATUS_SLOT_IDLE;
 }
 
 /* Return: whether there is anything to tell. */

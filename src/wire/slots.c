@@ -13,7 +13,6 @@
 #define PAGE         4096u
 #define ANSWER_USER  1u                  /* flag */
 #define ENDED        (UINT64_C(1) << 63) /* claimed_ns says when it ended */
-#define LINE         64u
 #define PAGE_METERS  2u
 
 typedef struct Head {
@@ -41,13 +40,27 @@ typedef struct SubmitSlot {
     _Atomic uint64_t payload_bytes;
     _Atomic uint64_t segment_bytes;
     _Atomic uint64_t deadline_ns;
-    _Atomic uint32_t released;
+    _Atomic uint32_t weight;
     _Atomic uint32_t cpu;
     _Atomic uint64_t submitted_ns;
-    _Atomic uint32_t weight;
-    uint8_t reserved[12];
+    uint8_t reserved[16];
     _Atomic uint64_t user[USER_WORDS];
 } SubmitSlot;
+
+/* What the client uses of a slot. Only the host reads it: here no worker that polls takes the line away. */
+typedef struct SubmitUse {
+    _Atomic uint32_t released;
+    _Atomic uint32_t taken;
+} SubmitUse;
+
+/* Records of the submit page come in groups. */
+#define GROUP_SLOTS 8u
+
+typedef struct SubmitGroup {
+    SubmitUse uses[GROUP_SLOTS];
+    uint8_t reserved[64];
+    SubmitSlot slots[GROUP_SLOTS];
+} SubmitGroup;
 
 typedef struct StateSlot {
     _Atomic uint64_t word;
@@ -65,13 +78,22 @@ typedef struct StateSlot {
 
 _Static_assert(sizeof(Head) == 128 && sizeof(Counts) == 64, "docs/protocol.md, section 3");
 _Static_assert(sizeof(SubmitSlot) == 128 && sizeof(StateSlot) == 128, "docs/protocol.md, section 3");
+_Static_assert(sizeof(SubmitGroup) == 128 + GROUP_SLOTS * 128, "docs/protocol.md, section 3");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the word is shared between processes");
 
 #define GET(field)        atomic_load_explicit(&(field), memory_order_relaxed)
 #define SET(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
+static SubmitGroup *group_at(const void *page, uint32_t slot) {
+    return (SubmitGroup *)(void *)((uint8_t *)(uintptr_t)page + sizeof(Head)) + slot / GROUP_SLOTS;
+}
+
 static SubmitSlot *submit_at(const void *page, uint32_t slot) {
-    return (SubmitSlot *)(void *)((uint8_t *)(uintptr_t)page + sizeof(Head)) + slot;
+    return &group_at(page, slot)->slots[slot % GROUP_SLOTS];
+}
+
+static SubmitUse *use_at(const void *page, uint32_t slot) {
+    return &group_at(page, slot)->uses[slot % GROUP_SLOTS];
 }
 
 static StateSlot *state_at(const void *page, uint32_t slot) {
@@ -147,9 +169,14 @@ static void user_read(_Atomic uint64_t *shared, bool is_there, uint8_t *user) {
     }
 }
 
-/* After the records; both pages have the same size, so the submit page has room for one more. */
+/*
+ * After the records, as the submit page has them. Both pages have the same size, so that one has room for one
+ * more.
+ */
 static size_t meters_offset(uint32_t n_slots) {
-    return (sizeof(Head) + n_slots * sizeof(StateSlot) + LINE - 1) / LINE * LINE;
+    size_t groups = (n_slots + GROUP_SLOTS - 1) / GROUP_SLOTS;
+
+    return sizeof(Head) + groups * sizeof(SubmitGroup);
 }
 
 size_t slots_page_bytes(uint32_t n_slots) {
@@ -202,7 +229,7 @@ static bool word_is_held(SlotWord word) {
  * sees it taken.
  */
 uint64_t submit_take(void *submit, const void *state, uint32_t slot) {
-    atomic_store(&submit_at(submit, slot)->flags, SUBMIT_TAKEN);
+    atomic_store(&use_at(submit, slot)->taken, 1);
     return word_is_held(state_load(state, slot, NULL)) ? 0 : state_reserved(state, slot);
 }
 
@@ -227,10 +254,10 @@ void submit_cancel(void *submit, uint32_t slot) {
 }
 
 void submit_release(void *submit, uint32_t slot, uint32_t generation) {
-    SubmitSlot *shared = submit_at(submit, slot);
+    SubmitUse *use = use_at(submit, slot);
 
-    atomic_store_explicit(&shared->released, generation, memory_order_release);
-    atomic_store_explicit(&shared->flags, GET(shared->flags) & ~SUBMIT_TAKEN, memory_order_release);
+    atomic_store_explicit(&use->released, generation, memory_order_release);
+    atomic_store_explicit(&use->taken, 0, memory_order_release);
 }
 
 void submit_set_awake(void *submit, bool awake) {
@@ -275,7 +302,7 @@ bool submit_find_new(const void *submit, const uint32_t *seen, uint32_t n_slots,
 }
 
 uint32_t submit_released(const void *submit, uint32_t slot) {
-    return atomic_load_explicit(&submit_at(submit, slot)->released, memory_order_acquire);
+    return atomic_load_explicit(&use_at(submit, slot)->released, memory_order_acquire);
 }
 
 void submit_copy(const void *submit, uint32_t slot, SubmitRecord *ret_record) {
@@ -514,12 +541,12 @@ static bool is_released(const void *submit, uint32_t slot, SlotWord word) {
            submit_released(submit, slot) == word.generation;
 }
 
-static bool is_taken(const void *submit, uint32_t slot) {
-    return atomic_load(&submit_at(submit, slot)->flags) & SUBMIT_TAKEN;
+bool submit_is_taken(const void *submit, uint32_t slot) {
+    return atomic_load(&use_at(submit, slot)->taken);
 }
 
 static bool is_idle(const void *submit, uint32_t slot, SlotWord word) {
-    return state_is_end(word.state) && is_released(submit, slot, word) && !is_taken(submit, slot);
+    return state_is_end(word.state) && is_released(submit, slot, word) && !submit_is_taken(submit, slot);
 }
 
 bool slots_is_idle(const void *submit, const void *state, uint32_t slot, uint32_t *ret_generation) {
@@ -559,7 +586,7 @@ unsigned slots_empty(const void *submit, void *state, uint32_t slot) {
         windows |= WINDOW_RESPONSE;
     }
     if (state_reserved(state, slot) == 0 ||
-        (submit_generation(submit, slot) == word.generation && !is_taken(submit, slot))) {
+        (submit_generation(submit, slot) == word.generation && !submit_is_taken(submit, slot))) {
         state_reserve(state, slot, 0);
         windows |= WINDOW_REQUEST;
     }

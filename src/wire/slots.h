@@ -29,7 +29,6 @@
 #define SLOT_USER_BYTES 64u       /* of the caller's own, in both directions */
 
 #define SUBMIT_CANCEL 1u /* flag: the client does not want the answer any more */
-#define SUBMIT_TAKEN  2u /* flag: the client uses the request's window */
 #define SUBMIT_QUIET  8u /* flag: perhaps there is no message; who polls may claim it */
 #define SUBMIT_USER   4u /* flag: the caller's own bytes are not all zero; submit_publish() sees to it */
 #define SUBMIT_UNKEPT 16u /* flag: never to be written to a disk */
@@ -102,7 +101,7 @@ typedef enum Stage {
  */
 Meter *slots_meter(const void *page, Stage stage, uint32_t n_slots);
 
-/** slots_page_bytes() - the size of either page, in whole pages. */
+/** slots_page_bytes() - the size of either page, in whole pages: both have that of the submit page. */
 size_t slots_page_bytes(uint32_t n_slots);
 
 /** submit_page_format() / state_page_format() - host: write the head of a zeroed page. */
@@ -125,10 +124,7 @@ bool state_page_is_valid(const void *page, uint32_t n_slots);
  */
 uint64_t submit_take(void *submit, const void *state, uint32_t slot);
 
-/**
- * submit_publish() - write a record, its generation last. The slot was taken: @record says so in its flags,
- * too.
- */
+/** submit_publish() - write a record, its generation last. The slot was taken. */
 void submit_publish(void *submit, uint32_t slot, const SubmitRecord *record);
 
 /** submit_cancel() - wish that the slot's exchange be given up. Look at the word afterwards, not before. */
@@ -167,6 +163,9 @@ bool submit_find_new(const void *submit, const uint32_t *seen, uint32_t n_slots,
 
 /** submit_released() - the last generation whose response the client no longer reads. */
 uint32_t submit_released(const void *submit, uint32_t slot);
+
+/** submit_is_taken() - whether the client uses the request's window. */
+bool submit_is_taken(const void *submit, uint32_t slot);
 
 /** submit_copy() - one copy of the record; whatever the client does meanwhile, it is what is used. */
 void submit_copy(const void *submit, uint32_t slot, SubmitRecord *ret_record);

@@ -68,7 +68,7 @@ static void write_state(Input *input) {
 /* A slot's word and answer, that would end what the client has submitted there. */
 static void end_slot(Input *input) {
     uint8_t how = input_u8(input);
-    size_t at = 64 + (size_t)(how % WORLD_SLOTS) * 128;
+    size_t at = 128 + (size_t)(how % WORLD_SLOTS) * 128;
     uint64_t word = submit_generation(world.submit.map, how % WORLD_SLOTS) | (uint64_t)(how >> 2 & 7) << 56;
     uint64_t numbers[] = {input_number(input), input_number(input)};
 
