@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "os/queue.h"
 #include "os/wait.h"
 #include "unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -185,7 +190,7 @@ START_TEST(hangup_is_told_though_nobody_asked) {
     Pair pair;
 
     pair_init(&pair, wait);
-    ck_assert_int_eq(wait_modify(&pair.source, 0), 0);
+    ck_assert_int_eq(wait_modify(&pair.source, WAIT_WRITE), 0);
     pair.writer = fd_close(pair.writer);
     ck_assert_int_eq(wait_poll(wait, 0), 0);
     ck_assert_ptr_eq(wait_next(wait, &events), &pair.source);
@@ -265,6 +270,99 @@ START_TEST(free_closes_and_takes_null) {
     ck_assert_ptr_null(wait_free(wait));
     ck_assert_uint_eq(unit_n_fds(), before);
     ck_assert_ptr_null(wait_free(NULL));
+}
+END_TEST
+
+/* ---- who is woken ---- */
+
+typedef struct Sleeper {
+    Wait *wait;
+    _Atomic pid_t tid;
+    long n_slept;
+} Sleeper;
+
+static long n_slept_so_far(void) {
+    struct rusage usage;
+
+    ck_assert_int_eq(getrusage(RUSAGE_THREAD, &usage), 0);
+    return usage.ru_nvcsw;
+}
+
+static void *sleep_until_rung(void *data) {
+    Sleeper *sleeper = data;
+    long before = n_slept_so_far();
+
+    sleeper->tid = gettid();
+    (void)wait_poll(sleeper->wait, FOR_EVER);
+    sleeper->n_slept = n_slept_so_far() - before;
+    return NULL;
+}
+
+static void await_sleep(const Sleeper *sleeper) {
+    char path[64], state = 0;
+
+    while (state != 'S') {
+        FILE *file;
+
+        sched_yield();
+        snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)sleeper->tid);
+        file = sleeper->tid ? fopen(path, "re") : NULL;
+        if (!file)
+            continue;
+        ck_assert_int_eq(fscanf(file, "%*d %*s %c", &state), 1);
+        fclose(file);
+    }
+}
+
+/* Messages come and go while somebody sleeps who has @events of the queue. Return: how often he slept. */
+static long n_slept_beside_messages(uint32_t events) {
+    Sleeper sleeper = {.wait = make()};
+    WaitSource source = WAIT_SOURCE_NULL;
+    pthread_t thread;
+    char message[8];
+    size_t bytes;
+    Pair pair;
+    int fd;
+
+    ck_assert_int_eq(queue_create(unit_name(), 4, sizeof(message), &fd), 0);
+    pair_init(&pair, sleeper.wait);
+    ck_assert_int_eq(wait_add(sleeper.wait, &source, fd, events, KIND, NULL), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, sleep_until_rung, &sleeper), 0);
+    await_sleep(&sleeper);
+    for (int i = 0; i < 20; i++) {
+        ck_assert_int_eq(queue_send(fd, "", 0, 0), 0);
+        ck_assert_int_eq(queue_receive(fd, message, sizeof(message), &bytes), 0);
+        await_sleep(&sleeper);
+    }
+    ring(&pair);
+    pthread_join(thread, NULL);
+    wait_remove(&source);
+    pair_deinit(&pair);
+    fd_close(fd);
+    wait_free(sleeper.wait);
+    return sleeper.n_slept;
+}
+
+/* The queue itself wakes whoever is at it, which is why nobody is who waits for nothing. */
+START_TEST(who_waits_for_nothing_is_not_woken) {
+    ck_assert_int_eq(n_slept_beside_messages(0), 1);
+}
+END_TEST
+
+START_TEST(wish_that_comes_later_is_heard) {
+    _cleanup_(wait_freep) Wait *wait = make();
+    Pair pair;
+
+    pair_init(&pair, wait);
+    ck_assert_int_eq(wait_modify(&pair.source, 0), 0);
+    ring(&pair);
+    ck_assert_int_eq(wait_poll(wait, 0), 0);
+    ck_assert_ptr_null(next(wait));
+    ck_assert_int_eq(wait_modify(&pair.source, WAIT_READ), 0);
+    ck_assert_int_eq(wait_poll(wait, 0), 0);
+    ck_assert_ptr_eq(next(wait), &pair.source);
+    ck_assert_int_eq(wait_modify(&pair.source, 0), 0);
+    pair_deinit(&pair); /* also one that is not in the set */
 }
 END_TEST
 
@@ -497,6 +595,8 @@ Suite *unit_suite(void) {
     tcase_add_test_raise_signal(tests, free_with_a_source_is_a_fault, SIGABRT);
     tcase_add_test_raise_signal(tests, close_before_remove_is_a_fault, SIGABRT);
     tcase_add_test(tests, free_closes_and_takes_null);
+    tcase_add_test(tests, who_waits_for_nothing_is_not_woken);
+    tcase_add_test(tests, wish_that_comes_later_is_heard);
     suite_add_tcase(suite, tests);
     add_time(suite);
     return suite;

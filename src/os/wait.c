@@ -119,26 +119,37 @@ int wait_get_fd(const Wait *wait) {
     return wait->epoll_fd;
 }
 
-int wait_add(Wait *wait, WaitSource *source, int fd, uint32_t events, uint32_t kind, void *owner) {
+/*
+ * Who waits for nothing is not in the set: a message queue wakes all whose set has it, at each message that
+ * comes or goes and whatever they wait for, so that one exchange would wake every client of its user.
+ */
+static int watch(Wait *wait, WaitSource *source, int fd, uint32_t before, uint32_t events) {
     struct epoll_event event = {.events = to_epoll(events), .data.ptr = source};
+    int operation = events == 0 ? EPOLL_CTL_DEL : before == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+
+    if (before == events)
+        return 0;
+    return epoll_ctl(wait->epoll_fd, operation, fd, &event) < 0 ? error_errno() : 0;
+}
+
+int wait_add(Wait *wait, WaitSource *source, int fd, uint32_t events, uint32_t kind, void *owner) {
+    int r;
 
     assert(!source->wait);
-    if (epoll_ctl(wait->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
-        return error_errno();
+    r = watch(wait, source, fd, 0, events);
+    if (r < 0)
+        return r;
     *source = (WaitSource){.wait = wait, .fd = fd, .events = events, .kind = kind, .owner = owner};
     wait->n_sources++;
     return 0;
 }
 
 int wait_modify(WaitSource *source, uint32_t events) {
-    struct epoll_event event = {.events = to_epoll(events), .data.ptr = source};
+    int r = watch(source->wait, source, source->fd, source->events, events);
 
-    if (source->events == events)
-        return 0;
-    if (epoll_ctl(source->wait->epoll_fd, EPOLL_CTL_MOD, source->fd, &event) < 0)
-        return error_errno();
-    source->events = events;
-    return 0;
+    if (r == 0)
+        source->events = events;
+    return r;
 }
 
 void wait_remove(WaitSource *source) {
@@ -152,7 +163,7 @@ void wait_remove(WaitSource *source) {
      * passed around. So a source goes before its descriptor does: otherwise its events would come for ever,
      * to nobody.
      */
-    r = wait->epoll_fd < 0 ? 0 : epoll_ctl(wait->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+    r = wait->epoll_fd < 0 ? 0 : watch(wait, source, source->fd, source->events, 0);
     assert(r == 0);
     (void)r;
     for (int i = wait->first; i < wait->n_ready; i++)

@@ -15,7 +15,7 @@
 
 #define WAIT_READ   1u
 #define WAIT_WRITE  2u
-#define WAIT_HANGUP 4u /* always reported, never asked for */
+#define WAIT_HANGUP 4u /* never asked for, and reported to who waits for anything */
 
 typedef struct Wait Wait;
 
@@ -47,7 +47,10 @@ void wait_abandon(Wait *wait);
 int wait_get_fd(const Wait *wait);
 
 /**
- * wait_add() - watch @fd for @events; @source must stay where it is until wait_remove().
+ * wait_add() - watch @fd for @events; @source must stay where it is until wait_remove()
+ *
+ * With no events nothing of it is looked at, nor is anybody woken by it, until wait_modify() says what to
+ * wait for.
  * Return: 0 or negative errno.
  */
 int wait_add(Wait *wait, WaitSource *source, int fd, uint32_t events, uint32_t kind, void *owner);
