@@ -102,7 +102,7 @@ inline notify(s) {
     fi
 }
 
-/* ---- a client: empty, look, pay, block; each turn of the loop is one step ---- */
+/* ---- a client: take messages, look, pay, block; each turn of the loop is one step ---- */
 
 #define FIRST (c * SLOTS)
 #define LAST  (c * SLOTS + SLOTS - 1)
@@ -152,7 +152,11 @@ proctype Client(byte c) {
     :: atomic { IS(EMPTY) && nempty(replies[c]) ->
         replies[c]?m;
         told[m - FIRST] = true;
-        m = 0 }
+        m = 0;
+        if
+        :: step = AFTER_EMPTY /* what is left there wakes it at once */
+        :: skip
+        fi }
     :: atomic { IS(EMPTY) && empty(replies[c]) -> step = AFTER_EMPTY }
 
     :: atomic { IS(LOOK) ->

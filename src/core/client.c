@@ -202,10 +202,24 @@ static int client_listen(Client *client) {
     return r;
 }
 
-/* What the host said, and all that came on the reply queue: the messages only woke us. */
-static int client_empty(Client *client, uint32_t kind, uint32_t events) {
+/*
+ * What came on the reply queue: the messages only woke us. There are no more than exchanges in flight, but
+ * for those that are told of twice: these wake us once more.
+ */
+static int client_empty_queue(Client *client) {
+    uint32_t n = client->n_in_flight;
     Message message;
     size_t bytes;
+    int r;
+
+    do
+        r = queue_receive(client->reply_queue, &message, sizeof(message), &bytes);
+    while (r == 0 && n-- > 1);
+    return r;
+}
+
+/* What the host said, and what came on the reply queue. */
+static int client_empty(Client *client, uint32_t kind, uint32_t events) {
     int r = 0;
 
     if (kind == SOURCE_CHANNEL && events & WAIT_WRITE)
@@ -214,8 +228,7 @@ static int client_empty(Client *client, uint32_t kind, uint32_t events) {
         while (r == 0 && client->channel >= 0)
             r = client_listen(client);
     else if (kind == SOURCE_REPLIES)
-        while (r == 0)
-            r = queue_receive(client->reply_queue, &message, sizeof(message), &bytes);
+        r = client_empty_queue(client);
     return r == -EAGAIN ? 0 : r;
 }
 
@@ -275,6 +288,11 @@ int client_wait(Client *client, uint64_t until_ns) {
     if (r >= 0)
         r = wait_poll(client->wait, until_ns);
     return r < 0 ? r : client_work(client);
+}
+
+bool client_is_quiet(const Client *client) {
+    return client->state == CLIENT_READY && client->n_in_flight == 0 && client->n_owed == 0 &&
+           wait_for_fd(client->channel, WAIT_READ, 0) == 0;
 }
 
 int client_get_fd(const Client *client) {

@@ -136,6 +136,12 @@ int client_set_spin(Client *client, uint64_t ns);
  */
 bool client_was_served(const Client *client);
 
+/**
+ * client_is_quiet() - whether client_dispatch() would find nothing to do: nothing is in flight, and the host
+ * is there and says nothing. Costs less than that.
+ */
+bool client_is_quiet(const Client *client);
+
 ClientState client_state(const Client *client);
 
 /** client_refusal() - why the host refused. @ret_text lives as long as the client. */

@@ -149,7 +149,7 @@ static int dial(shmipc_client *client, uint64_t until_ns) {
  */
 static int look(shmipc_client *client) {
     if (!client->links || client_n_taken(client->links->client) > 0 ||
-        client_was_served(client->links->client))
+        client_was_served(client->links->client) || client_is_quiet(client->links->client))
         return 0;
     return client_dispatch(client->links->client);
 }
