@@ -57,7 +57,10 @@ int client_poll(Client *client, uint64_t until_ns) {
     } while (!found && spin_once(&spin));
     spin_end(&client->pace, found);
     if (found) {
-        int r = request_reap(request);
+        int r;
+
+        __builtin_prefetch(request->response.map);
+        r = request_reap(request);
 
         client->served_ns = clock_coarse_ns();
         return r < 0 ? r : 1;

@@ -93,7 +93,6 @@ static int job_end(shmipc_job *job) {
     *at = job->next;
     *job = (shmipc_job){.next = worker->spares};
     worker->spares = job;
-    hear_events(worker);
     return r < 0 ? fail(worker, r, NULL) : 0;
 }
 

@@ -399,6 +399,10 @@ bool slots_pending(const void *submit, const void *state, uint32_t slot, uint32_
     return true;
 }
 
+void slots_expect_claim(void *state, uint32_t slot) {
+    __builtin_prefetch(state_at(state, slot), 1);
+}
+
 bool slots_claim(const void *submit, void *state, uint32_t slot, uint32_t generation, uint32_t owner,
                  uint64_t now_ns, SlotClaim *ret_claim) {
     StateSlot *shared = state_at(state, slot);

@@ -224,6 +224,9 @@ typedef struct SlotClaim {
  */
 bool slots_is_open(const void *submit, const void *state, uint32_t slot, uint32_t generation);
 
+/** slots_expect_claim() - have the word near by the time that it is claimed. */
+void slots_expect_claim(void *state, uint32_t slot);
+
 /**
  * slots_claim() - claim first, then look
  *
