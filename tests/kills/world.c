@@ -2,10 +2,12 @@
 #include "world.h"
 
 #include "base/cleanup.h"
+#include "base/units.h"
 #include "os/channel.h"
 #include "os/wait.h"
 
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,7 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#define HANG_MS 60000 /* what takes longer never comes */
+#define HANG_NS (60 * NS_PER_SEC) /* what takes longer never comes */
 
 World world_of_party;
 
@@ -217,28 +219,43 @@ static uint32_t load(const uint32_t *value) {
     return __atomic_load_n(value, __ATOMIC_SEQ_CST);
 }
 
-/* Return: false if the bell is not rung any more. */
-static bool await_bell(const World *world) {
-    struct pollfd bell = {.fd = world->bell_fd, .events = POLLIN};
-    uint64_t n;
+/*
+ * What the host wants kept or let go of is heard meanwhile: a client's socket that nobody keeps any more has to
+ * hang up. Return: false if somebody complains, or at @until_ns: a host that does nothing rings, too.
+ */
+static bool await_bell(World *world, uint64_t until_ns) {
+    struct pollfd fds[] = {
+        {.fd = world->bell_fd, .events = POLLIN},
+        {.fd = world->store_fds[0], .events = POLLIN},
+    };
+    uint64_t n, now_ns = clock_now_ns();
     int r;
 
-    do
-        r = poll(&bell, 1, HANG_MS);
-    while (r < 0 && errno == EINTR);
-    return r > 0 && read(world->bell_fd, &n, sizeof(n)) == sizeof(n) && world->ledger->fault[0] == '\0';
+    if (now_ns >= until_ns)
+        return false;
+    r = poll(fds, ELEMENTS(fds), (int)((until_ns - now_ns) / NS_PER_MS) + 1);
+    if (r < 0 && errno != EINTR)
+        return false;
+    hear_hosts(world);
+    if (r > 0 && fds[0].revents && read(world->bell_fd, &n, sizeof(n)) < 0)
+        return false;
+    return world->ledger->fault[0] == '\0';
 }
 
 bool world_await(World *world, const uint32_t *value, uint32_t wanted) {
+    uint64_t until_ns = clock_now_ns() + HANG_NS;
+
     while (load(value) < wanted)
-        if (!await_bell(world))
+        if (!await_bell(world, until_ns))
             return load(value) >= wanted;
     return true;
 }
 
 bool world_await_equal(World *world, const uint32_t *value, uint32_t wanted) {
+    uint64_t until_ns = clock_now_ns() + HANG_NS;
+
     while (load(value) != wanted)
-        if (!await_bell(world))
+        if (!await_bell(world, until_ns))
             return load(value) == wanted;
     return true;
 }
