@@ -46,6 +46,12 @@ installs_each_file() {
     [ -f "${module%/*}/_shmipc.py" ]
 }
 
+keeps_a_configuration() {
+    echo '# mine' >>"$dest/etc/shmipc.conf"
+    DESTDIR=$dest meson install -C "$build" --no-rebuild >/dev/null
+    tail -n 1 "$dest/etc/shmipc.conf" | grep -x '# mine'
+}
+
 installs_units() {
     find "$dest" -name 'shmipc@.service' | grep .
     find "$dest" -name 'shmipc@.socket' | grep .
@@ -159,6 +165,7 @@ skip() {
 }
 
 check 'headers, library with its links, daemon, configuration and the Python module' installs_each_file
+check 'a configuration that is there stays' keeps_a_configuration
 if find "$build/systemd" -name 'shmipc@.service' 2>/dev/null | grep -q .; then
     check 'the units' installs_units
 fi
