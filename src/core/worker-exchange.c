@@ -384,7 +384,6 @@ int worker_claim(Worker *worker, WorkerClient *client, uint32_t slot, uint32_t g
     if (!slots_claim(client->submit.map, client->states.map, slot, generation, worker->number, 0,
                      &job->claim))
         return 0;
-    job->copy_bytes = 0;
     job->cpu = cpu_current();
     /* after the claim: what the client saw unclaimed at its deadline must not run */
     job->claimed_ns = clock_now_ns();
