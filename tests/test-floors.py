@@ -38,6 +38,7 @@ OWNERS = {
     "sys/pidfd.h": {"os/process.c"},
     "stdatomic.h": {"wire/slots.c", "wire/meter.c"},
     "dlfcn.h": {"handler/plugin.c"},
+    "curses.h": {"app/top/screen.c"},
     "libconfig.h": {"app/config.c"},
     "libsmartcols/libsmartcols.h": {"app/output.c"},
     "systemd/sd-event.h": {"app/loop.c"},

@@ -54,6 +54,12 @@ def options_in_code(text):
     return {"--" + word for word in words} | {"-" + letter for letter in letters}
 
 
+def code_of(folder, command):
+    """Where its options are taken: a program of its own has its main.c for that."""
+    own = folder / command / "main.c"
+    return (own if own.exists() else folder / f"command-{command}.c").read_text()
+
+
 def differences(one, one_has, other, other_has):
     for word in sorted(one_has - other_has):
         yield f"{word} is in {one}, and not in {other}"
@@ -88,7 +94,7 @@ def main():
     tap.report("shmipc(1) has the options of shmipc itself",
                differences("--help", options_in_help(general), "the page", described.get("", set())))
     for command in commands:
-        code = (source / "src" / "app" / f"command-{command}.c").read_text()
+        code = code_of(source / "src" / "app", command)
         told = options_in_help(help_of(program, command))
         tap.report(f"shmipc(1) has the options of shmipc {command}",
                    differences("--help", told, "the page", described.get(command, set())))

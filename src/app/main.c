@@ -16,6 +16,7 @@ static const struct {
     {"call", command_call, "send a file or standard input, print the response"},
     {"parked", command_parked, "what workers did not survive: see it, send it again, drop it"},
     {"status", command_status, "show what a running host has and does"},
+    {"top", command_top, "show it again and again, on the whole screen"},
     {"bench", command_bench, "measure how fast exchanges are"},
     {"check", command_check, "check the configuration"},
     {"doctor", command_doctor, "say what is wrong on this machine, and what mends it"},

@@ -119,19 +119,12 @@ void status_hang_up(StatusLine *line) {
     line->fd = fd_close(line->fd);
 }
 
-/* The next packet, which nobody may send but a host. */
-static int receive(int fd, uint64_t until_ns, Packet *ret) {
+/* The next packet, which nobody may send but a host. Return: 0, -EAGAIN, or another negative errno. */
+static int receive(int fd, Packet *ret) {
     int fds[CHANNEL_FDS_MAX];
     size_t bytes, n_fds = 0;
-    int r;
+    int r = channel_receive(fd, ret, sizeof(*ret), &bytes, fds, &n_fds);
 
-    while ((r = channel_receive(fd, ret, sizeof(*ret), &bytes, fds, &n_fds)) == -EAGAIN) {
-        if (clock_now_ns() >= until_ns)
-            return error_origin(-ETIMEDOUT);
-        r = wait_for_fd(fd, WAIT_READ, until_ns);
-        if (r < 0)
-            return r;
-    }
     if (r < 0)
         return r;
     for (size_t i = 0; i < n_fds; i++)
@@ -139,23 +132,42 @@ static int receive(int fd, uint64_t until_ns, Packet *ret) {
     return packet_check(ret, bytes, n_fds, PEER_HOST) ? error_origin(-EBADMSG) : 0;
 }
 
-int status_ask(StatusLine *line, bool slots, Status *ret) {
-    uint64_t until_ns = clock_now_ns() + ANSWER_NS;
+int status_begin(StatusLine *line, bool slots) {
     Packet packet;
     int r;
 
     packet_init(&packet, slots ? PACKET_STATUS_SLOTS : PACKET_STATUS, ++line->serial);
     r = channel_send(line->fd, &packet, packet.header.bytes, NULL, 0);
-    if (r == -EPIPE)
-        r = 0; /* as above */
-    while (r == 0) {
-        r = receive(line->fd, until_ns, &packet);
-        if (r == 0 && packet.header.serial != line->serial && packet.header.type != PACKET_REFUSED)
+    return r == -EPIPE ? 0 : r; /* as above */
+}
+
+int status_hear(StatusLine *line, Status *ret) {
+    Packet packet;
+    int r;
+
+    while ((r = receive(line->fd, &packet)) == 0) {
+        if (packet.header.serial != line->serial && packet.header.type != PACKET_REFUSED)
             continue; /* of a question that was given up */
-        if (r == 0)
-            r = take(ret, &packet);
+        r = take(ret, &packet);
+        if (r != 0)
+            return r;
     }
-    return r < 0 ? r : 0;
+    return r == -EAGAIN ? 0 : r;
+}
+
+int status_ask(StatusLine *line, bool slots, Status *ret) {
+    uint64_t until_ns = clock_now_ns() + ANSWER_NS;
+    int r = status_begin(line, slots);
+
+    while (r >= 0) {
+        r = status_hear(line, ret);
+        if (r != 0)
+            return r < 0 ? r : 0;
+        if (clock_now_ns() >= until_ns)
+            return error_origin(-ETIMEDOUT);
+        r = wait_for_fd(line->fd, WAIT_READ, until_ns);
+    }
+    return r;
 }
 
 int status_explain(const char *command, int r, const Status *status, const char *host, const char *path) {

@@ -50,6 +50,14 @@ void status_hang_up(StatusLine *line);
  */
 int status_ask(StatusLine *line, bool slots, Status *ret);
 
+/**
+ * status_begin() / status_hear() - likewise for who has something else to wait for, too: begin, then hear
+ * what is there whenever line->fd is readable
+ * Return: of status_hear() 1 when the answer is complete, 0 when more is to come; else as status_ask().
+ */
+int status_begin(StatusLine *line, bool slots);
+int status_hear(StatusLine *line, Status *ret);
+
 /** status_explain() - say on standard error why @host could not be asked. Return: an exit status. */
 int status_explain(const char *command, int r, const Status *status, const char *host, const char *path);
 

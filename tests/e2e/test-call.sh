@@ -349,7 +349,7 @@ scenario 'status tells programs' status_is_told_to_programs
 scenario 'status without a host is exit 3' status_of_no_host_is_3
 
 world=$files/help
-for command in '' run call parked status bench check doctor; do
+for command in '' run call parked status top bench check doctor; do
     check "help of shmipc${command:+ $command} fits 80 columns and 24 lines" help_fits_a_terminal "$command"
     check "an unknown option of shmipc${command:+ $command} is exit 2" unknown_option_is_usage "$command"
 done
