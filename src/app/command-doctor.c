@@ -52,7 +52,7 @@ static const struct {
     {"removal", doctor_check_removal, true},
     {"leftovers", doctor_check_leftovers, true},
     {"clock", doctor_check_clock, false},
-    {"huge-pages", doctor_check_huge_pages, false},
+    {"huge-pages", doctor_check_huge_pages, true},
 };
 
 static void run_checks(Doctor *doctor) {

@@ -223,8 +223,11 @@ denied_huge_pages_are_a_warning() {
     echo 'always within_size advise never [deny] force' >"$world/choice"
     mount --bind "$world/choice" "$file"
     doctor 0 env
+    configure "$small huge_pages = \"never\";"
+    bounded "$SHMIPC" doctor -c "$config" >"$world/unwanted"
     umount "$file"
     found warn huge-pages "are denied.*=> echo never > $file"
+    says "$world/unwanted" '^ok +huge-pages: no host asks'
 }
 
 replaced_program_is_a_warning() {

@@ -270,12 +270,27 @@ void doctor_check_clock(Doctor *doctor) {
 
 #define HUGE_PAGES "/sys/kernel/mm/transparent_hugepage/"
 
+static bool wants_huge_pages(const Doctor *doctor) {
+    Instance instance;
+
+    for (size_t i = 0; i < config_count(doctor->config); i++) {
+        config_at(doctor->config, i, &instance);
+        if (instance.host && instance.host->huge_pages != HUGE_NEVER)
+            return true;
+    }
+    return false;
+}
+
 /* A whole 2 MiB are asked for where they are of use (MADV_COLLAPSE, since Linux 6.1), but for "deny". */
 void doctor_check_huge_pages(Doctor *doctor) {
     struct utsname kernel;
     unsigned major = 0, minor = 0;
     char choice[128];
 
+    if (!wants_huge_pages(doctor)) {
+        doctor_note(doctor, VERDICT_OK, NULL, "no host asks for huge pages");
+        return;
+    }
     if (!doctor_text_in(HUGE_PAGES "shmem_enabled", choice, sizeof(choice))) {
         doctor_note(doctor, VERDICT_WARN, NULL,
                     "this kernel has no huge pages for shared memory: large payloads take longer at first");

@@ -274,7 +274,8 @@ static const char *worker_for(const Doctor *doctor, const char *host,
     return strcpy(name, "WORKER");
 }
 
-static void look_at_answer(Doctor *doctor, const char *name, const PacketStatusHost *host) {
+static void look_at_answer(Doctor *doctor, const Instance *instance, const PacketStatusHost *host) {
+    const char *name = instance->name;
     char worker[SETTINGS_NAME_MAX + 1], start[256], duration[UNITS_TEXT_MAX];
 
     if (strcmp(host->version, SHMIPC_VERSION) != 0) {
@@ -294,6 +295,14 @@ static void look_at_answer(Doctor *doctor, const char *name, const PacketStatusH
         doctor_note(doctor, VERDICT_OK, name, "answers, with %u worker%s; its latest probe took %s",
                     host->n_workers, host->n_workers == 1 ? "" : "s",
                     duration_format(host->probe_ns, duration));
+    if (host->huge_pages == 0 && instance->host->huge_pages != HUGE_NEVER) {
+        doctor_note(
+            doctor, VERDICT_WARN, name,
+            "gets no huge pages, which its `huge_pages` asks for: large payloads take longer at first");
+        doctor_cure(doctor,
+                    "see huge-pages below; where that is well, restart it: systemctl restart shmipc@%s",
+                    name);
+    }
     if (host->n_limits > 0) {
         doctor_note(doctor, VERDICT_WARN, name, "has run into a limit %" PRIu64 " times since its start",
                     host->n_limits);
@@ -320,7 +329,8 @@ static void look_at_silence(Doctor *doctor, const char *name, int r, const Statu
         doctor_note(doctor, VERDICT_UNSEEN, name, "%s: %s", path, strerror(-r));
 }
 
-static void look_at_host(Doctor *doctor, const char *name) {
+static void look_at_host(Doctor *doctor, const Instance *instance) {
+    const char *name = instance->name;
     _cleanup_(status_hang_up) StatusLine line = STATUS_LINE_NULL;
     _cleanup_(status_deinit) Status status = {0};
     char path[CHANNEL_PATH_MAX] = "";
@@ -331,7 +341,7 @@ static void look_at_host(Doctor *doctor, const char *name) {
     if (r == 0)
         r = status_ask(&line, false, &status);
     if (r == 0)
-        look_at_answer(doctor, name, &status.host);
+        look_at_answer(doctor, instance, &status.host);
     else
         look_at_silence(doctor, name, r, &status, path);
     note_parked(doctor, name);
@@ -343,7 +353,7 @@ void doctor_check_hosts(Doctor *doctor) {
 
         config_at(doctor->config, i, &instance);
         if (instance.host)
-            look_at_host(doctor, instance.name);
+            look_at_host(doctor, &instance);
     }
     if (doctor_count(doctor, VERDICT_OK) + doctor_count(doctor, VERDICT_WARN) +
             doctor_count(doctor, VERDICT_FAIL) + doctor_count(doctor, VERDICT_UNSEEN) ==
