@@ -192,6 +192,24 @@ START_TEST(service_manager_that_was_busy_is_asked_again) {
 }
 END_TEST
 
+/* Or it would be lost at a restart hours later. */
+START_TEST(client_that_could_not_be_kept_is_kept_later) {
+    Client *client;
+
+    party.keeper_result = -ENOBUFS;
+    client = party_add_client();
+    party_tick();
+    ck_assert_uint_eq(party_n_kept("c0"), 0);
+    party.keeper_result = 0;
+    party_tick();
+    party_tick(); /* once is enough */
+    ck_assert_uint_eq(party_n_kept("c0"), KEPT_N_FDS);
+    party_restart_host();
+    party_await_take_up(1, 0);
+    ck_assert_int_eq(client_state(client), CLIENT_READY);
+}
+END_TEST
+
 START_TEST(clients_beyond_the_index_are_not_kept) {
     Client *client = party_add_client();
     void *index = party.host->store.index.map;
@@ -567,6 +585,7 @@ static void add_peers(TCase *tests) {
 static void add_unkept(TCase *tests) {
     tcase_add_test(tests, clients_that_cannot_be_kept_work_until_the_host_ends);
     tcase_add_test(tests, service_manager_that_was_busy_is_asked_again);
+    tcase_add_test(tests, client_that_could_not_be_kept_is_kept_later);
     tcase_add_test(tests, clients_beyond_the_index_are_not_kept);
     tcase_add_test(tests, worker_that_cannot_be_kept_is_not_let_in);
 }

@@ -139,6 +139,19 @@ void host_store_client(Host *host, HostClient *client) {
         tell_unkept(host, r);
 }
 
+/* One that is not taken is enough for this time. */
+void host_store_again(Host *host) {
+    for (size_t i = 0; i < host->clients.n; i++) {
+        HostClient *client = table_at(&host->clients, i);
+
+        if (client->kept || client->probe || !client->peer)
+            continue;
+        host_store_client(host, client);
+        if (!client->kept)
+            return;
+    }
+}
+
 int host_store_worker(Host *host, HostWorker *worker) {
     const int fds[] = {[WORKER_SOCKET] = worker->peer->fd, [WORKER_PIDFD] = worker->pidfd};
     IndexWorker record = {

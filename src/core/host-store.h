@@ -34,6 +34,9 @@ int host_store_begin(Host *host);
 void host_store_uid(Host *host, HostUid *uid);
 void host_store_client(Host *host, HostClient *client);
 
+/** host_store_again() - the clients that could not be kept: the service manager may have been busy. */
+void host_store_again(Host *host);
+
 /**
  * host_store_worker() - likewise, but a worker that cannot be kept must not be let in: the next host would
  * never know whether what it has claimed has an owner that lives.

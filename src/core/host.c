@@ -211,6 +211,7 @@ static int tick(Host *host, uint64_t now_ns) {
         host_tell_huge(host);
     reap_strangers(host, now_ns);
     audit_clients(host);
+    host_store_again(host);
     host_reap_uids(host, now_ns);
     host_reap_accounts(host, now_ns);
     host_sync_workers(host); /* what could not be said for want of a descriptor */

@@ -220,8 +220,8 @@ static uint32_t load(const uint32_t *value) {
 }
 
 /*
- * What the host wants kept or let go of is heard meanwhile: a client's socket that nobody keeps any more has to
- * hang up. Return: false if somebody complains, or at @until_ns: a host that does nothing rings, too.
+ * What the host wants kept or let go of is heard meanwhile: a client's socket that nobody keeps any more has
+ * to hang up. Return: false if somebody complains, or at @until_ns: a host that does nothing rings, too.
  */
 static bool await_bell(World *world, uint64_t until_ns) {
     struct pollfd fds[] = {
