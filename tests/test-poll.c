@@ -480,6 +480,76 @@ START_TEST(descriptor_tells_of_what_ended_before_it_was_asked_for) {
 }
 END_TEST
 
+/* As a worker would that nobody knows. */
+static void end_by_hand(const Request *request) {
+    HostClient *of_host = party_client_of_host(request->client);
+    const AnswerRecord answer = {0};
+    SlotClaim claim;
+
+    ck_assert(slots_claim(of_host->submit.map, of_host->states.map, request->slot, request->generation,
+                          STRANGER, 1, &claim));
+    ck_assert(slots_end(of_host->states.map, request->slot, &claim, SLOT_DONE, &answer));
+}
+
+/* Both are looked at, though not as often: what polling has found is counted. */
+START_TEST(who_polls_sees_the_end_of_another_than_the_oldest) {
+    Client *client = party_add_client();
+    Request *oldest, *other;
+
+    ck_assert(state_poll_begin(party_client_of_host(client)->states.map, STRANGER));
+    ck_assert_int_eq(client_set_spin(client, SPIN_ALWAYS), 0);
+    oldest = post(client);
+    other = post(client);
+    end_by_hand(other);
+    ck_assert_int_eq(client_wait(client, UINT64_MAX), 0);
+    ck_assert_uint_eq(client->n_in_a_row, 1);
+    ck_assert(other->state == REQUEST_ENDED);
+    ck_assert(oldest->state == REQUEST_SENT);
+    request_release(other);
+    request_release(oldest);
+}
+END_TEST
+
+START_TEST(requests_are_popped_as_they_ended) {
+    static const size_t order[] = {2, 0, 1};
+    Client *client = party_add_client();
+    Request *requests[ELEMENTS(order)], *ended;
+
+    for (size_t i = 0; i < ELEMENTS(order); i++)
+        requests[i] = party_send(client, 100);
+    for (size_t i = 0; i < ELEMENTS(order); i++) {
+        end_by_hand(requests[order[i]]);
+        ck_assert_int_eq(client_dispatch(client), 0);
+    }
+    request_pop(requests[order[1]]); /* its end is known to somebody */
+    ck_assert(client_pop(client, &ended));
+    ck_assert_ptr_eq(ended, requests[order[0]]);
+    ck_assert(client_pop(client, &ended));
+    ck_assert_ptr_eq(ended, requests[order[2]]);
+    ck_assert(!client_pop(client, &ended));
+    for (size_t i = 0; i < ELEMENTS(order); i++)
+        request_release(requests[i]);
+    ck_assert_uint_eq(client_n_taken(client), 0);
+}
+END_TEST
+
+START_TEST(client_is_quiet_while_nothing_is_to_be_done) {
+    Client *client = party_add_client();
+    Request *request;
+
+    ck_assert(client_is_quiet(client));
+    request = party_send(client, 100);
+    ck_assert(!client_is_quiet(client));
+    end_by_hand(request);
+    ck_assert_int_eq(client_dispatch(client), 0);
+    request_release(request);
+    ck_assert(client_is_quiet(client));
+    party_stop_host();
+    ck_assert(!client_is_quiet(client));
+    party_start_host();
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *suite = suite_create("poll");
     TCase *worker = tcase_create("worker");
@@ -514,6 +584,9 @@ Suite *unit_suite(void) {
     tcase_add_test(client, client_that_is_awake_gets_no_message);
     tcase_add_test(client, client_says_that_it_sleeps_before_it_does);
     tcase_add_test(client, descriptor_tells_of_what_ended_before_it_was_asked_for);
+    tcase_add_test(client, who_polls_sees_the_end_of_another_than_the_oldest);
+    tcase_add_test(client, requests_are_popped_as_they_ended);
+    tcase_add_test(client, client_is_quiet_while_nothing_is_to_be_done);
     suite_add_tcase(suite, client);
     return suite;
 }
