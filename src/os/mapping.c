@@ -109,7 +109,7 @@ void mapping_free(void *map, uint64_t bytes) {
 }
 
 int mapping_collapse(int fd, uint64_t offset, uint64_t bytes) {
-    void *map;
+    void *map = NULL;
     int r = mapping_new(fd, offset, bytes, true, &map);
 
     if (r < 0)
@@ -130,7 +130,7 @@ static void populate(char *data, uint64_t from, uint64_t bytes, bool huge) {
 }
 
 int private_new(uint64_t bytes, bool huge, void **ret_data) {
-    void *data;
+    void *data = NULL;
     int r = map_at(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &data);
 
     if (r < 0)
