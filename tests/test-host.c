@@ -547,7 +547,7 @@ START_TEST(status_tells_of_host_clients_and_workers) {
 
     party_echo(client, MIB);
     AWAIT(party_n_events(EVENT_HEALTH) == 1 && !party.host->probe.request);
-    AWAIT(party_worker_n_exchanges(worker) == 1); /* the client has its answer before the worker has counted */
+    AWAIT(party_worker_n_exchanges(worker) == 1); /* it counts once the client has its answer */
     fd = ask_status(99);
     raw_expect(fd, PACKET_STATUS_HOST, &packet, NULL);
     ck_assert_uint_eq(packet.header.serial, 99);
