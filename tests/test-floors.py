@@ -39,6 +39,7 @@ OWNERS = {
     "stdatomic.h": {"wire/slots.c", "wire/meter.c"},
     "dlfcn.h": {"handler/plugin.c"},
     "curses.h": {"app/top/screen.c"},
+    "sys/sdt.h": {"base/probe.h"},
     "libconfig.h": {"app/config.c"},
     "libsmartcols/libsmartcols.h": {"app/output.c"},
     "systemd/sd-event.h": {"app/loop.c"},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests: one slot each, from taken to released (docs/protocol.md, section 5, "Client"). */
 #include "base/error.h"
+#include "base/probe.h"
 #include "core/client-internal.h"
 #include "os/cpu.h"
 #include "os/queue.h"
@@ -436,6 +437,7 @@ static int request_submit(Request *request, bool may_skip) {
     record.weight = request->weight = request_weigh(request, may_skip);
     record.submitted_ns = record.weight ? clock_now_ns() : 0;
     submit_publish(client->submit.map, request->slot, &record);
+    PROBE_SUBMIT(client->id, request->slot, record.generation, record.payload_bytes);
 
     if (may_skip && state_poller(client->states.map) != 0) {
         client->skips = true;

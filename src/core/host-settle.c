@@ -8,6 +8,7 @@
 #include "core/host-internal.h"
 
 #include "base/error.h"
+#include "base/probe.h"
 #include "os/process.h"
 
 #include <errno.h>
@@ -67,6 +68,7 @@ static void tell_again(Host *host, const HostWorker *worker, const HostClient *c
     SlotWord word = state_load(client->states.map, slot, NULL);
 
     host->n_redelivered++;
+    PROBE_REDELIVER(client->id, slot, word.generation, worker->number);
     event->worker = worker->number;
     event->pid = worker->pid;
     event->uid = worker->uid;

@@ -3,6 +3,7 @@
 #include "core/worker-internal.h"
 
 #include "base/error.h"
+#include "base/probe.h"
 #include "base/units.h"
 #include "os/cpu.h"
 #include "os/queue.h"
@@ -292,6 +293,8 @@ static void tell_end(Job *job, SlotState end) {
 static int finish(Job *job, SlotState end) {
     job->ended_ns = is_measured(job, end) ? clock_now_ns() : 0;
     publish(job, end);
+    PROBE_REPLY(job->client->id, job->exchange.slot, job->claim.generation, end,
+                job->exchange.response_bytes);
     if (job->ended_ns)
         count_stages(job);
     worker_copy_put(TAKE(job->copy));
@@ -387,6 +390,7 @@ int worker_claim(Worker *worker, WorkerClient *client, uint32_t slot, uint32_t g
     job->cpu = cpu_current();
     /* after the claim: what the client saw unclaimed at its deadline must not run */
     job->claimed_ns = clock_now_ns();
+    PROBE_CLAIM(client->id, slot, generation, job->claim.attempt);
     slots_note(client->states.map, slot, job->claimed_ns);
     r = begin(job);
     return r < 0 ? r : 1;

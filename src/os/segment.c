@@ -2,6 +2,7 @@
 #include "os/segment.h"
 
 #include "base/error.h"
+#include "base/probe.h"
 #include "os/descriptor.h"
 #include "os/file.h"
 #include "os/mapping.h"
@@ -212,6 +213,7 @@ int segment_remap(Segment *segment) {
         segment_disconnect(segment);
     if (segment->map_bytes == segment->bytes)
         return 0;
+    PROBE_REMAP(segment->map_bytes, segment->bytes);
     return segment->map && !completes_block(segment) ? map_resized(segment) : map_anew(segment);
 }
 
