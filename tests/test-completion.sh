@@ -65,6 +65,7 @@ options_are_those_of_the_command() {
 each_command_has_options() {
     local command
     for command in $("$shmipc" --help | sed -nE 's/^  ([a-z]+) +.*/\1/p'); do
+        [[ $("$shmipc" "$command" --help 2>&1) != *'built without'* ]] || continue
         offered "$command" - | grep -x -- --help
     done
 }
