@@ -134,7 +134,7 @@ const char *duration_brief(uint64_t ns, char buffer[static UNITS_TEXT_MAX]) {
     size_t i = 0;
 
     if (ns >= 60 * NS_PER_SEC - NS_PER_SEC / 20) /* what would be rounded to 60.0s is a minute */
-        return brief_parts((ns + NS_PER_SEC / 20) / (60 * NS_PER_SEC), buffer);
+        return brief_parts(ns < 60 * NS_PER_SEC ? 1 : ns / (60 * NS_PER_SEC), buffer);
     for (; value >= 999.5; value /= 1000)
         i++;
     snprintf(buffer, UNITS_TEXT_MAX, "%.*f%s", i == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2, value,
