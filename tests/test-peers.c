@@ -99,6 +99,7 @@ static bool may_say(PeerRole role, int type) {
     case PACKET_LEAVING:
         return role == PEER_WORKER;
     case PACKET_STATUS:
+    case PACKET_STATUS_SLOTS:
         return role == PEER_STATUS;
     default:
         return false;
