@@ -473,6 +473,54 @@ START_TEST(looks_without_end_do_not_cost_a_worker_its_place) {
 }
 END_TEST
 
+static void look_often(const Request *request) {
+    Packet look;
+
+    packet_init(&look, PACKET_LOOK, 0);
+    look.slot.slot = request->slot;
+    look.slot.generation = request->generation;
+    for (int i = 0; i < 50; i++)
+        while (client_say(good_client, &look) == -EAGAIN)
+            party_settle();
+    party_settle();
+}
+
+/* How many CANCELs lie in the socket of a worker. */
+static unsigned n_cancels(int fd) {
+    unsigned n = 0;
+    Packet packet;
+
+    while (recv(fd, &packet, sizeof(packet), MSG_DONTWAIT) > 0)
+        n += packet.header.type == PACKET_CANCEL;
+    return n;
+}
+
+START_TEST(wish_is_told_to_the_worker_once_for_each_claim) {
+    int fd = raw_connect(PEER_WORKER);
+    HostClient *client = party_client_of_host(good_client);
+    Request *request;
+    SlotClaim claim;
+    Packet packet;
+
+    party_stop_worker(good_worker);
+    raw_expect(fd, PACKET_WELCOME, &packet, NULL);
+    request = party_send(good_client, 100);
+    ck_assert(slots_claim(client->submit.map, client->states.map, request->slot, request->generation,
+                          (uint32_t)packet.welcome.id, clock_now_ns(), &claim));
+    look_often(request);
+    ck_assert_uint_eq(n_cancels(fd), 0); /* nothing is wished */
+    ck_assert_int_eq(request_cancel(request), 0);
+    look_often(request);
+    ck_assert_uint_eq(n_cancels(fd), 1);
+    ck_assert(slots_end(client->states.map, request->slot, &claim, SLOT_CANCELLED, &(AnswerRecord){0}));
+    look_often(request); /* an answer for each, which says that it has ended */
+    AWAIT(request->state == REQUEST_ENDED);
+    request_release(request);
+    fd_close(fd);
+    good_worker = party_add_worker(NULL);
+}
+END_TEST
+
 /* ---- crowds ---- */
 
 START_TEST(crowd_of_strangers_does_not_keep_clients_out) {
@@ -707,6 +755,7 @@ static void add_silence(Suite *suite) {
     tcase_add_test(tests, who_neither_reads_nor_stays_is_forgotten);
     tcase_add_test(tests, who_does_not_read_and_is_closed_is_forgotten);
     tcase_add_test(tests, looks_without_end_do_not_cost_a_worker_its_place);
+    tcase_add_test(tests, wish_is_told_to_the_worker_once_for_each_claim);
 }
 
 static void add_crowds(Suite *suite) {

@@ -55,6 +55,7 @@ void host_client_free(Host *host, HostClient *client) {
     free(client->reserved[1]);
     free(client->owed);
     free(client->idle);
+    free(client->told_cancel);
     host_free_losses(client);
     free(client);
     if (host->repeat_due)
@@ -113,9 +114,12 @@ static int new_client(Peer *peer, uint64_t id, uint32_t n_slots, uint64_t stride
         client->reserved[i] = calloc(client->n_slots, sizeof(uint64_t));
     client->owed = calloc(client->n_slots, sizeof(bool));
     client->idle = calloc(client->n_slots, sizeof(*client->idle));
+    client->told_cancel = calloc(client->n_slots, sizeof(*client->told_cancel));
     *ret = client;
-    return client->reserved[0] && client->reserved[1] && client->owed && client->idle ? 0
-                                                                                      : error_origin(-ENOMEM);
+    if (!client->reserved[0] || !client->reserved[1] || !client->owed || !client->idle ||
+        !client->told_cancel)
+        return error_origin(-ENOMEM);
+    return 0;
 }
 
 /* Its objects are there: from now on it is one of the host's. Return: 0 or -ENOMEM. */
@@ -359,30 +363,40 @@ void host_notify(HostClient *client, uint32_t slot, uint32_t generation) {
     (void)queue_send(client->reply_queue, &message, sizeof(message), 0); /* full: its reader is awake */
 }
 
-void client_hear_look(Host *host, HostClient *client, const PacketSlot *look) {
-    HostWorker *owner;
-    SlotState state;
+/*
+ * A claim whose exchange is not wanted any more: its owner hears of that once, however often the client says
+ * so. It is a hint, the flag being in the submit page.
+ */
+static void tell_owner(Host *host, HostClient *client, const PacketSlot *look) {
+    uint64_t raw;
+    SlotWord word = state_load(client->states.map, look->slot, &raw);
+    HostWorker *owner = table_find(&host->workers, word.owner);
+    SlotState wished = slots_verdict(client->submit.map, client->states.map, look->slot, word.owner,
+                                     UINT32_MAX, true, false, clock_now_ns());
     Packet packet;
 
-    if (look->slot >= client->n_slots) {
-        peer_misbehaved(client->peer, "a LOOK at a slot that it does not have");
-        return;
-    }
-    state = slots_look(client->submit.map, client->states.map, look->slot, false, clock_now_ns());
-    if (state != SLOT_CLAIMED) {
-        host_notify(client, look->slot, look->generation);
-        return;
-    }
-    owner = table_find(&host->workers, state_load(client->states.map, look->slot, NULL).owner);
     if (!owner)
         host_park_look(host, client, look->slot);
-    if (!owner || !owner->peer)
+    if (!owner || !owner->peer || client->told_cancel[look->slot] == raw ||
+        (wished != SLOT_CANCELLED && wished != SLOT_EXPIRED))
         return;
     packet_init(&packet, PACKET_CANCEL, 0);
     packet.cancel.client = client->id;
     packet.cancel.slot = look->slot;
-    packet.cancel.generation = look->generation;
-    (void)peer_say(owner->peer, &packet, NULL, 0); /* a hint: the flag is in the submit page */
+    packet.cancel.generation = word.generation;
+    if (peer_say(owner->peer, &packet, NULL, 0) == 0)
+        client->told_cancel[look->slot] = raw;
+}
+
+void client_hear_look(Host *host, HostClient *client, const PacketSlot *look) {
+    if (look->slot >= client->n_slots) {
+        peer_misbehaved(client->peer, "a LOOK at a slot that it does not have");
+        return;
+    }
+    if (slots_look(client->submit.map, client->states.map, look->slot, false, clock_now_ns()) == SLOT_CLAIMED)
+        tell_owner(host, client, look);
+    else
+        host_notify(client, look->slot, look->generation);
 }
 
 void host_client_gone(Host *host, HostClient *client) {

@@ -98,6 +98,7 @@ struct HostClient {
     uint64_t reserved_bytes[2]; /* their sums */
     bool *owed;                 /* for each slot: an announcement */
     HostIdle *idle;             /* for each slot */
+    uint64_t *told_cancel;      /* for each slot: the word of the claim whose owner was told CANCEL last */
     uint32_t kept;              /* as in HostUid */
     HostLosses **losses;        /* for each slot; NULL as long as there are none */
 };
