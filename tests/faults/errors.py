@@ -9,6 +9,8 @@ ERRORS = {
     "malloc": "ENOMEM", "calloc": "ENOMEM", "realloc": "ENOMEM", "reallocarray": "ENOMEM",
     "strdup": "ENOMEM", "strndup": "ENOMEM",
     "fopen64": "ENOENT EACCES EMFILE ENOMEM",
+    "fdopen": "ENOMEM",
+    "tmpfile64": "EACCES EMFILE ENOSPC",
     "opendir": "ENOENT EACCES EMFILE",
     "posix_fallocate64": "ENOSPC EINTR",
     "pthread_create": "EAGAIN",
@@ -25,6 +27,7 @@ ERRORS = {
     "epoll_pwait2": "EINTR ENOSYS",
     "epoll_wait": "EINTR",
     "eventfd": "EMFILE ENFILE ENOMEM",
+    "execv": "E2BIG ENOMEM ENOENT",
     "execve": "E2BIG ENOMEM ENOENT",
     "faccessat": "EACCES ENOENT",
     "fallocate64": "EINTR ENOSPC EOPNOTSUPP",
@@ -32,6 +35,7 @@ ERRORS = {
     "fcntl64": "EBUSY EINVAL EMFILE EPERM",
     "flock": "EINTR ENOLCK EWOULDBLOCK",
     "fstat64": "ENOMEM",
+    "fstatat64": "ENOENT EACCES ENOMEM",
     "ftruncate64": "EINTR ENOSPC",
     "getsockopt": "ENOBUFS ENOPROTOOPT",
     "inotify_add_watch": "ENOENT ENOMEM ENOSPC",
@@ -43,6 +47,7 @@ ERRORS = {
     "madvise": "EAGAIN EINVAL",
     "memfd_create": "EMFILE ENFILE ENOMEM",
     "mkdir": "EACCES EEXIST ENOSPC",
+    "mkostemp64": "EACCES EEXIST EMFILE ENOSPC",
     "mmap64": "EAGAIN ENOMEM",
     "mq_getattr": "EBADF",
     "mq_open": "EACCES EEXIST EINVAL EMFILE ENFILE ENOMEM ENOSPC",
@@ -60,6 +65,7 @@ ERRORS = {
     "pwrite64": "EINTR ENOSPC",
     "pwritev64v2": "EAGAIN ENOSPC EOPNOTSUPP",
     "read": "EINTR EIO",
+    "readlink": "EACCES ENOENT",
     "recvmsg": "EAGAIN ECONNRESET EINTR ENOMEM",
     "sendmsg": "EAGAIN EINTR ENOBUFS EPIPE ETOOMANYREFS",
     "setpgid": "EACCES",
@@ -70,6 +76,7 @@ ERRORS = {
     "socketpair": "EMFILE ENFILE",
     "splice": "EAGAIN EINTR ENOMEM",
     "stat64": "ENOENT EACCES",
+    "statfs64": "EIO ENOENT",
     "statvfs64": "EIO",
     "timerfd_create": "EMFILE ENFILE ENOMEM",
     "unlink": "EACCES ENOENT",
@@ -78,6 +85,8 @@ ERRORS = {
     "fsync": "EIO ENOSPC",
     "openat64": "EACCES EMFILE ENFILE ENOENT ENOSPC",
     "linkat": "EACCES ENOSPC",
+    "rename": "EACCES ENOSPC",
+    "renameat": "EACCES ENOSPC",
     "renameat2": "EACCES EEXIST ENOSPC",
     "sendfile64": "EAGAIN EIO ENOMEM",
     "unlinkat": "EACCES ENOENT",
@@ -89,20 +98,21 @@ CANNOT_FAIL = {
         __assert_fail __ctype_b_loc __cxa_finalize __environ __errno_location __gmon_start__ __libc_start_main
         __progname __tls_get_addr _exit environ exit free getenv geteuid getpid getppid program_invocation_short_name
         secure_getenv strerror strerrordesc_np strsignal _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable
-        __stack_chk_fail getuid getgid""",
+        __stack_chk_fail getuid getgid getegid time uname dirfd fileno ferror rewind globfree64""",
     "it works on memory that it is given": """
         memchr memcmp memcpy memmove memset strchr strcmp strcspn strlen strncasecmp strncmp strnlen strpbrk strrchr
         strspn strstr strtoll strtoull snprintf vsnprintf __isoc99_sscanf getopt_long sigaddset sigemptyset sigfillset
         sigismember pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock strcpy qsort
-        bsearch memrchr stpcpy strtol strtoul gmtime_r localtime_r strftime""",
+        bsearch memrchr stpcpy strtol strtoul gmtime_r localtime_r strftime
+        strchrnul strtok_r""",
     "only for what a program of ours never passes (EBADF, EFAULT, EINVAL)": """
         clock_gettime close getrlimit64 isatty lseek64 munmap pthread_join pthread_sigmask raise sigaction signal
         sigpending sigprocmask sigtimedwait sigwaitinfo sysconf timerfd_settime dlclose dlerror dlsym closedir
         inotify_rm_watch shutdown rewinddir sched_getcpu sched_yield pthread_attr_destroy pthread_attr_init
-        pthread_attr_setdetachstate pthread_attr_setstacksize""",
+        pthread_attr_setdetachstate pthread_attr_setstacksize getgroups""",
     "it fails when malloc or a system call in this list does, beneath it": """
         asprintf vasprintf __isoc99_fscanf fclose fflush fgets fopen fprintf fputc fputs fwrite perror printf putc puts vfprintf
-        readdir64 getgrnam getpwnam dlopen fputs_unlocked putchar open_memstream""",
+        readdir64 getgrnam getpwnam getpwuid glob64 dlopen fputs_unlocked putchar open_memstream""",
     "it makes a process that has to share the caller's stack: no library can stand between": """
         vfork""",
     "the only system call made so is pidfd_open, where SO_PEERPIDFD is missing": """

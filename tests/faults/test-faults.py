@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Every failing call: one call of a party fails, and nothing else may come of it than a clear error.
 
-Usage: test-faults.py PARTY, one of host, echo, exec, plugin, call, client, worker; or `calls`, which looks whether
-all that our programs call is in the list of what may fail.
+Usage: test-faults.py PARTY, one of host, echo, exec, plugin, call, client, worker, or a command that looks at the
+host or measures it: status, doctor, bench, files (`call -j`); or `calls`, which looks whether all that our programs call
+is in the list of what may fail.
 
 A short life of the party is led once as it is, to count its calls; then again and again, each time with one call
 that fails with one error. Each time
@@ -37,6 +38,7 @@ TOOLS = pathlib.Path(os.environ["FAULTS_TOOLS"])
 HANG_SECONDS = float(os.environ.get("FAULTS_HANG_SECONDS", "60"))
 # Without these a host that ends cannot remove its socket, or an object that it was just about to unlink; the next sweeps.
 SWEPT_LATER = ("connect", "getsockopt", "mq_unlink", "shm_unlink", "socket", "unlink")
+COMMANDS = ("status", "doctor", "bench", "files")
 SANITIZER = re.compile(r"Sanitizer|runtime error:|Assertion|assertion")
 
 
@@ -186,8 +188,12 @@ class World:
     def exchanges(self, is_faulty=False):
         return self.run("client", [TOOLS / "lib-life", "client", "10", "100000", "3000"], is_faulty)
 
-    def status(self, is_faulty=False):
-        return self.run("status", [SHMIPC, "status"], is_faulty)
+    def command(self, name, is_faulty=False):
+        argv = {"status": ["status"],
+                "doctor": ["doctor", "-c", self.config],
+                "bench": ["bench", "--size", "64,4K", "--requests", "100"],
+                "files": ["call", "-j", "2", "--output-dir", self.folder / "outputs", self.input, self.config]}[name]
+        return self.run(name, [SHMIPC, *argv], is_faulty)
 
     def reload(self):
         if not self.host.ended():
@@ -204,9 +210,10 @@ class World:
         self.keep_up()
         self.call(party == "call")
         self.exchanges(party == "client")
-        if party in ("host", "status"):
-            self.status(party == "status")
+        if party in COMMANDS:
+            self.command(party, True)
         if party == "host":
+            self.command("status")
             self.reload()
             self.call()
         self.succeed()
