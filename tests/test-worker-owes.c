@@ -203,6 +203,54 @@ START_TEST(question_that_does_not_fit_is_asked_later) {
 }
 END_TEST
 
+/* ---- private copies ---- */
+
+/* A copy that grows what is reserved: the answer is there before the question. */
+static WorkerCopy *take_copy(uint64_t bytes, uint64_t reserved_bytes) {
+    WorkerCopy *copy = NULL;
+    Packet answer;
+
+    packet_init(&answer, PACKET_RESERVED, worker->serial + 1);
+    answer.reserved.bytes = reserved_bytes;
+    answer.reserved.direction = DIRECTION_PRIVATE;
+    say(&answer, NULL, 0);
+    ck_assert_int_eq(worker_copy_take(worker, bytes, false, &copy), 0);
+    return copy;
+}
+
+/* What the host has reserved by all that the worker said. */
+static uint64_t reserved_so_far(void) {
+    uint64_t bytes = 0;
+    Packet packet;
+
+    while (wait_for_fd(channel, WAIT_READ, 0) > 0)
+        if (hear(&packet) == PACKET_RESERVE)
+            bytes = packet.reserve.bytes;
+    return bytes;
+}
+
+START_TEST(ping_amid_a_question_takes_nothing_back_of_what_was_asked_for) {
+    WorkerCopy *first = take_copy(PAGE_BYTES, PAGE_BYTES), *second = take_copy(PAGE_BYTES, 2 * PAGE_BYTES);
+
+    worker_copy_put(first);
+    worker_copy_put(second);
+    say_id(PACKET_PING, 0);
+    turn(); /* neither was needed since */
+    ck_assert_uint_eq(reserved_so_far(), 2 * PAGE_BYTES);
+
+    say_id(PACKET_PING, 0);
+    first = take_copy(4 * PAGE_BYTES, 5 * PAGE_BYTES);
+    ck_assert_uint_eq(worker->copies.reserved_bytes, 5 * PAGE_BYTES);
+    ck_assert_uint_eq(worker->copies.held_bytes, 4 * PAGE_BYTES);
+    ck_assert_uint_eq(reserved_so_far(), 5 * PAGE_BYTES);
+
+    say_id(PACKET_PING, 0);
+    turn();
+    ck_assert_uint_eq(reserved_so_far(), 4 * PAGE_BYTES);
+    worker_copy_put(first);
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *suite = suite_create("worker-owes");
     TCase *tests = tcase_create("full");
@@ -213,6 +261,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, holds_come_after_what_was_owed_before);
     tcase_add_test(tests, who_leaves_is_heard_though_its_socket_is_full);
     tcase_add_test(tests, question_that_does_not_fit_is_asked_later);
+    tcase_add_test(tests, ping_amid_a_question_takes_nothing_back_of_what_was_asked_for);
     suite_add_tcase(suite, tests);
     return suite;
 }

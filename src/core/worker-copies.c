@@ -30,7 +30,9 @@ static int ask(Worker *worker, uint64_t bytes) {
     int r;
 
     fill_reserve(worker, &question, bytes);
+    worker->copies.asking = true;
     r = worker_ask(worker, &question, PACKET_RESERVED, &answer, NULL, NULL);
+    worker->copies.asking = false;
     if (r == -ENOTCONN)
         return REASON_HOST_LOST;
     if (r < 0)
@@ -154,7 +156,10 @@ void worker_copy_put(WorkerCopy *copy) {
         copy->used = false;
 }
 
-/* The answer says what is known: less is never refused. */
+/*
+ * The answer says what is known: less is never refused. While more is asked for nothing is said: the host would
+ * take it for the later wish, and count less than it grants. The next PING comes.
+ */
 int worker_copies_trim(Worker *worker) {
     WorkerCopies *copies = &worker->copies;
     Packet packet;
@@ -162,7 +167,7 @@ int worker_copies_trim(Worker *worker) {
     cut(copies, peak_of);
     for (WorkerCopy *copy = copies->list; copy; copy = copy->next)
         copy->peak_bytes = copy->used ? copy->bytes : 0;
-    if (copies->held_bytes >= copies->reserved_bytes)
+    if (copies->asking || copies->held_bytes >= copies->reserved_bytes)
         return 0;
     copies->reserved_bytes = copies->held_bytes;
     fill_reserve(worker, &packet, copies->reserved_bytes);

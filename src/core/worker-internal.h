@@ -78,6 +78,7 @@ typedef struct WorkerCopies {
     WorkerCopy *list;
     uint64_t held_bytes;
     uint64_t reserved_bytes; /* by the host */
+    bool asking;             /* it is being asked for more */
 } WorkerCopies;
 
 struct Worker {
