@@ -501,6 +501,23 @@ START_TEST(block_that_is_half_used_is_had_whole_unless_memory_is_wanting) {
 }
 END_TEST
 
+START_TEST(full_file_system_refuses_nothing_that_is_there) {
+    Client *client;
+    Request *request;
+
+    unit_small_shm(2 * MIB - PAGES(16));
+    client = party_add_client();
+    ck_assert_int_eq(client_take(client, &request), 0);
+    ck_assert_int_eq(party_reserve(request, MIB + MIB / 2), 0);
+    ck_assert_uint_eq(request->segment.bytes, MIB + MIB / 2);
+    ck_assert_int_eq(party_reserve(request, MIB + MIB / 2), 0);
+    ck_assert_int_eq(party_reserve(request, MIB + 1), 0);
+    ck_assert_uint_eq(request->segment.bytes, MIB + MIB / 2);
+    ck_assert_int_eq(party_reserve(request, 2 * MIB), CLIENT_NOT_GRANTED);
+    ck_assert_int_eq(request->reason, REASON_MEMORY_FULL);
+}
+END_TEST
+
 START_TEST(windows_begin_with_a_huge_page_where_one_fits) {
     party.settings.max_payload = 2 * MIB - PAGE_BYTES;
     ck_assert_uint_eq(host_stride(party.host), 2 * MIB - PAGE_BYTES);
@@ -661,6 +678,7 @@ static void add_party(TCase *tests) {
 
     tcase_add_loop_test(tests, memory_counts_at_its_real_size, 0, (int)ELEMENTS(wishes));
     tcase_add_test(tests, block_that_is_half_used_is_had_whole_unless_memory_is_wanting);
+    tcase_add_test(tests, full_file_system_refuses_nothing_that_is_there);
     tcase_add_test(tests, windows_begin_with_a_huge_page_where_one_fits);
     tcase_add_loop_test(tests, idle_huge_pages_go_back_to_the_system, 0, (int)ELEMENTS(wishes));
     tcase_add_test(tests, nobody_tries_where_the_host_found_none);

@@ -337,8 +337,8 @@ static int request_resize(Request *request, uint64_t bytes, uint64_t wanted) {
     uint64_t least = round_to_pages(bytes);
     int r = segment_resize(&request->segment, wanted);
 
-    if (r == -ENOSPC && least < wanted && least > request->segment.bytes)
-        r = segment_resize(&request->segment, least);
+    if (r == -ENOSPC && least < wanted)
+        r = least > request->segment.bytes ? segment_resize(&request->segment, least) : 0;
     if (r == -ENOSPC)
         return not_granted(request, REASON_MEMORY_FULL,
                            "the file system of shared memory (/dev/shm) is full");
