@@ -157,8 +157,8 @@ void worker_copy_put(WorkerCopy *copy) {
 }
 
 /*
- * The answer says what is known: less is never refused. While more is asked for nothing is said: the host would
- * take it for the later wish, and count less than it grants. The next PING comes.
+ * The answer says what is known: less is never refused. While more is asked for nothing is said: the host
+ * would take it for the later wish, and count less than it grants. The next PING comes.
  */
 int worker_copies_trim(Worker *worker) {
     WorkerCopies *copies = &worker->copies;
