@@ -192,6 +192,25 @@ half_made_object_is_found_when_it_is_old() {
     [ ! -e /dev/shm/shmipc.other.new ]
 }
 
+# What anybody can name, an object or a process, gets neither to the terminal nor into a command for root. (The
+# process runs a program that is gone, which would be said of an instance.)
+names_of_strangers_are_no_commands() {
+    start_pair "$small"
+    touch -d '5 minutes ago' '/dev/shm/shmipc.x; evil.new' /dev/shm/shmipc.evil$'\e''[2J.new'
+    cp "$(realpath "$(command -v sh)")" "$world/sh"
+    echo 'echo begun; read -r _ || :' >"$world/run"
+    background stranger bash -c 'cd "$1" && exec -a shmipc "$1/sh" run "host; evil" -c "$2"' - "$world" "$config" \
+        < <(wait_for [ -e "$world/end" ])
+    wait_for says "$world/stranger.log" begun
+    rm "$world/sh"
+    doctor 0 env
+    touch "$world/end"
+    fails 0 ended stranger
+    rm /dev/shm/shmipc.*.new
+    fails 1 grep -a evil "$world/said"
+    found ok leftovers 'no object was left behind'
+}
+
 namespace_of_its_own_is_wrong_on_the_plain_wire_only() {
     configure "$small"
     start_host unshare --ipc
@@ -306,6 +325,7 @@ scenario_if has_namespaces 'a budget over the size of /dev/shm is a warning' bud
 scenario_if has_namespaces 'a left object is found, and the cure removes it' left_object_is_found_and_removed_by_the_cure
 scenario_if has_uids "another user's object fails" anothers_object_fails
 scenario_if has_namespaces 'a half-made object is found once it is old' half_made_object_is_found_when_it_is_old
+scenario_if has_namespaces 'names of strangers are no commands' names_of_strangers_are_no_commands
 scenario_if has_namespaces 'an IPC namespace of its own is wrong on the plain wire only' \
     namespace_of_its_own_is_wrong_on_the_plain_wire_only
 scenario_if has_uids 'a slow clock source is a warning' slow_clock_is_a_warning

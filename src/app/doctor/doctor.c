@@ -4,9 +4,12 @@
  *
  * Daemons are found in /proc, which shows everybody's command lines to everybody: a process `shmipc run NAME`
  * that has our configuration. One in a PID namespace below ours is somebody else's, with files of its own.
+ * Anybody can have a process that says anything: what is no name of an instance is not one, and goes neither
+ * to the terminal nor into a command.
  */
 #include "app/doctor/doctor.h"
 
+#include "app/config-values.h"
 #include "base/error.h"
 
 #include <ctype.h>
@@ -113,7 +116,7 @@ static bool is_same_file(const char *given, const char *path) {
            (stat(given, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino);
 }
 
-/* Whether it is `shmipc run NAME` with the configuration @path. Return: the name or NULL. */
+/* Whether it is `shmipc run NAME` with the configuration @path. Return: the name, a valid one, or NULL. */
 static const char *instance_of(const char *const *arguments, size_t n, const char *path) {
     const char *file = SHMIPC_CONFIG_FILE, *name = NULL;
 
@@ -127,7 +130,7 @@ static const char *instance_of(const char *const *arguments, size_t n, const cha
         else if (arguments[i][0] != '-')
             name = arguments[i];
     }
-    return is_same_file(file, path) ? name : NULL;
+    return name && instance_name_is_valid(name) && is_same_file(file, path) ? name : NULL;
 }
 
 /* Whether a process is in our PID namespace: then it has one number, as seen from here, and no further one.

@@ -195,18 +195,26 @@ static void look_at_object(Doctor *doctor, const Instance *instance, const char 
     }
 }
 
+/* "shmipc.HOST.new" or "shmipc.HOST.NUMBER.new". Everybody can make names here, and this one goes into a
+ * command: with a character that no host's has, it is none of ours. */
+static bool is_name_of_host(const char *name) {
+    static const char begin[] = "shmipc.", end[] = ".new";
+    size_t length = strlen(name);
+
+    return length > strlen(begin) + strlen(end) && strncmp(name, begin, strlen(begin)) == 0 &&
+           strcmp(name + length - strlen(end), end) == 0 &&
+           strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.") == length;
+}
+
 /* A host's objects have a name for a moment only; one that stands was left by a kill in that moment. */
 static void look_for_half_made(Doctor *doctor, const char *folder) {
-    static const char begin[] = "shmipc.", end[] = ".new";
     DIR *names = opendir(folder);
     const struct dirent *entry;
 
     while (names && (entry = readdir(names))) {
-        size_t length = strlen(entry->d_name);
         struct stat is;
 
-        if (strncmp(entry->d_name, begin, strlen(begin)) != 0 || length < strlen(begin) + strlen(end) ||
-            strcmp(entry->d_name + length - strlen(end), end) != 0 ||
+        if (!is_name_of_host(entry->d_name) ||
             fstatat(dirfd(names), entry->d_name, &is, AT_SYMLINK_NOFOLLOW) < 0 ||
             is.st_mtime + MOMENT_SECONDS > time(NULL))
             continue;
