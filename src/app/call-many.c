@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,8 +31,8 @@
 #define ALONE_TRIES    3
 #define STUCK_NS       (60 * NS_PER_SEC)
 #define READ_BYTES     (UINT64_C(1) << 20)
-#define TEXT_BYTES_MAX 4096 /* of a failure's text that are shown: there may be many */
-#define PART           ".part"
+#define TEXT_BYTES_MAX 4096                /* of a failure's text that are shown: there may be many */
+#define PART           ".shmipc-call.part" /* the output that is being written: no two are at a time */
 
 #define fail(status, ...) command_fail("call", status, __VA_ARGS__)
 
@@ -117,6 +116,10 @@ static int take_names(Batch *batch) {
         *file = (File){.path = order->files[i], .name = name_of(order->files[i]), .fd = -1};
         if (!*file->name || !strcmp(file->name, "-") || !strcmp(file->name, ".") || !strcmp(file->name, ".."))
             return fail(EXIT_USAGE, "nothing is sent: `%s` is no name of a file", file->path);
+        if (!strcmp(file->name, PART))
+            return fail(EXIT_USAGE,
+                        "nothing is sent: %s has the name of unfinished outputs; call it by itself",
+                        file->path);
     }
     return refuse_collisions(batch);
 }
@@ -142,6 +145,12 @@ static void note_failure(Batch *batch, int status) {
     batch->status = batch->status == 0 || batch->status == status ? status : EXIT_HANDLER;
 }
 
+static bool is_as_new(const struct stat *output, const struct stat *input) {
+    if (output->st_mtim.tv_sec != input->st_mtim.tv_sec)
+        return output->st_mtim.tv_sec > input->st_mtim.tv_sec;
+    return output->st_mtim.tv_nsec >= input->st_mtim.tv_nsec;
+}
+
 /* An output that is as new as its input needs nothing. Return: 0 or an exit status that ends all. */
 static int look_at_file(Batch *batch, File *file) {
     struct stat input, output;
@@ -160,9 +169,7 @@ static int look_at_file(Batch *batch, File *file) {
                         "nothing is sent: %s would be replaced by its own response; take another "
                         "--output-dir",
                         file->path);
-        if (output.st_mtim.tv_sec > input.st_mtim.tv_sec ||
-            (output.st_mtim.tv_sec == input.st_mtim.tv_sec &&
-             output.st_mtim.tv_nsec >= input.st_mtim.tv_nsec)) {
+        if (S_ISREG(output.st_mode) && is_as_new(&output, &input)) {
             batch->n_skipped++;
             return 0;
         }
@@ -318,23 +325,22 @@ static int write_all(int fd, const char *data, uint64_t bytes) {
     return 0;
 }
 
-/* Nobody else writes into this folder: it is locked. Return: 0 or negative errno. */
+/* No other call writes into this folder: it is locked. What a kill has left goes; what a stranger has put
+ * there (a link, a pipe, a file of his own) is not written into. Return: 0 or negative errno. */
 static int write_output(const Batch *batch, const File *file) {
-    char part[NAME_MAX + 1];
     int fd, r;
 
-    if ((size_t)snprintf(part, sizeof(part), ".%s" PART, file->name) >= sizeof(part))
-        return error_origin(-ENAMETOOLONG);
-    fd = openat(batch->folder, part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+    (void)unlinkat(batch->folder, PART, 0);
+    fd = openat(batch->folder, PART, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)
         return error_errno();
     r = write_all(fd, file->request->response.map, file->request->response_bytes);
     if (close(fd) < 0 && r == 0)
         r = error_errno();
-    if (r == 0 && renameat(batch->folder, part, batch->folder, file->name) < 0)
+    if (r == 0 && renameat(batch->folder, PART, batch->folder, file->name) < 0)
         r = error_errno();
     if (r < 0)
-        (void)unlinkat(batch->folder, part, 0);
+        (void)unlinkat(batch->folder, PART, 0);
     return r;
 }
 
@@ -511,6 +517,14 @@ static int wait_once(Batch *batch) {
     return look_at_client(batch);
 }
 
+/* What whoever started it has it ignore stays ignored. */
+static void catch_signal(int number) {
+    struct sigaction action = {.sa_handler = on_signal}, before;
+
+    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        (void)sigaction(number, &action, NULL);
+}
+
 static int send_all(Batch *batch) {
     uint32_t n_slots, n_workers;
     int r =
@@ -518,6 +532,9 @@ static int send_all(Batch *batch) {
 
     if (r != 0)
         return r;
+    /* Until now there was nothing to tell of: they ended it at once. */
+    catch_signal(SIGINT);
+    catch_signal(SIGTERM);
     n_slots = client_n_slots(batch->client);
     n_workers = client_n_workers(batch->client);
     batch->limit = batch->order->n_jobs ? batch->order->n_jobs : n_workers ? n_workers : 1;
@@ -530,14 +547,6 @@ static int send_all(Batch *batch) {
         r = wait_once(batch);
     }
     return r;
-}
-
-/* What whoever started it has it ignore stays ignored. */
-static void catch_signal(int number) {
-    struct sigaction action = {.sa_handler = on_signal}, before;
-
-    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-        (void)sigaction(number, &action, NULL);
 }
 
 /* As if it had not been caught, for whoever started it. */
@@ -563,8 +572,6 @@ int call_many(const CallOrder *order) {
     r = prepare(&batch);
     if (r != 0)
         return r;
-    catch_signal(SIGINT);
-    catch_signal(SIGTERM);
     if (n_left(&batch) > 0)
         r = send_all(&batch);
     if (r != 0)

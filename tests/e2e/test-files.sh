@@ -102,9 +102,63 @@ killed_it_leaves_no_half_output() {
     start_pair
     make_files a
     mkdir "$world/out"
-    echo half >"$world/out/.a.part" # as a kill in the middle of writing leaves it
+    echo half >"$world/out/.shmipc-call.part" # as a kill in the middle of writing leaves it
     send "$world"/in/*
     came_back a
+}
+
+# A link to a file of somebody, a pipe that nobody reads.
+what_a_stranger_puts_there_is_not_written_into() {
+    start_pair
+    make_files a b
+    mkdir "$world/out"
+    echo mine >"$world/mine"
+    ln "$world/mine" "$world/out/.shmipc-call.part"
+    send "$world/in/a"
+    mkfifo "$world/out/.shmipc-call.part"
+    send "$world/in/b"
+    came_back a b
+    [ "$(cat "$world/mine")" = mine ]
+}
+
+# Names like those of hidden or temporary files, and the longest one.
+any_name_comes_back() {
+    local names=(a .a.part .a a.part "$(printf 'n%.0s' {1..255})")
+    start_pair
+    make_files "${names[@]}"
+    send -j 1 "${names[@]/#/$world/in/}"
+    came_back "${names[@]}"
+    : >"$world/in/.shmipc-call.part"
+    fails 2 send "$world/in/.shmipc-call.part"
+    says "$world/err" 'nothing is sent: .*/.shmipc-call.part has the name of unfinished outputs'
+}
+
+folder_in_place_of_an_output_is_no_output() {
+    start_pair
+    make_files a b
+    mkdir -p "$world/out/a"
+    fails 9 send "$world"/in/*
+    says "$world/err" 'writing .*/a: Is a directory'
+    says "$world/err" '1 done .*, 1 failed'
+    rmdir "$world/out/a"
+    came_back b
+}
+
+# A host that is stopped lets nobody in; whoever has started it need not wait for that.
+interrupted_before_it_is_let_in_it_ends() {
+    configure
+    start_host
+    make_files a
+    kill -STOP "${pids[host]}"
+    background call "$SHMIPC" call -t 30 -d "$world/out" "$world/in/a"
+    wait_for [ -e "$world/out" ]
+    wait_for is_asleep "${pids[call]}"
+    kill -TERM "${pids[call]}"
+    fails 143 ended call
+    kill -CONT "${pids[host]}"
+}
+is_asleep() {
+    grep -q '^State:.S' "/proc/$1/status"
 }
 
 file_that_fails_does_not_keep_others_back() {
@@ -247,6 +301,10 @@ scenario 'again, only what is new or newer is sent' again_nothing_is_sent
 scenario 'where all is there no host is needed' all_there_needs_no_host
 scenario 'interrupted and started again it does what is missing' interrupted_it_does_what_is_missing_when_started_again
 scenario 'what a kill has left of an output is replaced' killed_it_leaves_no_half_output
+scenario 'what a stranger puts there is not written into' what_a_stranger_puts_there_is_not_written_into
+scenario 'any name comes back' any_name_comes_back
+scenario 'a folder in the place of an output is no output' folder_in_place_of_an_output_is_no_output
+scenario 'interrupted before it is let in, it ends' interrupted_before_it_is_let_in_it_ends
 scenario 'a file that fails does not keep the others back' file_that_fails_does_not_keep_others_back
 scenario 'the exit status is that of all failures, if it is one' exit_status_is_theirs_if_all_fail_alike
 scenario 'names that collide are refused before anything is sent' colliding_names_are_refused
