@@ -164,6 +164,21 @@ static int setting_take(Config *config, Group *group, const Setting *setting, co
     return 0;
 }
 
+/* Where the library got no memory it goes on: without a name, or without a text. */
+static bool tree_is_whole(const Node *node) {
+    bool is_group = config_setting_is_group(node);
+
+    if (config_setting_type(node) == CONFIG_TYPE_STRING)
+        return config_setting_get_string(node) != NULL;
+    for (int i = 0; i < config_setting_length(node); i++) {
+        const Node *member = config_setting_get_elem(node, (unsigned)i);
+
+        if (!tree_is_whole(member) || (is_group && !config_setting_name(member)))
+            return false;
+    }
+    return true;
+}
+
 /* What nobody has written goes the same way. */
 static int setting_take_default(Config *config, Group *group, const Setting *setting, const Place *place) {
     _cleanup_(config_destroy) Tree tree;
@@ -176,7 +191,7 @@ static int setting_take_default(Config *config, Group *group, const Setting *set
     if (!config_read_string(&tree, text))
         return error_origin(-EINVAL);
     node = config_lookup(&tree, setting->name);
-    if (!node) /* it has read nothing, for want of memory */
+    if (!node || !tree_is_whole(node))
         return error_origin(-ENOMEM);
     return setting_take(config, group, setting, node, place, true);
 }
@@ -430,6 +445,8 @@ static int config_parse(Config *config, const char *text) {
     config_set_include_dir(&tree, config->folder);
     if (!config_read_string(&tree, text))
         return refuse_tree(config, &tree, text);
+    if (!tree_is_whole(config_root_setting(&tree)))
+        return error_origin(-ENOMEM);
 
     config->root = config_root_setting(&tree);
     for (int i = 0; i < config_setting_length(config->root) && r == 0; i++)

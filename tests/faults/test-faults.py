@@ -39,6 +39,8 @@ HANG_SECONDS = float(os.environ.get("FAULTS_HANG_SECONDS", "60"))
 # Without these a host that ends cannot remove its socket, or an object that it was just about to unlink; the next sweeps.
 SWEPT_LATER = ("connect", "getsockopt", "mq_unlink", "shm_unlink", "socket", "unlink")
 COMMANDS = ("status", "doctor", "bench", "files")
+# Without memory glibc ends the program itself here and there.
+LIBC_GAVE_UP = re.compile(r"nss_database\.c:.*Assertion|cannot allocate memory for thread-local data: ABORT")
 SANITIZER = re.compile(r"Sanitizer|runtime error:|Assertion|assertion")
 
 
@@ -93,6 +95,8 @@ class Party:
     def check_end(self):
         """An end by itself has a status and, unless it is 0, says why."""
         status = self.process.returncode
+        if LIBC_GAVE_UP.search(self.said()):
+            return
         if status == -signal.SIGKILL and self.name == "worker":
             return # it or the host hung up, and the host kills before it gives its exchanges to another
         if status < 0:
