@@ -861,6 +861,11 @@ static int ask_as_stranger(void) {
     return n_clients || n_others ? 3 : 0;
 }
 
+/* Any answer will do. */
+static int ask_as_nobody(void) {
+    return ask_as_stranger() == 1;
+}
+
 START_TEST(status_of_others_is_not_told_to_other_users) {
     PartyWorker *worker;
     Client *client;
@@ -878,6 +883,24 @@ START_TEST(status_of_others_is_not_told_to_other_users) {
     gate_open(&gate);
     party_stop_worker(worker);
     gate_deinit(&gate);
+}
+END_TEST
+
+/* A Histogram of each client is read for it, which takes milliseconds where there are many. */
+START_TEST(other_users_do_not_have_all_stages_read_at_each_question) {
+    const uint64_t mark = 12345;
+    Child child;
+
+    party.host->stages_ns = clock_now_ns() + 100 * NS_PER_SEC;
+    party.host->stages[STAGE_QUEUED].max = mark;
+    child = child_start(UNIT_UID, ask_as_nobody);
+    ck_assert_int_eq(child_end(&child), 0);
+    ck_assert_uint_eq(party.host->stages[STAGE_QUEUED].max, mark);
+    party.host->stages_ns = 0;
+    child = child_start(UNIT_UID, ask_as_nobody);
+    ck_assert_int_eq(child_end(&child), 0);
+    ck_assert_uint_ne(party.host->stages[STAGE_QUEUED].max, mark);
+    ck_assert_uint_ne(party.host->stages_ns, 0);
 }
 END_TEST
 
@@ -935,6 +958,7 @@ static void add_users(Suite *suite) {
     tcase_add_test(tests, queue_that_was_replaced_in_one_go_reaches_the_worker);
     tcase_add_test(tests, full_queue_of_one_user_is_nobody_elses);
     tcase_add_test(tests, status_of_others_is_not_told_to_other_users);
+    tcase_add_test(tests, other_users_do_not_have_all_stages_read_at_each_question);
 }
 
 Suite *unit_suite(void) {

@@ -221,6 +221,7 @@ struct Host {
     SlotCounts past;      /* what clients that are gone had done */
     Histogram past_stages[_STAGE_N];
     Histogram stages[_STAGE_N]; /* with theirs that are there, as of host_read_stages() */
+    uint64_t stages_ns;         /* when that was */
     HostProbe probe;
     HostStore store;
     EventQueue events;

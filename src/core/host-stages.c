@@ -30,6 +30,7 @@ void host_keep_stages(Host *host, const HostClient *client) {
 }
 
 void host_read_stages(Host *host) {
+    host->stages_ns = clock_now_ns();
     memcpy(host->stages, host->past_stages, sizeof(host->stages));
     for (size_t i = 0; i < host->clients.n; i++) {
         const HostClient *client = table_at(&host->clients, i);

@@ -11,12 +11,15 @@
  */
 #include "core/host-internal.h"
 
+#include "base/units.h"
 #include "os/limits.h"
 #include "os/queue.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+
+#define STAGES_KEEP_NS NS_PER_SEC
 
 enum { PART_NONE, PART_HOST, PART_CLIENTS, PART_WORKERS, PART_SLOTS, PART_STAGES, PART_END };
 
@@ -315,11 +318,17 @@ static int say_stages(Peer *peer) {
     return 0;
 }
 
+/* To read the stages of many clients takes milliseconds, which not everybody may cost the host at will. */
+static void read_stages_for(const Peer *peer) {
+    if (peer_sees_all(peer) || clock_now_ns() >= peer->host->stages_ns + STAGES_KEEP_NS)
+        host_read_stages(peer->host);
+}
+
 static int say_head(Peer *peer) {
     Packet packet;
 
     host_judge_workers(peer->host, clock_now_ns()); /* so that the rows say who is busy now */
-    host_read_stages(peer->host);
+    read_stages_for(peer);
     packet_init(&packet, PACKET_STATUS_HOST, peer->status_serial);
     fill_host(peer->host, &packet.status_host);
     packet.status_host.partial = !peer_sees_all(peer);
