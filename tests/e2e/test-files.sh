@@ -150,10 +150,11 @@ interrupted_before_it_is_let_in_it_ends() {
     start_host
     make_files a
     kill -STOP "${pids[host]}"
-    background call "$SHMIPC" call -t 30 -d "$world/out" "$world/in/a"
+    background call "$SHMIPC" call -t 0 -d "$world/out" "$world/in/a"
     wait_for [ -e "$world/out" ]
     wait_for is_asleep "${pids[call]}"
     kill -TERM "${pids[call]}"
+    wait_for has_ended "${pids[call]}" # else it never does
     fails 143 ended call
     kill -CONT "${pids[host]}"
 }
