@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char help[] =
     "Usage: shmipc status [OPTION...] [TABLE]\n"
@@ -105,6 +106,18 @@ static int check_columns(const Wish *wish, StatusTable table) {
     return usage("`%s` is no column of `%s`; `shmipc status -o help` names them.", fault, checked.name);
 }
 
+/* The new file takes the place of what is there, be it /dev/null. Return: 0 or an exit status. */
+static int check_file(const char *path) {
+    struct stat is;
+
+    if (lstat(path, &is) < 0 || S_ISREG(is.st_mode))
+        return EXIT_SUCCESS;
+    return command_fail("status", EXIT_FAILURE,
+                        "%s is a directory, a device, a pipe or a link, and would be replaced; without =FILE "
+                        "--openmetrics writes to standard output",
+                        path);
+}
+
 /* Return: 0 with the table, or an exit status. */
 static int check(const Wish *wish, StatusTable *ret_table) {
     StatusTable table = TABLE_HOST;
@@ -117,7 +130,7 @@ static int check(const Wish *wish, StatusTable *ret_table) {
     if (wish->metrics && (wish->table || wish->json || wish->noheadings))
         return usage("--openmetrics goes with no table and no other form.");
     *ret_table = table;
-    return check_columns(wish, table);
+    return wish->metrics ? check_file(wish->metrics) : check_columns(wish, table);
 }
 
 static int show_json(const StatusRows *rows) {

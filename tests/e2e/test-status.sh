@@ -204,6 +204,12 @@ metrics_replace_a_file_in_one_go() {
     mkdir "$world/collector/folder"
     refuses 1 'directory' status --openmetrics="$world/collector/folder"
     [ "$(ls "$world/collector" | wc -l)" = 2 ]
+    mkfifo "$world/collector/device"
+    refuses 1 'device is a directory, a device' status --openmetrics="$world/collector/device"
+    [ -p "$world/collector/device" ]
+    ln -s shmipc.prom "$world/collector/link"
+    refuses 1 'would be replaced' status --openmetrics="$world/collector/link"
+    [ -L "$world/collector/link" ]
     refuses 2 'goes with no table' status --openmetrics clients
 }
 
