@@ -17,6 +17,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 mkdir folder state
 : >picture.png
+: >'two words.png'
 cat >good.conf <<'END'
 pictures: { role = "host"; };
 prints: { role = "host"; };
@@ -93,6 +94,7 @@ broken_configuration_offers_nothing() {
 
 files_are_offered_where_a_file_is_meant() {
     offers call pic picture.png
+    [ "$(offered call two)" = 'two words.png' ]
     offers call -o pic picture.png
     offers check -c go good.conf
 }

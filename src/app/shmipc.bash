@@ -40,7 +40,7 @@ _shmipc_instances() {
 
 _shmipc_paths() { # -f or -d
     compopt -o filenames 2>/dev/null
-    COMPREPLY=($(IFS=$'\n' && compgen "$1" -- "$2"))
+    mapfile -t COMPREPLY < <(compgen "$1" -- "$2") # these may have blanks
 }
 
 # The value of an option, or an argument, that the help calls $1.
