@@ -209,11 +209,30 @@ host_that_dies_is_said_and_waited_for() {
     start_top 80 24
     wait_for screen_says 'no worker'
     murder host
-    wait_for screen_says 'host host is gone: waiting for it'
+    wait_for screen_says 'host host is gone or stuck: waiting for it'
     start_host
     wait_for screen_says '^LATENCY'
     tm send-keys q
     top_has_ended
+}
+
+host_that_says_nothing_is_said() {
+    start_pair
+    start_top 80 24
+    kill -STOP "${pids[host]}"
+    wait_for screen_says 'host host is gone or stuck'
+    kill -CONT "${pids[host]}"
+    wait_for screen_says '^LATENCY'
+    tm send-keys q
+    top_has_ended
+}
+
+no_answer_is_1_for_scripts() {
+    configure
+    start_host
+    kill -STOP "${pids[host]}"
+    refuses 1 'does not answer' top -b -n 1
+    kill -CONT "${pids[host]}"
 }
 
 terminal_that_cannot_is_said() {
@@ -228,12 +247,14 @@ scenario 'one picture is written for scripts' one_picture_is_written_for_scripts
 scenario 'several pictures come one after the other' several_pictures_come_one_after_the_other
 scenario 'clients are sorted' clients_are_sorted
 scenario 'bad usage is exit 2, no host 3' bad_usage_is_2
+scenario 'a host that says nothing is exit 1' no_answer_is_1_for_scripts
 scenario_if has_tmux 'q ends it, and the terminal is as it was' q_ends_it
 scenario_if has_tmux 'so does Ctrl-C' control_c_ends_it
 scenario_if has_tmux 'so does SIGTERM' sigterm_ends_it
 scenario_if has_tmux 'small terminals show no garbage' small_terminals_show_no_garbage
 scenario_if has_tmux 'keys do what the help says' keys_do_what_help_says
 scenario_if has_tmux 'a host that dies is said, and waited for' host_that_dies_is_said_and_waited_for
+scenario_if has_tmux 'so is one that says nothing' host_that_says_nothing_is_said
 scenario_if has_tmux 'a terminal that cannot show it is said' terminal_that_cannot_is_said
 
 finish

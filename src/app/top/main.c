@@ -3,7 +3,7 @@
  * shmipc top: a program of its own, so that the daemon needs no terminal library
  *
  * It waits for whichever comes first: a key, a signal, the host's answer, the time of the next question. A
- * host that goes away is said and waited for.
+ * host that goes away, or says nothing for long, is said and waited for.
  */
 #include "app/command.h"
 #include "app/top/screen.h"
@@ -25,6 +25,7 @@
 
 #define DELAY_NS     NS_PER_SEC
 #define DELAY_MIN_NS (50 * NS_PER_MS)
+#define ANSWER_NS    (5 * NS_PER_SEC)
 #define INPUT_BYTES  16
 
 static const char help[] =
@@ -57,6 +58,7 @@ typedef struct Show {
     StatusLine line;
     Status coming; /* the answer, as far as it is here */
     bool asked;
+    uint64_t asked_ns;
     uint64_t next_ns; /* when to ask */
     bool lost;        /* the host */
     bool helps;
@@ -103,8 +105,10 @@ static int ask(Show *show) {
 
     if (r == 0)
         r = status_begin(&show->line, false);
-    if (r == 0)
+    if (r == 0) {
         show->asked = true;
+        show->asked_ns = clock_now_ns();
+    }
     return r;
 }
 
@@ -112,6 +116,8 @@ static int ask(Show *show) {
 static int hear(Show *show) {
     int r = status_hear(&show->line, &show->coming);
 
+    if (r == 0 && clock_now_ns() >= show->asked_ns + ANSWER_NS)
+        return error_origin(-ETIMEDOUT);
     if (r <= 0)
         return r;
     show->asked = false;
@@ -123,7 +129,7 @@ static int hear(Show *show) {
 /* --- pictures --- */
 
 static void draw_lost(const Show *show, TopPage *page) {
-    top_page_add(page, TOP_BAD, "shmipc top - host %s is gone: waiting for it at %s", show->host, show->path);
+    top_page_add(page, TOP_BAD, "shmipc top - host %s is gone or stuck: waiting for it at %s", show->host, show->path);
     top_page_add(page, TOP_PLAIN, "%s", "");
     top_page_add(page, TOP_PLAIN, "`systemctl status shmipc@%s` and `journalctl -u shmipc@%s` say why.",
                  show->host, show->host);
@@ -268,11 +274,11 @@ static void take_keys(Show *show) {
 static int wait_for_something(Show *show, const sigset_t *while_waiting, bool *ret_key) {
     struct pollfd fds[2] = {{.fd = show->batch ? -1 : STDIN_FILENO, .events = POLLIN},
                             {.fd = show->asked ? show->line.fd : -1, .events = POLLIN}};
-    uint64_t now_ns = clock_now_ns();
-    uint64_t left_ns = show->asked || show->next_ns <= now_ns ? 0 : show->next_ns - now_ns;
+    uint64_t now_ns = clock_now_ns(), until_ns = show->asked ? show->asked_ns + ANSWER_NS : show->next_ns;
+    uint64_t left_ns = until_ns <= now_ns ? 0 : until_ns - now_ns;
     struct timespec time = {.tv_sec = (time_t)(left_ns / NS_PER_SEC),
                             .tv_nsec = (long)(left_ns % NS_PER_SEC)};
-    int r = ppoll(fds, ELEMENTS(fds), show->asked ? NULL : &time, while_waiting);
+    int r = ppoll(fds, ELEMENTS(fds), &time, while_waiting);
 
     if (r < 0 && errno != EINTR)
         return error_errno();
