@@ -665,6 +665,16 @@ START_TEST(cancel_kills_the_command_and_what_it_started) {
 }
 END_TEST
 
+/* Whoever asks for memory hears what else there is to hear, and the descriptor does not tell it again. */
+START_TEST(cancel_that_was_heard_with_an_answer_about_memory_kills_the_command) {
+    rig.exchange.deadline_ns = clock_now_ns() + 20 * NS_PER_SEC;
+    rig.then = THEN_CANCEL;
+    handle(SHELL("exec 9> $ROLL; echo half an answer; sleep 1000; :"));
+    ck_assert_int_eq(rig.exchange.reason, REASON_STOPPED);
+    assert_nobody_left();
+}
+END_TEST
+
 START_TEST(question_about_cancelling_may_be_denied) {
     await_roll(1, THEN_GO_ON);
     handle(SHELL("echo > $ROLL; echo answer"));
@@ -775,6 +785,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, deadline_passes_while_the_request_waits);
     tcase_add_test(tests, deadline_passes_while_the_response_comes);
     tcase_add_test(tests, cancel_kills_the_command_and_what_it_started);
+    tcase_add_test(tests, cancel_that_was_heard_with_an_answer_about_memory_kills_the_command);
     tcase_add_test(tests, question_about_cancelling_may_be_denied);
     tcase_add_test(tests, cancel_fd_that_hung_up_is_left_alone);
     tcase_add_test(tests, handlers_of_several_threads_do_not_kill_each_others_processes);

@@ -184,6 +184,22 @@ static bool is_for_later(int error) {
     return error == EAGAIN || error == EINTR;
 }
 
+/*
+ * Room for @bytes of a response. Whoever has to ask the host for it hears what else the host says meanwhile,
+ * and then the descriptor does not tell that again.
+ */
+static int run_grow(Run *run, uint64_t bytes) {
+    Exchange *exchange = run->exchange;
+    uint64_t before = exchange->response->bytes;
+    int r = exchange_reserve(exchange, bytes);
+
+    if (r != 0)
+        return r < 0 ? r : run_refuse(run, (Reason)r);
+    return exchange->response->bytes != before && !run->cancel_deaf && exchange_is_cancelled(exchange)
+               ? OUTCOME_CANCELLED
+               : OUTCOME_NONE;
+}
+
 /* As much of the request as the pipe takes. */
 static int run_feed(Run *run) {
     const Exchange *exchange = run->exchange;
@@ -223,9 +239,9 @@ static int run_collect(Run *run, short events) {
     if (has == run->limit)
         return run_refuse(run, REASON_RESPONSE_TOO_LARGE);
     wanted = has + (uint64_t)available;
-    r = exchange_reserve(exchange, wanted < run->limit ? wanted : run->limit);
-    if (r != 0)
-        return r < 0 ? r : run_refuse(run, (Reason)r);
+    r = run_grow(run, wanted < run->limit ? wanted : run->limit);
+    if (r != OUTCOME_NONE)
+        return r;
 
     room = (exchange->response->bytes < run->limit ? exchange->response->bytes : run->limit) - has;
     bytes = read(run->stdout_fd, (char *)exchange->response->map + has, room);
