@@ -1,16 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/command.h"
 
+#include "base/cleanup.h"
+
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One line, whatever is named in it: who has named a file may want to steer the terminal of whoever reads its
+ * name, or to write lines of his own. */
+static void put_plain(const char *text) {
+    size_t length = strlen(text);
+
+    while (length > 0 && text[length - 1] == '\n')
+        length--;
+    for (size_t i = 0; i < length; i++)
+        fputc(text[i] == '\n' || text[i] == '\t'                  ? ' '
+              : (unsigned char)text[i] < ' ' || text[i] == '\x7f' ? '?'
+                                                                  : text[i],
+              stderr);
+}
 
 int command_fail(const char *command, int status, const char *text, ...) {
+    _cleanup_free_ char *line = NULL;
     va_list arguments;
 
-    fprintf(stderr, "shmipc %s: ", command);
     va_start(arguments, text);
-    vfprintf(stderr, text, arguments);
+    if (vasprintf(&line, text, arguments) < 0)
+        line = NULL;
     va_end(arguments);
+    fprintf(stderr, "shmipc %s: ", command);
+    put_plain(line ? line : text);
     fputc('\n', stderr);
     return status;
 }

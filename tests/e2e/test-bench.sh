@@ -133,7 +133,7 @@ size_over_the_limit_is_6_after_those_that_fit() {
 
 handler_that_fails_is_1() {
     start_pair '' "$(runs sh -c 'echo no such colour >&2; exit 7')"
-    refuses 1 'no such colour' bench -n 10
+    refuses 1 'no such colour$' bench -n 10
 }
 
 usage_is_2() {

@@ -183,6 +183,16 @@ exit_status_is_theirs_if_all_fail_alike() {
     says "$world/err" 'in: is no regular file'
 }
 
+names_do_not_steer_the_terminal() {
+    local odd=$'\e[2Jodd\nshmipc call: all is well'
+    start_pair
+    mkdir -p "$world/in/$odd"
+    fails 9 send "$world/in/$odd" "$world/in/none$odd"
+    says "$world/err" '/\?\[2Jodd shmipc call: all is well: is no regular file'
+    [ "$(wc -l <"$world/err")" = 3 ]
+    fails 1 grep -P '\x1b' "$world/err"
+}
+
 colliding_names_are_refused() {
     start_pair
     make_files a b
@@ -308,6 +318,7 @@ scenario 'a folder in the place of an output is no output' folder_in_place_of_an
 scenario 'interrupted before it is let in, it ends' interrupted_before_it_is_let_in_it_ends
 scenario 'a file that fails does not keep the others back' file_that_fails_does_not_keep_others_back
 scenario 'the exit status is that of all failures, if it is one' exit_status_is_theirs_if_all_fail_alike
+scenario 'names of files do not steer the terminal' names_do_not_steer_the_terminal
 scenario 'names that collide are refused before anything is sent' colliding_names_are_refused
 scenario 'usage says what is missing' usage_says_what_is_missing
 scenario 'as many are in flight as -j says' as_many_are_in_flight_as_asked_for
