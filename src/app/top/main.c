@@ -129,7 +129,8 @@ static int hear(Show *show) {
 /* --- pictures --- */
 
 static void draw_lost(const Show *show, TopPage *page) {
-    top_page_add(page, TOP_BAD, "shmipc top - host %s is gone or stuck: waiting for it at %s", show->host, show->path);
+    top_page_add(page, TOP_BAD, "shmipc top - host %s is gone or stuck: waiting for it at %s", show->host,
+                 show->path);
     top_page_add(page, TOP_PLAIN, "%s", "");
     top_page_add(page, TOP_PLAIN, "`systemctl status shmipc@%s` and `journalctl -u shmipc@%s` say why.",
                  show->host, show->host);
