@@ -95,6 +95,8 @@ static void give_back(void) {
 
 void party_start_host(void) {
     ck_assert_int_eq(host_new(&party.host, "test", &party.settings), 0);
+    if (party.parks_in)
+        ck_assert_int_eq(host_park_in(party.host, party.parks_in), 0);
     if (party.keeps)
         give_back();
     ck_assert_int_eq(host_listen(party.host, party.path), 0);

@@ -39,6 +39,7 @@ typedef struct Party {
         char name[32];
         int fd; /* -1: none */
     } kept[PARTY_KEPT];
+    const char *parks_in; /* the folder of hosts from now on; NULL: none */
     int keeper_result; /* what the keeper says; negative: nothing is kept */
 } Party;
 

@@ -2,6 +2,7 @@
 #include "scene.h"
 
 #include "base/units.h"
+#include "core/parking.h"
 #include "os/channel.h"
 #include "os/queue.h"
 
@@ -176,6 +177,8 @@ void be_claimed(void) {
     send();
     ck_assert_int_eq(child_await(&scene.owner), 'c');
     check_word(SLOT_CLAIMED, 1, 1);
+    scene.claim = (SlotClaim){.generation = 1, .attempt = 1};
+    (void)state_load(scene.states.map, SLOT, &scene.claim.raw);
 }
 
 void worker_dies(Child *child) {
@@ -218,14 +221,33 @@ void be_held(void) {
     ck_assert(slots_hold(scene.of_host->submit.map, scene.of_host->states.map, SLOT));
 }
 
-/* The copy waits for its turn, which does not come. */
-void be_parking(void) {
-    char path[128];
+static const char *folder(void) {
+    static char path[128];
 
     snprintf(path, sizeof(path), "%s/parked", party.folder);
+    return path;
+}
+
+void hosts_park(void) {
+    party.parks_in = folder();
+}
+
+unsigned n_parked(void) {
+    ParkingList list;
+    unsigned n;
+
+    ck_assert_int_eq(parking_list(folder(), &list), 0);
+    n = (unsigned)list.n;
+    ck_assert_uint_eq(list.n_damaged, 0);
+    parking_list_deinit(&list);
+    return n;
+}
+
+/* The copy waits for its turn, which does not come. */
+void be_parking(void) {
     party.settings.attempts = 1;
     party.settings.parked = MIB;
-    ck_assert_int_eq(host_park_in(party.host, path), 0);
+    ck_assert_int_eq(host_park_in(party.host, folder()), 0);
     party.host->parking.n_running = UINT32_MAX;
     be_claimed();
     worker_dies(&scene.owner);
@@ -317,9 +339,9 @@ void scene_begin(void) {
 
 /* Where there is one. */
 static void remove_folder(void) {
-    char command[128];
+    char command[160];
 
-    snprintf(command, sizeof(command), "rm -rf %s/parked", party.folder);
+    snprintf(command, sizeof(command), "rm -rf %s", folder());
     ck_assert_int_eq(system(command), 0);
 }
 

@@ -19,6 +19,7 @@ typedef struct Scene {
     int replies;       /* the reading end of the reply queue */
     int announcements; /* and of the request queue */
     Child owner;       /* of the claim; pid 0: none */
+    SlotClaim claim;   /* its */
     Child other;
 } Scene;
 
@@ -34,10 +35,14 @@ void be_fresh(void);
 void be_submitted(void); /* its message was taken by somebody who died with it */
 void be_waiting(void);
 void be_claimed(void);   /* its owner reports 'g' at GONE, 'x' when it has ended the exchange at CANCEL */
-void be_parking(void);
+void be_parking(void);   /* the next host is to have a folder for it where hosts_park() was said */
 void be_ended(SlotState end);
 void be_released(void);
 void be_held(void);
+
+/* Hosts from now on park in a folder of the test's. */
+void hosts_park(void);
+unsigned n_parked(void); /* requests that lie there */
 
 /* Another worker has been there before the slot comes into its state. */
 void add_other(void);

@@ -376,6 +376,48 @@ START_TEST(parking__host_restarts) {
 }
 END_TEST
 
+START_TEST(parking__host_restarts_with_a_folder) {
+    party_keep();
+    hosts_park();
+    be_parking();
+    host_restarts();
+    AWAIT(word().state == SLOT_FAILED);
+    check_word(SLOT_FAILED, 1, 1);
+    ck_assert_uint_ge(n_told(), 1);
+    ck_assert_uint_eq(n_parked(), 1);
+    check_client_gets(SLOT_FAILED, REASON_WORKER_LOST);
+}
+END_TEST
+
+/* Nobody hears its LOOK before the next host does. */
+START_TEST(parking__host_restarts_when_cancelled) {
+    party_keep();
+    hosts_park();
+    be_parking();
+    ck_assert_int_eq(request_cancel(scene.request), 0);
+    host_restarts();
+    AWAIT(word().state == SLOT_CANCELLED);
+    ck_assert_uint_ge(n_told(), 1);
+    check_client_gets(SLOT_CANCELLED, REASON_NONE);
+}
+END_TEST
+
+START_TEST(parking__host_restarts_after_its_client) {
+    party_keep();
+    hosts_park();
+    be_parking();
+    party_leave_host();
+    let_client_look();
+    party_remove_client(scene.client);
+    scene.client = NULL;
+    party_start_host();
+    AWAIT(party.host->n_clients == 0);
+    ck_assert(state_is_end(word().state));
+    AWAIT(party.host->parking.parks.n == 0);
+    ck_assert_uint_eq(n_announced(), 0);
+}
+END_TEST
+
 START_TEST(parking__cancelled) {
     be_parking();
     client_cancels();
@@ -399,6 +441,21 @@ START_TEST(parking__bad_message) {
     bad_messages_come(0);
     check_word(SLOT_CLAIMED, 1, 1);
     ck_assert_uint_eq(word().owner, SLOT_OWNER_ENDER);
+    check_client_waits();
+}
+END_TEST
+
+/* As of a process that was seen dead too early. */
+START_TEST(parking__bad_message_of_its_former_owner) {
+    AnswerRecord answer;
+
+    be_parking();
+    ck_assert(
+        !slots_end(scene.of_host->states.map, SLOT, &scene.claim, SLOT_DONE, &(AnswerRecord){.status = 5}));
+    check_word(SLOT_CLAIMED, 1, 1);
+    ck_assert_uint_eq(word().owner, SLOT_OWNER_ENDER);
+    state_answer_copy(scene.states.map, SLOT, &answer);
+    ck_assert_int_eq(answer.status, 0);
     check_client_waits();
 }
 END_TEST
@@ -676,9 +733,13 @@ static void add_parking(TCase *tests) {
     tcase_add_test(tests, parking__other_dies);
     tcase_add_test(tests, parking__host_dies);
     tcase_add_test(tests, parking__host_restarts);
+    tcase_add_test(tests, parking__host_restarts_with_a_folder);
+    tcase_add_test(tests, parking__host_restarts_when_cancelled);
+    tcase_add_test(tests, parking__host_restarts_after_its_client);
     tcase_add_test(tests, parking__cancelled);
     tcase_add_test(tests, parking__late);
     tcase_add_test(tests, parking__bad_message);
+    tcase_add_test(tests, parking__bad_message_of_its_former_owner);
 }
 
 static void add_ended(TCase *tests) {

@@ -78,6 +78,11 @@ static void claim(World *world, uint32_t slot, Input *input) {
     world->claim[slot] = won;
 }
 
+/* By the worker that won the claim. */
+static bool is_owned(const World *world, uint32_t slot) {
+    return world->claimed[slot] && world->owner[slot] != SLOT_OWNER_ENDER;
+}
+
 static void end(World *world, uint32_t slot, Input *input) {
     static const SlotState ends[] = {SLOT_DONE, SLOT_FAILED, SLOT_CANCELLED, SLOT_EXPIRED};
     SlotState state = ends[input_u8(input) % 4];
@@ -86,17 +91,38 @@ static void end(World *world, uint32_t slot, Input *input) {
 
     if (!world->claim[slot].raw)
         return;
-    MUST(slots_end(world->state, slot, &world->claim[slot], state, &answer) == world->claimed[slot]);
-    if (!world->claimed[slot])
-        return; /* an old claim is worth nothing */
+    if (!slots_end(world->state, slot, &world->claim[slot], state, &answer)) {
+        MUST(!is_owned(world, slot)); /* an old claim is worth nothing */
+        return;
+    }
+    MUST(is_owned(world, slot));
     state_answer_copy(world->state, slot, &copy);
     MUST(copy.payload_bytes == answer.payload_bytes && copy.reason == answer.reason);
     MUST(state_load(world->state, slot, NULL).state == state);
     world->claimed[slot] = false;
 }
 
+/* A worker, or the host that is about to end the exchange. */
+static uint32_t some_owner(Input *input) {
+    uint8_t what = input_u8(input);
+
+    return what == UINT8_MAX ? SLOT_OWNER_ENDER : 1u + what % N_WORKERS;
+}
+
+static void adopt(World *world, uint32_t slot, Input *input) {
+    uint32_t owner = some_owner(input);
+    SlotWord before = state_load(world->state, slot, NULL), after;
+    bool adopted = slots_adopt(world->state, slot, owner);
+
+    MUST(adopted == (world->claimed[slot] && world->owner[slot] == owner));
+    if (adopted)
+        world->owner[slot] = before.owner = SLOT_OWNER_ENDER;
+    after = state_load(world->state, slot, NULL);
+    MUST(memcmp(&before, &after, sizeof(before)) == 0);
+}
+
 static void settle(World *world, uint32_t slot, Input *input) {
-    uint32_t owner = 1 + input_u8(input) % N_WORKERS;
+    uint32_t owner = some_owner(input);
     uint8_t how = input_u8(input);
     SlotState state =
         slots_settle(world->submit, world->state, slot, owner, 1 + how % 3, how & 4, how & 8, world->now_ns);
@@ -177,6 +203,9 @@ static void step(World *world, Input *input) {
         break;
     case 13:
         world->now_ns += input_u8(input);
+        break;
+    case 14:
+        adopt(world, slot, input);
         break;
     default:
         look_around(world, slot);
