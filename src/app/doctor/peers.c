@@ -184,8 +184,9 @@ static void look_at_object(Doctor *doctor, const Instance *instance, const char 
         doctor_note(doctor, VERDICT_FAIL, instance->name,
                     "%s is of user %s, and the instance runs as %s: it cannot use it", path, owner,
                     user_name(daemon->uid, user));
-        doctor_cure(doctor, "User=%s by `systemctl edit shmipc@%s`, or rm %s if nobody uses it", owner,
-                    instance->name, path);
+        /* Not to be a stranger's because he was here first. */
+        doctor_cure(doctor, "rm %s; only if %s is whom it serves: User=%s by `systemctl edit shmipc@%s`",
+                    path, owner, owner, instance->name);
     } else if (!daemon) {
         doctor_note(doctor, VERDICT_WARN, instance->name,
                     "%s of user %s is there though the instance does not run: left behind, unless its peer "
