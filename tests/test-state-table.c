@@ -399,6 +399,7 @@ START_TEST(parking__host_restarts_when_cancelled) {
     AWAIT(word().state == SLOT_CANCELLED);
     ck_assert_uint_ge(n_told(), 1);
     check_client_gets(SLOT_CANCELLED, REASON_NONE);
+    AWAIT(party.host->parking.parks.n == 0); /* a copy has begun, perhaps */
 }
 END_TEST
 
