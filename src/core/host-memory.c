@@ -7,8 +7,9 @@
  * `memory`. What is reserved for a request stands in the slot's record, too: whatever a client publishes, it
  * has no more.
  *
- * Copies are no uid's: what holds one serves the next request, whose ever that is. A user's copies in hand are
- * within its share all the same, for each is of one window, at most as large as what is reserved for that.
+ * Copies are no uid's: what holds one serves the next request, whose ever that is. A user's copies in hand
+ * are no more than its share all the same, for each is of one window, at most as large as what is reserved
+ * for that.
  *
  * Where the file system gives memory in blocks bigger than a page (huge pages), a window has whole blocks,
  * and so they are reserved: what counts is what is used.
