@@ -102,9 +102,10 @@ START_TEST(line_that_nobody_takes_is_not_waited_for) {
     int fd = ways[_i]();
 
     fill();
-    ck_assert(!sink_put_line(line, strlen(line)));
+    /* What is written to a terminal is moved on, and makes room, when the kernel likes. */
+    ck_assert(_i == TERMINAL || !sink_put_line(line, strlen(line)));
     do
-        drain(fd); /* what was written to a terminal comes when it likes */
+        drain(fd);
     while (!sink_put_line(line, strlen(line)));
     close(fd);
 }
