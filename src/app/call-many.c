@@ -335,6 +335,8 @@ static int write_output(const Batch *batch, const File *file) {
     if (fd < 0)
         return error_errno();
     r = write_all(fd, file->request->response.map, file->request->response_bytes);
+    if (r == 0 && fsync(fd) < 0) /* else a power failure could leave it empty, and newer than its input */
+        r = error_errno();
     if (close(fd) < 0 && r == 0)
         r = error_errno();
     if (r == 0 && renameat(batch->folder, PART, batch->folder, file->name) < 0)
