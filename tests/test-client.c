@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <string.h>
 
 static bool is_readable(int fd) {
@@ -650,6 +651,26 @@ START_TEST(answer_that_does_not_fit_is_a_failure) {
 }
 END_TEST
 
+/* A worker can write to the state page whatever it likes. */
+START_TEST(end_that_is_none_is_a_failure) {
+    static const uint64_t states[] = {SLOT_FRESH, SLOT_EXPIRED + 1, 15};
+    Client *client = party_add_client();
+    HostClient *of_host = party_client_of_host(client);
+
+    for (size_t i = 0; i < ELEMENTS(states); i++) {
+        Request *request = party_send(client, 0);
+        _Atomic uint64_t *word = (void *)((uint8_t *)of_host->states.map + 128); /* of the first slot */
+
+        atomic_store(word, request->generation | states[i] << 56);
+        host_notify(of_host, 0, request->generation);
+        AWAIT(request->state == REQUEST_ENDED);
+        ck_assert_int_eq(request->end, SLOT_FAILED);
+        ck_assert_int_eq(request->reason, REASON_BAD_REQUEST);
+        request_release(request);
+    }
+}
+END_TEST
+
 /* ---- refusals ---- */
 
 static void check_refused(const char *name, Reason reason, const char *words) {
@@ -766,6 +787,7 @@ static void add_host(Suite *suite) {
     tcase_add_test(tests, memory_cannot_be_had_of_a_lost_host);
     tcase_add_test(tests, answer_that_was_there_before_the_host_ended_counts);
     tcase_add_test(tests, answer_that_does_not_fit_is_a_failure);
+    tcase_add_test(tests, end_that_is_none_is_a_failure);
 }
 
 static void add_refusals(Suite *suite) {

@@ -71,13 +71,13 @@ static int request_answer(Request *request, SlotState end) {
         request_end(request, SLOT_FAILED, REASON_HOST_LOST);
         return 0;
     }
-    if (end != SLOT_DONE && end != SLOT_FAILED) {
+    if (end == SLOT_CANCELLED || end == SLOT_EXPIRED) {
         request_end(request, end, REASON_NONE);
         return 0;
     }
     state_answer_copy(request->client->states.map, request->slot, &answer);
-    if (answer.payload_bytes > answer.segment_bytes || answer.segment_bytes > request->response.capacity ||
-        answer.segment_bytes % PAGE_BYTES) {
+    if ((end != SLOT_DONE && end != SLOT_FAILED) || answer.payload_bytes > answer.segment_bytes ||
+        answer.segment_bytes > request->response.capacity || answer.segment_bytes % PAGE_BYTES) {
         request_end(request, SLOT_FAILED, REASON_BAD_REQUEST);
         return 0;
     }
