@@ -121,12 +121,8 @@ void party_kill_child(Child *child) {
 /* ---- peers by hand ---- */
 
 static void fill_hello(Packet *packet, PeerRole role) {
-    packet_init(packet, PACKET_HELLO, 0);
-    memcpy(packet->hello.magic, HELLO_MAGIC, sizeof(packet->hello.magic));
-    packet->hello.role = role;
-    packet->hello.version_min = packet->hello.version_max = PROTOCOL_VERSION;
+    packet_init_hello(packet, role, "by-hand");
     packet->hello.timeout_ns = 100 * NS_PER_SEC;
-    text_copy(packet->hello.name, sizeof(packet->hello.name), "by-hand");
 }
 
 int raw_connect(PeerRole role) {

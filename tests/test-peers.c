@@ -253,9 +253,7 @@ END_TEST
 START_TEST(hello_of_another_version_is_refused_in_words) {
     Packet hello;
 
-    packet_init(&hello, PACKET_HELLO, 0);
-    memcpy(hello.hello.magic, HELLO_MAGIC, sizeof(hello.hello.magic));
-    hello.hello.role = PEER_CLIENT;
+    packet_init_hello(&hello, PEER_CLIENT, "");
     hello.hello.version_min = hello.hello.version_max = PROTOCOL_VERSION + 1;
     check_refused_hello(&hello, REASON_VERSION);
 }

@@ -102,12 +102,7 @@ int status_connect(StatusLine *line, const char *path, const char *program) {
 
     if (r < 0)
         return r;
-    packet_init(&packet, PACKET_HELLO, 0);
-    memcpy(packet.hello.magic, HELLO_MAGIC, sizeof(packet.hello.magic));
-    packet.hello.role = PEER_STATUS;
-    packet.hello.version_min = PROTOCOL_VERSION;
-    packet.hello.version_max = PROTOCOL_VERSION;
-    text_copy(packet.hello.name, sizeof(packet.hello.name), program);
+    packet_init_hello(&packet, PEER_STATUS, program);
     r = channel_send(fd, &packet, packet.header.bytes, NULL, 0);
     if (r < 0 && r != -EPIPE) /* refused: the reason can still be read */
         return r;

@@ -42,12 +42,7 @@ static int client_hello(Client *client, const char *name) {
     Packet packet;
     int r;
 
-    packet_init(&packet, PACKET_HELLO, 0);
-    memcpy(packet.hello.magic, HELLO_MAGIC, sizeof(packet.hello.magic));
-    packet.hello.role = PEER_CLIENT;
-    packet.hello.version_min = PROTOCOL_VERSION;
-    packet.hello.version_max = PROTOCOL_VERSION;
-    text_copy(packet.hello.name, sizeof(packet.hello.name), name);
+    packet_init_hello(&packet, PEER_CLIENT, name);
     r = channel_send(client->channel, &packet, packet.header.bytes, NULL, 0);
     return r == -EPIPE ? 0 : r; /* refused: why can still be read */
 }

@@ -73,13 +73,8 @@ static int lose_host(Worker *worker) {
 static int say_hello(Worker *worker) {
     Packet packet;
 
-    packet_init(&packet, PACKET_HELLO, 0);
-    memcpy(packet.hello.magic, HELLO_MAGIC, sizeof(packet.hello.magic));
-    packet.hello.role = PEER_WORKER;
-    packet.hello.version_min = PROTOCOL_VERSION;
-    packet.hello.version_max = PROTOCOL_VERSION;
+    packet_init_hello(&packet, PEER_WORKER, worker->name);
     packet.hello.timeout_ns = worker->settings->timeout_ns;
-    text_copy(packet.hello.name, sizeof(packet.hello.name), worker->name);
     return worker_say(worker, &packet);
 }
 

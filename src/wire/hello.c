@@ -53,6 +53,16 @@ size_t packet_init(Packet *packet, PacketType type, uint64_t serial) {
     return packets[type].bytes;
 }
 
+size_t packet_init_hello(Packet *packet, PeerRole role, const char *name) {
+    size_t bytes = packet_init(packet, PACKET_HELLO, 0);
+
+    memcpy(packet->hello.magic, HELLO_MAGIC, sizeof(packet->hello.magic));
+    packet->hello.role = role;
+    packet->hello.version_min = packet->hello.version_max = PROTOCOL_VERSION;
+    text_copy(packet->hello.name, sizeof(packet->hello.name), name);
+    return bytes;
+}
+
 /* A stranger's name goes to logs and terminals: nothing in it may steer them, or break their lines. */
 static void name_clean(char name[static NAME_BYTES]) {
     name[NAME_BYTES - 1] = 0;

@@ -363,6 +363,12 @@ typedef union Packet {
 size_t packet_init(Packet *packet, PacketType type, uint64_t serial);
 
 /**
+ * packet_init_hello() - a HELLO of this version; @name as in text_copy(). Fields that not every role has stay
+ * 0. Return: as packet_init().
+ */
+size_t packet_init_hello(Packet *packet, PeerRole role, const char *name);
+
+/**
  * packet_check() - whether @bytes bytes that were received with @n_fds descriptors are a packet that @from
  * may send
  * Return: 0, with its texts NUL-terminated; or a text that says what is wrong.

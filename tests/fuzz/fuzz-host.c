@@ -89,10 +89,7 @@ static void end_say(const End *end, const void *data, size_t bytes, Input *input
 static void say_hello(End *end, Input *input) {
     Packet packet;
 
-    packet_init(&packet, PACKET_HELLO, 0);
-    memcpy(packet.hello.magic, HELLO_MAGIC, sizeof(packet.hello.magic));
-    packet.hello.role = 1 + input_u8(input) % 3;
-    packet.hello.version_min = packet.hello.version_max = PROTOCOL_VERSION;
+    packet_init_hello(&packet, (PeerRole)(1 + input_u8(input) % 3), "");
     packet.hello.timeout_ns = input_number(input);
     end_say(end, &packet, packet.header.bytes, input);
 }

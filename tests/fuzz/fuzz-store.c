@@ -100,9 +100,7 @@ static void say(int fd, PacketType type, uint64_t id) {
     size_t bytes = packet_init(&packet, type, 1);
 
     if (type == PACKET_HELLO) {
-        memcpy(packet.hello.magic, HELLO_MAGIC, sizeof(packet.hello.magic));
-        packet.hello.role = (uint32_t)id;
-        packet.hello.version_min = packet.hello.version_max = PROTOCOL_VERSION;
+        packet_init_hello(&packet, (PeerRole)id, "");
         packet.hello.timeout_ns = NS_PER_SEC;
     } else if (type == PACKET_MEET) {
         packet.meet.client = id;

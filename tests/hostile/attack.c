@@ -179,11 +179,7 @@ int raw_connect(void) {
 }
 
 void raw_hello(Packet *packet, PeerRole role) {
-    packet_init(packet, PACKET_HELLO, 0);
-    memcpy(packet->hello.magic, HELLO_MAGIC, sizeof(packet->hello.magic));
-    packet->hello.role = role;
-    packet->hello.version_min = packet->hello.version_max = PROTOCOL_VERSION;
-    text_copy(packet->hello.name, sizeof(packet->hello.name), "attack");
+    packet_init_hello(packet, role, "attack");
 }
 
 int raw_send(int fd, const void *data, size_t bytes) {
