@@ -14,26 +14,20 @@
 #include "core/worker.h"
 #include "os/channel.h"
 #include "os/wait.h"
+#include "own-host.h"
 
 #include <err.h>
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define BYTES 64
 #define BATCH 8 /* as many messages as a queue holds */
 
 static const char config[] =
     "host: { role = \"host\"; log_level = \"err\"; health_interval = \"never\"; };\n";
-static char folder[] = "/tmp/shmipc-bench-XXXXXX";
-static char socket_path[64], config_path[64];
-static pid_t host;
 static Client *client;
 static Worker *worker;
 
@@ -43,48 +37,14 @@ static int checked(int r, const char *what) {
     return r;
 }
 
-static void end(void) {
-    if (host > 0)
-        kill(host, SIGTERM);
-    while (wait(NULL) > 0)
-        ;
-    unlink(config_path);
-    rmdir(folder);
-}
-
-static void start_host(void) {
-    pid_t parent = getpid();
-    FILE *file;
-
-    if (!mkdtemp(folder))
-        err(EXIT_FAILURE, "%s", folder);
-    snprintf(socket_path, sizeof(socket_path), "%s/host.sock", folder);
-    snprintf(config_path, sizeof(config_path), "%s/conf", folder);
-    setenv("SHMIPC_SOCKET", socket_path, 1);
-    file = fopen(config_path, "w");
-    if (!file || fputs(config, file) < 0 || fclose(file) != 0)
-        err(EXIT_FAILURE, "%s", config_path);
-    host = fork();
-    if (host < 0)
-        err(EXIT_FAILURE, "fork");
-    if (host == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent)
-            _exit(EXIT_FAILURE);
-        execl(getenv("SHMIPC"), "shmipc", "run", "host", "-c", config_path, NULL);
-        _exit(127);
-    }
-    atexit(end);
-}
-
 static void attach(const WorkerSettings *settings) {
     int fd, r;
 
-    while ((r = channel_connect(socket_path, &fd)) == -ENOENT || r == -ECONNREFUSED)
+    while ((r = channel_connect(own_socket(), &fd)) == -ENOENT || r == -ECONNREFUSED)
         sched_yield();
     checked(r, "connecting");
     checked(client_new(&client, fd, "instructions"), "client");
-    checked(worker_new(&worker, "instructions", socket_path, settings, NULL), "worker");
+    checked(worker_new(&worker, "instructions", own_socket(), settings, NULL), "worker");
     worker_set_terse(worker, true);
     while (client_state(client) == CLIENT_CONNECTING)
         checked(client_wait(client, UINT64_MAX), "client");
@@ -147,7 +107,7 @@ int main(int argc, char **argv) {
 
     if (argc != 3 || !getenv("SHMIPC"))
         errx(2, "usage: SHMIPC=… instructions polled|batch|message N");
-    start_host();
+    own_start_host(config);
     attach(&settings);
     exchange(BATCH, false); /* every slot has its memory */
     settings.poll_ns = polled ? SPIN_ALWAYS : 0;

@@ -9,16 +9,15 @@
  *
  * Environment: SHMIPC, the daemon.
  */
+#include "own-host.h"
 #include "shmipc.h"
 
 #include <err.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,9 +36,7 @@ typedef struct Size {
 static Size sizes[N_SIZES];
 static const char config[] = "host: { role = \"host\"; log_level = \"err\"; max_payload = \"1G\"; "
                              "memory = \"3G\"; requests_per_client = 16; health_interval = \"never\"; };\n";
-static char folder[] = "/tmp/shmipc-bench-XXXXXX";
-static char socket_path[64], config_path[64];
-static pid_t host, worker;
+static pid_t host;
 
 static double now_us(void) {
     struct timespec now;
@@ -49,48 +46,6 @@ static double now_us(void) {
 }
 
 /* --- host and worker --- */
-
-static void end(void) {
-    if (worker > 0)
-        kill(worker, SIGKILL);
-    if (host > 0)
-        kill(host, SIGTERM);
-    while (wait(NULL) > 0)
-        ;
-    unlink(config_path);
-    rmdir(folder);
-}
-
-static pid_t start(void) {
-    pid_t parent = getpid(), child = fork();
-
-    if (child < 0)
-        err(EXIT_FAILURE, "fork");
-    if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent)
-            _exit(EXIT_FAILURE);
-    }
-    return child;
-}
-
-static void start_host(void) {
-    FILE *file;
-
-    if (!mkdtemp(folder))
-        err(EXIT_FAILURE, "%s", folder);
-    snprintf(socket_path, sizeof(socket_path), "%s/host.sock", folder);
-    snprintf(config_path, sizeof(config_path), "%s/conf", folder);
-    setenv("SHMIPC_SOCKET", socket_path, 1);
-    file = fopen(config_path, "w");
-    if (!file || fputs(config, file) < 0 || fclose(file) != 0)
-        err(EXIT_FAILURE, "%s", config_path);
-    host = start();
-    if (host == 0) {
-        execl(getenv("SHMIPC"), "shmipc", "run", "host", "-c", config_path, NULL);
-        _exit(127);
-    }
-}
 
 static int touch(shmipc_job *job, uint64_t *ret_bytes, void *data) {
     const void *request;
@@ -109,9 +64,8 @@ static int touch(shmipc_job *job, uint64_t *ret_bytes, void *data) {
 }
 
 static void start_worker(void) {
-    worker = start();
-    if (worker == 0)
-        _exit(shmipc_worker_run(socket_path, touch, NULL) < 0);
+    if (own_start() == 0)
+        _exit(shmipc_worker_run(own_socket(), touch, NULL) < 0);
 }
 
 static shmipc_client *connected(void) {
@@ -193,10 +147,7 @@ static void report(void) {
 int main(void) {
     shmipc_client *client;
 
-    if (!getenv("SHMIPC"))
-        errx(2, "SHMIPC is not set");
-    start_host();
-    atexit(end);
+    host = own_start_host(config);
     client = connected();
     start_worker();
     for (int k = 0; k < N_SIZES; k++) {
