@@ -285,6 +285,21 @@ HostClient *party_client_of_host(const Client *client) {
     return table_find(&party.host->clients, client_id(client));
 }
 
+uint64_t party_resident(const Client *client) {
+    const HostClient *of_host = party_client_of_host(client);
+    uint64_t requests, responses;
+
+    ck_assert_int_eq(object_usage(of_host->requests_fd, &requests), 0);
+    ck_assert_int_eq(object_usage(of_host->responses_fd, &responses), 0);
+    return requests + responses;
+}
+
+uint64_t party_reserved(const Client *client) {
+    const HostClient *of_host = party_client_of_host(client);
+
+    return of_host->reserved_bytes[0] + of_host->reserved_bytes[1];
+}
+
 static void fill(Request *request) {
     uint8_t *data = request->segment.map;
     unsigned seed = request->slot * 7 + request->generation;

@@ -109,6 +109,10 @@ Client *party_add_client(void);
 void party_remove_client(Client *client);
 HostClient *party_client_of_host(const Client *client);
 
+/* The bytes of memory that a client's objects take, and how many the host has reserved for them. */
+uint64_t party_resident(const Client *client);
+uint64_t party_reserved(const Client *client);
+
 /* A request with @bytes of payload; not sent yet. */
 /* As libshmipc does it: until the host has answered. Return: 0 or CLIENT_NOT_GRANTED. */
 int party_reserve(Request *request, uint64_t bytes);

@@ -428,21 +428,6 @@ END_TEST
 
 /* --- a host with clients and workers --- */
 
-static uint64_t resident(const Client *client) {
-    const HostClient *of_host = party_client_of_host(client);
-    uint64_t requests, responses;
-
-    ck_assert_int_eq(object_usage(of_host->requests_fd, &requests), 0);
-    ck_assert_int_eq(object_usage(of_host->responses_fd, &responses), 0);
-    return requests + responses;
-}
-
-static uint64_t reserved(const Client *client) {
-    const HostClient *of_host = party_client_of_host(client);
-
-    return of_host->reserved_bytes[0] + of_host->reserved_bytes[1];
-}
-
 /* As libshmipc does it, which leaves the size of the segment to the client: party_echo() cuts it. */
 static void echo(Client *client, uint64_t bytes) {
     Request *request = NULL;
@@ -470,10 +455,10 @@ START_TEST(memory_counts_at_its_real_size) {
 
         echo(client, bytes);
         echo(client, bytes - 1);
-        ck_assert_uint_eq(resident(client), reserved(client));
-        ck_assert_uint_ge(reserved(client), 2 * bytes);
+        ck_assert_uint_eq(party_resident(client), party_reserved(client));
+        ck_assert_uint_ge(party_reserved(client), 2 * bytes);
         if (wishes[_i] == HUGE_ALWAYS)
-            ck_assert_uint_eq(reserved(client) % HUGE_BYTES, 0);
+            ck_assert_uint_eq(party_reserved(client) % HUGE_BYTES, 0);
         party_tick();
     }
     ck_assert_uint_eq(party_n_events(EVENT_PEER_MISBEHAVED), 0);
@@ -496,7 +481,7 @@ START_TEST(block_that_is_half_used_is_had_whole_unless_memory_is_wanting) {
     ck_assert_int_eq(client_take(other, &request), 0);
     ck_assert_int_eq(party_reserve(request, MIB + 1), 0);
     ck_assert_uint_eq(request->segment.bytes, MIB + PAGE_BYTES);
-    ck_assert_uint_eq(resident(other), reserved(other));
+    ck_assert_uint_eq(party_resident(other), party_reserved(other));
     ck_assert_int_eq(party_reserve(request, 2 * MIB), CLIENT_NOT_GRANTED);
 }
 END_TEST
@@ -543,8 +528,8 @@ START_TEST(idle_huge_pages_go_back_to_the_system) {
             host_trim(party.host, clock_now_ns());
             party.settings.memory_idle_ns = 0;
         }
-        ck_assert_uint_eq(resident(client), 0);
-        ck_assert_uint_eq(reserved(client), 0);
+        ck_assert_uint_eq(party_resident(client), 0);
+        ck_assert_uint_eq(party_reserved(client), 0);
     }
     party_stop_worker(worker);
 }
@@ -560,9 +545,9 @@ START_TEST(nobody_tries_where_the_host_found_none) {
     n_collapses = 0;
     party_echo(client, 4 * MIB);
     ck_assert_uint_eq(n_collapses, 0);
-    ck_assert_uint_eq(reserved(client), 8 * MIB);
+    ck_assert_uint_eq(party_reserved(client), 8 * MIB);
     party_echo(client, 1);
-    ck_assert_uint_eq(reserved(client), 8 * MIB);
+    ck_assert_uint_eq(party_reserved(client), 8 * MIB);
     ck_assert_uint_eq(host_huge_in_use(party.host), HUGE_NEVER);
     party_stop_worker(worker);
 }
@@ -577,9 +562,9 @@ START_TEST(exchanges_go_on_while_the_kernel_is_out_of_huge_pages) {
     for (size_t i = 0; i < ELEMENTS(boundaries); i++)
         party_echo(client, boundaries[i]);
     refusal = 0;
-    ck_assert_uint_eq(resident(client), reserved(client));
+    ck_assert_uint_eq(party_resident(client), party_reserved(client));
     party_echo(client, 20 * MIB);
-    ck_assert_uint_eq(resident(client), reserved(client));
+    ck_assert_uint_eq(party_resident(client), party_reserved(client));
     party_stop_worker(worker);
 }
 END_TEST
@@ -594,7 +579,7 @@ START_TEST(client_keeps_what_it_was_told_when_the_setting_changes) {
     party.settings.huge_pages = HUGE_NEVER;
     party_tick();
     party_echo(client, 3 * MIB);
-    ck_assert_uint_eq(resident(client), reserved(client));
+    ck_assert_uint_eq(party_resident(client), party_reserved(client));
     party_tick();
     ck_assert_uint_eq(party_n_events(EVENT_PEER_MISBEHAVED), 0);
     party_stop_worker(worker);
@@ -614,7 +599,7 @@ START_TEST(client_that_takes_memory_for_responses_is_thrown_out) {
     ck_assert_int_eq(_i ? madvise(window.map, HUGE_BYTES, MADV_COLLAPSE)
                         : ((volatile char *)window.map)[PAGES(7)],
                      0);
-    ck_assert_uint_gt(resident(client), reserved(client));
+    ck_assert_uint_gt(party_resident(client), party_reserved(client));
     party_tick();
     AWAIT(client_state(client) == CLIENT_LOST);
     ck_assert_uint_eq(party_n_events(EVENT_PEER_MISBEHAVED), 1);

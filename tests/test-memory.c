@@ -22,22 +22,12 @@ static void party_trim(void) {
     }
 }
 
-static uint64_t resident(const Client *client) {
-    const HostClient *of_host = party_client_of_host(client);
-    uint64_t requests, responses;
-
-    ck_assert_int_eq(object_usage(of_host->requests_fd, &requests), 0);
-    ck_assert_int_eq(object_usage(of_host->responses_fd, &responses), 0);
-    return requests + responses;
-}
-
 /* The host's probe has some, too. */
 static uint64_t reserved_by(const Client *client) {
-    const HostClient *of_host = party_client_of_host(client);
+    uint64_t bytes = party_reserved(client);
 
-    ck_assert_uint_ge(of_host->account->memory_bytes,
-                      of_host->reserved_bytes[0] + of_host->reserved_bytes[1]);
-    return of_host->reserved_bytes[0] + of_host->reserved_bytes[1];
+    ck_assert_uint_ge(party_client_of_host(client)->account->memory_bytes, bytes);
+    return bytes;
 }
 
 /* Whether the host refuses this; what it says is in the request. */
@@ -64,10 +54,10 @@ START_TEST(idle_memory_goes_back_to_the_system) {
     request_release(first);
     request_release(second);
     ck_assert_uint_eq(reserved_by(client), 16 * MIB);
-    ck_assert_uint_eq(resident(client), 16 * MIB);
+    ck_assert_uint_eq(party_resident(client), 16 * MIB);
     party_trim();
     ck_assert_uint_eq(reserved_by(client), 0);
-    ck_assert_uint_eq(resident(client), 0);
+    ck_assert_uint_eq(party_resident(client), 0);
     ck_assert_uint_eq(party_client_of_host(client)->account->memory_bytes, party.host->memory_bytes);
     party_stop_worker(worker);
 }
@@ -82,9 +72,9 @@ START_TEST(what_was_used_since_the_last_look_is_kept) {
     host_trim(party.host, clock_now_ns());
     party_echo(client, MIB);
     host_trim(party.host, clock_now_ns());
-    ck_assert_uint_eq(resident(client), 2 * MIB);
+    ck_assert_uint_eq(party_resident(client), 2 * MIB);
     host_trim(party.host, clock_now_ns());
-    ck_assert_uint_eq(resident(client), 0);
+    ck_assert_uint_eq(party_resident(client), 0);
     party.settings.memory_idle_ns = 0;
     party_stop_worker(worker);
 }
@@ -98,7 +88,7 @@ START_TEST(host_looks_for_idle_memory_by_itself) {
     party.settings.memory_idle_ns = NS_PER_MS;
     host_set_settings(party.host, &party.settings);
     AWAIT(party.host->memory_bytes == 0);
-    ck_assert_uint_eq(resident(client), 0);
+    ck_assert_uint_eq(party_resident(client), 0);
     ck_assert_uint_eq(host_next_trim(party.host), UINT64_MAX); /* it does not wake up for nothing */
     party_stop_worker(worker);
 }
@@ -113,7 +103,7 @@ START_TEST(never_means_never) {
     host_set_settings(party.host, &party.settings);
     ck_assert_uint_eq(host_next_trim(party.host), UINT64_MAX);
     party_tick();
-    ck_assert_uint_eq(resident(client), 2 * MIB);
+    ck_assert_uint_eq(party_resident(client), 2 * MIB);
     party_stop_worker(worker);
 }
 END_TEST
@@ -127,11 +117,11 @@ START_TEST(response_that_is_being_read_keeps_its_bytes) {
     party_check_echo(done);
     request_release(done);
     party_trim();
-    ck_assert_uint_eq(resident(client), 2 * MIB); /* request and response of the one that is read */
+    ck_assert_uint_eq(party_resident(client), 2 * MIB); /* request and response of the one that is read */
     party_check_echo(read);
     request_release(read);
     party_trim();
-    ck_assert_uint_eq(resident(client), 0);
+    ck_assert_uint_eq(party_resident(client), 0);
     party_stop_worker(worker);
 }
 END_TEST
@@ -144,7 +134,7 @@ START_TEST(request_that_is_being_filled_keeps_its_bytes) {
     party_echo(client, MIB);
     request = party_take(client, MIB);
     party_trim();
-    ck_assert_uint_ge(resident(client), MIB);
+    ck_assert_uint_ge(party_resident(client), MIB);
     ck_assert_int_eq(request_send(request), 0);
     party_check_echo(request);
     request_release(request);
@@ -158,7 +148,7 @@ START_TEST(request_that_waits_for_a_worker_keeps_its_bytes) {
     PartyWorker *worker;
 
     party_trim();
-    ck_assert_uint_eq(resident(client), MIB);
+    ck_assert_uint_eq(party_resident(client), MIB);
     worker = party_add_worker(NULL);
     party_check_echo(request);
     request_release(request);
@@ -173,7 +163,7 @@ START_TEST(client_that_comes_back_gets_the_right_bytes) {
     for (uint64_t bytes = 1; bytes <= 4 * MIB; bytes = bytes * 3 + 1) {
         party_echo(client, bytes);
         party_trim();
-        ck_assert_uint_eq(resident(client), 0);
+        ck_assert_uint_eq(party_resident(client), 0);
     }
     party_echo(client, 0);
     party_echo(client, MIB);
@@ -186,9 +176,9 @@ START_TEST(window_that_was_taken_and_not_sent_is_given_back) {
     Client *client = party_add_client();
 
     request_release(party_take(client, MIB));
-    ck_assert_uint_eq(resident(client), MIB);
+    ck_assert_uint_eq(party_resident(client), MIB);
     party_trim();
-    ck_assert_uint_eq(resident(client), 0);
+    ck_assert_uint_eq(party_resident(client), 0);
     ck_assert_uint_eq(party.host->memory_bytes, 0);
 }
 END_TEST
@@ -273,7 +263,7 @@ START_TEST(host_that_was_killed_as_it_gave_back_leaves_nothing_behind) {
                       WINDOW_REQUEST | WINDOW_RESPONSE);
     (void)take(client);
     let_go(client);
-    ck_assert_uint_eq(resident(client), 0);
+    ck_assert_uint_eq(party_resident(client), 0);
     ck_assert_uint_eq(reserved_by(client), 0);
     ck_assert(!slots_is_held(of_host->states.map, 0));
     party_stop_worker(worker);
@@ -292,7 +282,7 @@ START_TEST(client_that_took_its_slot_in_time_keeps_its_window) {
     ck_assert_uint_gt(submit_generation(client->submit.map, 0), 0);
     (void)submit_take(client->submit.map, client->states.map, 0); /* as if it had, before the host looked */
     let_go(client);
-    ck_assert_uint_eq(resident(client), MIB);
+    ck_assert_uint_eq(party_resident(client), MIB);
     ck_assert_int_eq(request_send(request), 0);
     party_check_echo(request);
     request_release(request);
@@ -312,7 +302,7 @@ START_TEST(idle_memory_gives_way_to_who_wants_it) {
     request = take(other);
     ck_assert(!is_refused(request, 4 * MIB));
     ck_assert_uint_le(party.host->memory_bytes, 5 * MIB);
-    ck_assert_uint_eq(resident(idle), 0);
+    ck_assert_uint_eq(party_resident(idle), 0);
     party_stop_worker(worker);
 }
 END_TEST
@@ -342,7 +332,7 @@ START_TEST(idle_memory_gives_way_now_and_then_only) {
     party.host->squeezed_ns = clock_now_ns();
     party_echo(client, MIB);
     ck_assert(is_refused(take(other), 3 * MIB));
-    ck_assert_uint_eq(resident(client), 2 * MIB);
+    ck_assert_uint_eq(party_resident(client), 2 * MIB);
     party_stop_worker(worker);
 }
 END_TEST
