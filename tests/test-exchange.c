@@ -2,6 +2,7 @@
 /* Exchanges as handlers see them: windows in real shared memory, and a wire that counts and refuses. */
 #include "base/cleanup.h"
 #include "core/exchange.h"
+#include "segment-unit.h"
 #include "unit.h"
 
 #include <errno.h>
@@ -40,10 +41,8 @@ static bool cancelled(Exchange *exchange) {
 }
 
 static void make_rig(void) {
-    int requests_fd, responses_fd;
+    int requests_fd = make_object(OFFSET + WINDOW_BYTES), responses_fd = make_object(OFFSET + WINDOW_BYTES);
 
-    ck_assert_int_eq(object_create(unit_name(), OFFSET + WINDOW_BYTES, &requests_fd), 0);
-    ck_assert_int_eq(object_create(unit_name(), OFFSET + WINDOW_BYTES, &responses_fd), 0);
     rig = (Rig){.granted_bytes = UINT64_MAX, .refusal = REASON_MEMORY_BUDGET};
     segment_init(&rig.response, responses_fd, true, OFFSET, WINDOW_BYTES);
     rig.exchange = (Exchange){

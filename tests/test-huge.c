@@ -6,6 +6,7 @@
  * left out where it does not.
  */
 #include "party.h"
+#include "segment-unit.h"
 
 #include "core/worker-internal.h"
 #include "os/mapping.h"
@@ -45,13 +46,6 @@ int __wrap_madvise(void *map, size_t bytes, int advice) {
 
 /* --- segments --- */
 
-static int make_object(uint64_t bytes) {
-    int fd = -1;
-
-    ck_assert_int_eq(object_create(unit_name(), bytes, &fd), 0);
-    return fd;
-}
-
 /* A window that holds nothing, in an object with room for three. */
 static Segment window_at(uint64_t offset) {
     Segment segment;
@@ -64,18 +58,6 @@ static Segment window_at(uint64_t offset) {
 static void segment_close(Segment *segment) {
     segment_disconnect(segment);
     fd_close(segment->fd);
-}
-
-/* The same window as another process sees it, which can only read it. */
-static Segment reader_of(const Segment *writer) {
-    Segment segment;
-    int fd = -1;
-
-    ck_assert_int_eq(object_connect(writer->fd, false, &fd), 0);
-    segment_init(&segment, fd, false, writer->offset, writer->capacity);
-    segment_published(&segment, writer->bytes);
-    ck_assert_int_eq(segment_remap(&segment), 0);
-    return segment;
 }
 
 static uint64_t usage(const Segment *segment) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cleanup.h"
 #include "os/segment.h"
+#include "segment-unit.h"
 #include "unit.h"
 
 #include <errno.h>
@@ -16,31 +17,12 @@
 #define WINDOW (UINT64_C(1) << 20) /* bytes of each slot's window */
 #define PAGES(n) ((n) * PAGE_BYTES)
 
-static int make_object(uint64_t bytes) {
-    int fd = -1;
-
-    ck_assert_int_eq(object_create(unit_name(), bytes, &fd), 0);
-    return fd;
-}
-
 /* A segment of @bytes in the second window of an object of three, allocated and mapped. */
 static Segment make_segment(uint64_t bytes) {
     Segment segment;
 
     segment_init(&segment, make_object(3 * WINDOW), true, WINDOW, WINDOW);
     ck_assert_int_eq(segment_resize(&segment, bytes), 0);
-    ck_assert_int_eq(segment_remap(&segment), 0);
-    return segment;
-}
-
-/* The same window as another process sees it, which can only read it. */
-static Segment reader_of(const Segment *writer) {
-    Segment segment;
-    int fd = -1;
-
-    ck_assert_int_eq(object_connect(writer->fd, false, &fd), 0);
-    segment_init(&segment, fd, false, writer->offset, writer->capacity);
-    segment_published(&segment, writer->bytes);
     ck_assert_int_eq(segment_remap(&segment), 0);
     return segment;
 }
