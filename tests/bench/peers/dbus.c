@@ -30,7 +30,6 @@ static char path[108];
 static sd_bus *bus, *controller;
 static sd_bus_message *sent, *received;
 static unsigned char *requests, *responses;
-static uint32_t next;
 
 static void must(int r, const char *what) {
     if (r < 0)
@@ -208,12 +207,10 @@ static void send_it(uint32_t slot) {
     sd_bus_message_unref(sent);
 }
 
-/* They come in the order in which they were sent. */
-static uint32_t receive(const void **ret_response) {
-    uint32_t slot = next;
+static const void *receive(uint32_t slot) {
+    const void *response = responses + slot * task->bytes;
     size_t bytes;
 
-    next = (next + 1) % task->n_in_flight;
     for (received = NULL; !received;) {
         int r = sd_bus_process(bus, NULL);
 
@@ -221,10 +218,9 @@ static uint32_t receive(const void **ret_response) {
         if (r == 0)
             must(sd_bus_wait(bus, UINT64_MAX), "waiting");
     }
-    *ret_response = responses + slot * task->bytes;
     if (copies())
-        must(sd_bus_message_read_array(received, 'y', ret_response, &bytes), "a response");
-    return slot;
+        must(sd_bus_message_read_array(received, 'y', &response, &bytes), "a response");
+    return response;
 }
 
 static void end(uint32_t slot) {

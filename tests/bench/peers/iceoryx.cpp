@@ -24,7 +24,6 @@ std::optional<iox::popo::UntypedClient> client;
 std::optional<iox::popo::WaitSet<>> answers;
 void *sent;
 const void *received;
-uint32_t next_slot;
 
 bool sleeps() {
     return std::strcmp(task->mode, "wait") == 0;
@@ -104,16 +103,14 @@ void send(uint32_t) {
     client->send(sent).or_else([](auto &) { errx(EXIT_FAILURE, "sending a request"); });
 }
 
-uint32_t receive(const void **ret_response) {
+const void *receive(uint32_t) {
     received = nullptr;
     while (!received) {
         client->take().and_then([](const void *response) { received = response; });
         if (!received && sleeps())
             answers->wait();
     }
-    *ret_response = received;
-    next_slot = (next_slot + 1) % task->n_in_flight;
-    return next_slot;
+    return received;
 }
 
 void end(uint32_t) {

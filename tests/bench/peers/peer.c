@@ -162,7 +162,6 @@ static uint64_t one_by_one(const Peer *peer, const Task *task, uint64_t until) {
 
     while (now < until) {
         const void *response;
-        uint32_t slot;
 
         if (task->gap_us) {
             rest(task);
@@ -170,11 +169,11 @@ static uint64_t one_by_one(const Peer *peer, const Task *task, uint64_t until) {
         }
         begin(peer, task, 0, (unsigned char)n);
         peer->send(0);
-        slot = peer->receive(&response);
+        response = peer->receive(0);
         check(task, response);
         if (*(const unsigned char *)response != (unsigned char)(n + 1))
             errx(EXIT_FAILURE, "the response to another request");
-        peer->end(slot);
+        peer->end(0);
         record(&now, &n);
     }
     return n;
@@ -200,7 +199,6 @@ static uint64_t in_batches(const Peer *peer, const Task *task, uint64_t until) {
 /* The clock is read once for as many as are in flight: it takes as long as a small exchange. */
 static uint64_t in_a_stream(const Peer *peer, const Task *task, uint64_t until) {
     uint64_t n = 0, now = ticks();
-    const void *response;
 
     for (uint32_t i = 0; i < task->n_in_flight; i++) {
         begin(peer, task, i, (unsigned char)i);
@@ -208,18 +206,18 @@ static uint64_t in_a_stream(const Peer *peer, const Task *task, uint64_t until) 
     }
     while (now < until) {
         for (uint32_t i = 0; i < task->n_in_flight; i++) {
-            uint32_t slot = peer->receive(&response);
-
-            check(task, response);
-            peer->end(slot);
-            begin(peer, task, slot, (unsigned char)n);
-            peer->send(slot);
+            check(task, peer->receive(i));
+            peer->end(i);
+            begin(peer, task, i, (unsigned char)n);
+            peer->send(i);
         }
         record(&now, &n);
         n += task->n_in_flight - 1;
     }
-    for (uint32_t i = 0; i < task->n_in_flight; i++)
-        peer->end(peer->receive(&response));
+    for (uint32_t i = 0; i < task->n_in_flight; i++) {
+        (void)peer->receive(i);
+        peer->end(i);
+    }
     return n;
 }
 

@@ -44,10 +44,10 @@ typedef struct Peer {
     void (*serve)(const Task *task);   /* in a server; does not return */
     void (*connect)(const Task *task); /* in the client */
 
-    void *(*begin)(uint32_t slot);                   /* memory for the request */
+    void *(*begin)(uint32_t slot);         /* memory for the request */
     void (*send)(uint32_t slot);
-    uint32_t (*receive)(const void **ret_response);  /* wait for one. Return: its slot */
-    void (*end)(uint32_t slot);                      /* the response has been read */
+    const void *(*receive)(uint32_t slot); /* wait for its response: they come as they were asked for */
+    void (*end)(uint32_t slot);            /* the response has been read */
 
     /* Where a peer has it: begin() for all, then this, which waits for all; then response(). Else NULL. */
     void (*call_many)(uint32_t n);

@@ -45,7 +45,6 @@ static unsigned char *requests, *responses;
 static uint64_t stride;
 static mqd_t to_server, to_client;
 static uint32_t turn[N_SLOTS]; /* of the client: how often it has asked */
-static uint32_t next;          /* to be looked at */
 
 /* --- memory --- */
 
@@ -150,13 +149,9 @@ static void poll_send(uint32_t slot) {
     flag_set(&shared->asked[slot], ++turn[slot]);
 }
 
-static uint32_t poll_receive(const void **ret_response) {
-    uint32_t slot = next;
-
-    next = next + 1 < task->n_in_flight ? next + 1 : 0;
+static const void *poll_receive(uint32_t slot) {
     flag_await(&shared->answered[slot], turn[slot]);
-    *ret_response = response_of(slot);
-    return slot;
+    return response_of(slot);
 }
 
 /* --- queues --- */
@@ -196,11 +191,10 @@ static void queue_ask(uint32_t slot) {
     queue_send(to_server, slot);
 }
 
-static uint32_t queue_take(const void **ret_response) {
-    uint32_t slot = queue_receive(to_client);
-
-    *ret_response = response_of(slot);
-    return slot;
+static const void *queue_take(uint32_t slot) {
+    if (queue_receive(to_client) != slot)
+        errx(EXIT_FAILURE, "the response to another request");
+    return response_of(slot);
 }
 
 /* --- nobody else --- */
@@ -215,9 +209,8 @@ static void floor_send(uint32_t slot) {
     peer_answer(task, request_of(slot), response_of(slot));
 }
 
-static uint32_t floor_receive(const void **ret_response) {
-    *ret_response = response_of(0);
-    return 0;
+static const void *floor_receive(uint32_t slot) {
+    return response_of(slot);
 }
 
 /* One of the ways; what they have in common is said once. */
