@@ -278,17 +278,6 @@ static bool is_want_of_memory(Reason reason) {
     return reason == REASON_MEMORY_BUDGET || reason == REASON_MEMORY_FULL;
 }
 
-static void show_text(const Request *request) {
-    uint64_t bytes = request->response_bytes < TEXT_BYTES_MAX ? request->response_bytes : TEXT_BYTES_MAX;
-    const char *text = request->response.map;
-
-    if (bytes == 0)
-        return;
-    fwrite(text, 1, bytes, stderr);
-    if (text[bytes - 1] != '\n')
-        fputc('\n', stderr);
-}
-
 /* What became of its exchange, in words. Return: the exit status for it. */
 static int say_end(Batch *batch, const File *file) {
     const Request *request = file->request;
@@ -307,22 +296,8 @@ static int say_end(Batch *batch, const File *file) {
     complain(batch, status, "%s: %s%s (exchange %" PRIu64 "-%" PRIu32 "-%" PRIu32 ")", file->path, what, how,
              client_id(batch->client), request->slot, request->generation);
     if (request->end == SLOT_FAILED)
-        show_text(request);
+        call_show_text(request, TEXT_BYTES_MAX);
     return status;
-}
-
-static int write_all(int fd, const char *data, uint64_t bytes) {
-    while (bytes > 0) {
-        ssize_t n = write(fd, data, bytes < READ_BYTES ? bytes : READ_BYTES);
-
-        if (n < 0 && errno != EINTR)
-            return error_errno();
-        if (n > 0) {
-            data += n;
-            bytes -= (uint64_t)n;
-        }
-    }
-    return 0;
 }
 
 /* No other call writes into this folder: it is locked. What a kill has left goes; what a stranger has put
@@ -330,19 +305,19 @@ static int write_all(int fd, const char *data, uint64_t bytes) {
 static int write_output(const Batch *batch, const File *file) {
     int fd, r;
 
-    (void)unlinkat(batch->folder, PART, 0);
+    (void)file_remove(batch->folder, PART);
     fd = openat(batch->folder, PART, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)
         return error_errno();
-    r = write_all(fd, file->request->response.map, file->request->response_bytes);
-    if (r == 0 && fsync(fd) < 0) /* else a power failure could leave it empty, and newer than its input */
-        r = error_errno();
+    r = file_write(fd, 0, file->request->response.map, file->request->response_bytes);
+    if (r == 0) /* else a power failure could leave it empty, and newer than its input */
+        r = file_sync(fd);
     if (close(fd) < 0 && r == 0)
         r = error_errno();
     if (r == 0 && renameat(batch->folder, PART, batch->folder, file->name) < 0)
         r = error_errno();
     if (r < 0)
-        (void)unlinkat(batch->folder, PART, 0);
+        (void)file_remove(batch->folder, PART);
     return r;
 }
 

@@ -26,5 +26,8 @@ typedef struct CallOrder {
  */
 int call_connect(const char *host, uint64_t timeout_ns, bool has_timeout, Client **ret_client);
 
+/** call_show_text() - what a handler has said of its failure, @most bytes of it, on standard error. */
+void call_show_text(const Request *request, uint64_t most);
+
 /** call_many() - send each file, and put its response into the folder. Return: the exit status. */
 int call_many(const CallOrder *order);

@@ -86,8 +86,7 @@ static int fail_errno(int r, const char *what) {
 
 static int say_not_connected(const Bench *bench, int r) {
     if (r == -ENOENT || r == -ECONNREFUSED)
-        return fail(EXIT_NO_HOST, "there is no host `%s` at %s; start it, as in `systemctl start shmipc@%s`",
-                    bench->host, bench->path, bench->host);
+        return command_no_host("bench", bench->host, bench->path);
     if (r == -EACCES)
         return fail(EXIT_NOT_ALLOWED, "%s: permission denied", bench->path);
     if (r == -EAGAIN || r == -ETIMEDOUT)

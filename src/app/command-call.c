@@ -196,8 +196,7 @@ static int connect_once(Call *call) {
         return fail(EXIT_USAGE, "the path of the socket is too long");
     r = dial(call, &fd);
     if (r == -ENOENT || r == -ECONNREFUSED)
-        return fail(EXIT_NO_HOST, "there is no host `%s` at %s; start it, as in `systemctl start shmipc@%s`",
-                    call->host, call->path, call->host);
+        return command_no_host("call", call->host, call->path);
     if (r == -EACCES)
         return fail(EXIT_NOT_ALLOWED, "%s: permission denied", call->path);
     if (r == -EAGAIN)
@@ -406,14 +405,12 @@ static int write_response(Call *call) {
     return r;
 }
 
-static void show_text(const Request *request) {
+void call_show_text(const Request *request, uint64_t most) {
+    uint64_t bytes = request->response_bytes < most ? request->response_bytes : most;
     const char *text = request->response.map;
-    uint64_t bytes = request->response_bytes;
 
     if (bytes == 0)
         return;
-    if (bytes > TEXT_BYTES_MAX)
-        bytes = TEXT_BYTES_MAX;
     fwrite(text, 1, bytes, stderr);
     if (text[bytes - 1] != '\n')
         fputc('\n', stderr);
@@ -435,7 +432,7 @@ static int say_failed(const Call *call) {
              strsignal(-request->status));
     else
         fail(0, "%s", reason_name(request->reason));
-    show_text(request);
+    call_show_text(request, TEXT_BYTES_MAX);
     return command_status_of(request->reason);
 }
 

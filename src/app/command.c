@@ -36,6 +36,12 @@ int command_fail(const char *command, int status, const char *text, ...) {
     return status;
 }
 
+int command_no_host(const char *command, const char *host, const char *path) {
+    return command_fail(command, EXIT_NO_HOST,
+                        "there is no host `%s` at %s; start it, as in `systemctl start shmipc@%s`", host,
+                        path, host);
+}
+
 int command_status_of(Reason reason) {
     switch ((int)reason) {
     case REASON_TIMED_OUT:

@@ -27,6 +27,9 @@ enum {
 int command_fail(const char *command, int status, const char *text, ...)
     __attribute__((format(printf, 3, 4)));
 
+/** command_no_host() - likewise, that nobody listens for @host on @path. Return: EXIT_NO_HOST. */
+int command_no_host(const char *command, const char *host, const char *path);
+
 /** command_status_of() - Return: the exit status for an exchange that failed, or was refused, for @reason. */
 int command_status_of(Reason reason);
 

@@ -173,9 +173,7 @@ int status_explain(const char *command, int r, const Status *status, const char 
     case -ENOENT:
     case -ECONNREFUSED:
     case -EPIPE:
-        return command_fail(command, EXIT_NO_HOST,
-                            "there is no host `%s` at %s; start it, as in `systemctl start shmipc@%s`", host,
-                            path, host);
+        return command_no_host(command, host, path);
     case -ETIMEDOUT:
         return command_fail(command, EXIT_HANDLER,
                             "the host `%s` at %s does not answer; `journalctl -u shmipc@%s` may say why",
