@@ -27,15 +27,6 @@ static int make(const char *name) {
     return fd < 0 ? error_errno() : fd;
 }
 
-static int allocate(int fd, uint64_t offset, uint64_t bytes) {
-    int r;
-
-    do
-        r = posix_fallocate(fd, (off_t)offset, (off_t)bytes);
-    while (r == EINTR);
-    return error_origin(-r);
-}
-
 static int map(int fd, uint64_t bytes, bool writable, void **ret) {
     void *address = mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
 
@@ -59,7 +50,7 @@ static int page_init(Page *page, const char *name, size_t bytes, bool sparse) {
     if (sparse)
         r = ftruncate(fd, (off_t)rounded) < 0 ? error_errno() : 0;
     else
-        r = allocate(fd, 0, rounded);
+        r = object_allocate(fd, 0, rounded);
     if (r < 0)
         return r;
     if (fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) < 0)
@@ -80,7 +71,7 @@ int page_init_sparse(Page *page, const char *name, size_t bytes) {
 }
 
 int page_allocate(const Page *page, size_t offset, size_t bytes) {
-    return allocate(page->fd, offset, bytes);
+    return object_allocate(page->fd, offset, bytes);
 }
 
 /* Only a memfd knows seals; an object of shm_open has F_SEAL_SEAL and no other. */

@@ -46,8 +46,7 @@ void segment_init(Segment *segment, int fd, bool writable, uint64_t offset, uint
     *segment = (Segment){.fd = fd, .writable = writable, .offset = offset, .capacity = capacity};
 }
 
-/* Put memory behind a range; the file grows if it ends before. A full file system is left as it was. */
-static int allocate(int fd, uint64_t offset, uint64_t bytes) {
+int object_allocate(int fd, uint64_t offset, uint64_t bytes) {
     int r;
 
     do
@@ -70,7 +69,7 @@ int object_punch(int fd, uint64_t offset, uint64_t bytes) {
  * unwritten.
  */
 static int grow_by_pages(Segment *segment, uint64_t bytes) {
-    int r = allocate(segment->fd, segment->offset + segment->bytes, bytes - segment->bytes);
+    int r = object_allocate(segment->fd, segment->offset + segment->bytes, bytes - segment->bytes);
 
     if (r == 0)
         segment->bytes = bytes;
@@ -102,12 +101,12 @@ static int allocate_for_blocks(const Segment *segment, const Blocks *blocks, uin
     int r = 0;
 
     if (old < blocks->start)
-        r = allocate(segment->fd, old, blocks->start - old);
+        r = object_allocate(segment->fd, old, blocks->start - old);
     for (uint64_t at = blocks->start; at < blocks->end && r == 0; at += HUGE_BYTES)
         if (at >= old)
-            r = allocate(segment->fd, at, PAGE_BYTES);
+            r = object_allocate(segment->fd, at, PAGE_BYTES);
     if (r == 0 && blocks->end < new)
-        r = allocate(segment->fd, blocks->end, new - blocks->end);
+        r = object_allocate(segment->fd, blocks->end, new - blocks->end);
     return r;
 }
 
@@ -118,7 +117,7 @@ static int collapse(Segment *segment, const Blocks *blocks) {
 
     if (r == 0)
         return 0;
-    r = allocate(segment->fd, blocks->start, blocks->end - blocks->start);
+    r = object_allocate(segment->fd, blocks->start, blocks->end - blocks->start);
     if (r == 0 && in_vain)
         segment->huge = HUGE_NEVER;
     return r;
@@ -205,7 +204,6 @@ static int map_resized(Segment *segment) {
 }
 
 int segment_remap(Segment *segment) {
-
     /* A published size comes from the other side: it must not reach beyond the window. */
     if (segment->bytes > segment->capacity || segment->bytes % PAGE_BYTES != 0)
         return error_origin(-EINVAL);
@@ -323,7 +321,7 @@ int named_object_resize(int fd, uint64_t bytes) {
         return r;
     if (present > bytes && ftruncate(fd, (off_t)bytes) < 0)
         return error_errno();
-    return bytes > 0 ? allocate(fd, 0, bytes) : 0;
+    return bytes > 0 ? object_allocate(fd, 0, bytes) : 0;
 }
 
 bool named_object_same(const char *name, int fd) {

@@ -67,6 +67,12 @@ int object_usage(int fd, uint64_t *ret_bytes);
  */
 int object_block(int fd, uint64_t *ret_bytes);
 
+/**
+ * object_allocate() - put memory behind this part of the object, which grows if it ends before. Return: 0;
+ * -ENOSPC, with a full file system as it was; or another negative errno.
+ */
+int object_allocate(int fd, uint64_t offset, uint64_t bytes);
+
 /** object_punch() - give back the memory of this part of the object. Return: 0 or negative errno. */
 int object_punch(int fd, uint64_t offset, uint64_t bytes);
 
