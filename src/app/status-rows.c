@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "os/limits.h"
+#include "os/mapping.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -36,7 +37,12 @@ const char *health_name(const PacketStatusHost *host) {
 }
 
 const char *huge_pages_name(const PacketStatusHost *host) {
-    static const char *const words[] = {"never", "auto", "always", "mount"};
+    static const char *const words[] = {
+        [HUGE_NEVER] = "never",
+        [HUGE_AUTO] = "auto",
+        [HUGE_ALWAYS] = "always",
+        [STATUS_HUGE_MOUNT] = "mount",
+    };
 
     return host->huge_pages < ELEMENTS(words) ? words[host->huge_pages] : "";
 }

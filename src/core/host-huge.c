@@ -50,7 +50,7 @@ static bool by_file_system(const Host *host) {
 }
 
 uint32_t host_huge_in_use(const Host *host) {
-    return by_file_system(host) ? 3 : (uint32_t)host_huge_pages(host);
+    return by_file_system(host) ? STATUS_HUGE_MOUNT : (uint32_t)host_huge_pages(host);
 }
 
 void host_tell_huge(Host *host) {

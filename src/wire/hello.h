@@ -239,9 +239,11 @@ typedef struct PacketStatusHost {
     uint64_t n_parked;              /* requests that workers did not survive, kept since the start */
     uint64_t n_waiting;             /* of those in flight: no worker has them now */
     uint64_t private_bytes;         /* of memory_bytes: workers' copies of requests */
-    uint32_t huge_pages;            /* in use: 0 never, 1 auto, 2 always, 3 as /dev/shm is mounted */
+    uint32_t huge_pages;            /* in use: HugePages, or STATUS_HUGE_MOUNT */
     uint32_t reserved;
 } PacketStatusHost;
+
+#define STATUS_HUGE_MOUNT 3u /* of a PacketStatusHost: /dev/shm is mounted so that it has no others */
 
 /* How long a stage has taken, since the client came. */
 typedef struct StageTimes {
