@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* libconfig forgets the string before a syntax error, be it empty (made by its lexer itself) or not. Visible, for a
- * sanitizer that is a shared object. */
+/* libconfig forgets the string before a syntax error, be it empty (made by its lexer itself) or not. Visible,
+ * for a sanitizer that is a shared object. */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) {
     return "leak:libconfig_yylex\nleak:strbuf_append\n";
