@@ -39,7 +39,8 @@ typedef struct Peer {
     /* a status peer's place in the answer; see host-status.c */
     uint32_t status_part;
     uint64_t status_after;
-    uint32_t status_slot; /* of the client after that */
+    uint64_t status_client; /* whose slots are being told, … */
+    uint32_t status_slot;   /* … the next of them */
     uint64_t status_serial;
     bool status_slots;    /* asked for, too */
     bool owes_again; /* it is still to be told AGAIN, before anything else */

@@ -438,7 +438,7 @@ static int hear(Peer *peer, const Packet *packet) {
         peer->status_slots = packet->header.type == PACKET_STATUS_SLOTS;
         peer->status_part = 1;
         peer->status_after = 0;
-        peer->status_slot = 0;
+        peer->status_client = 0;
         peer->status_serial = packet->header.serial;
         return status_continue(peer);
     default:

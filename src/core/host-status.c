@@ -279,6 +279,10 @@ static int say_slots(Peer *peer) {
     Packet packet;
 
     while (peer->status_slots && (client = next_client(peer))) {
+        if (peer->status_client != client->id) { /* the one before may have gone midway */
+            peer->status_client = client->id;
+            peer->status_slot = 0;
+        }
         for (; peer->status_slot < client->n_slots; peer->status_slot++) {
             int r;
 
@@ -289,7 +293,6 @@ static int say_slots(Peer *peer) {
             if (r < 0)
                 return r;
         }
-        peer->status_slot = 0;
         peer->status_after = client->id;
     }
     return 0;
