@@ -191,6 +191,7 @@ struct Host {
     uint64_t tick_ns;     /* when the next look at everything is due */
     uint64_t looked_ns;   /* when it was last noted who has claimed what */
     uint64_t since_ns;
+    uint64_t settings_ns; /* when it was given its settings */
     uint64_t next_id;     /* of clients, uids, peers */
     uint32_t next_worker;
 

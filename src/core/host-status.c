@@ -102,6 +102,7 @@ static void fill_host(const Host *host, PacketStatusHost *row) {
     text_copy(row->version, sizeof(row->version), SHMIPC_VERSION);
     row->pid = (uint64_t)getpid();
     row->uptime_ns = clock_now_ns() - host->since_ns;
+    row->settings_ns = clock_now_ns() - host->settings_ns;
     row->memory_bytes = host->memory_bytes;
     row->memory_limit = host_memory(host);
     row->max_payload = host->settings->max_payload;

@@ -57,7 +57,7 @@ int host_new(Host **ret, const char *name, const HostSettings *settings) {
     host->uid = geteuid();
     host->gid = getegid();
     limits_read(&host->limits);
-    host->since_ns = clock_now_ns();
+    host->since_ns = host->settings_ns = clock_now_ns();
     host->next_id = first_id();
     text_copy(host->name, sizeof(host->name), name);
     r = host_sweep(host);
@@ -165,6 +165,7 @@ int host_get_fd(const Host *host) {
 
 void host_set_settings(Host *host, const HostSettings *settings) {
     host->settings = settings;
+    host->settings_ns = clock_now_ns();
     host->tick_ns = host->probe.next_ns = host->trim_ns = 0;
     host->fit_is_told = host->huge_is_told = false;
 }

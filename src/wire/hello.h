@@ -241,6 +241,7 @@ typedef struct PacketStatusHost {
     uint64_t private_bytes;         /* of memory_bytes: workers' copies of requests */
     uint32_t huge_pages;            /* in use: HugePages, or STATUS_HUGE_MOUNT */
     uint32_t reserved;
+    uint64_t settings_ns;           /* since it was given its settings: at its start, or by a reload */
 } PacketStatusHost;
 
 #define STATUS_HUGE_MOUNT 3u /* of a PacketStatusHost: /dev/shm is mounted so that it has no others */
