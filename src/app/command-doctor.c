@@ -45,6 +45,7 @@ static const struct {
     {"units", doctor_check_units, true},
     {"hosts", doctor_check_hosts, true},
     {"versions", doctor_check_versions, false},
+    {"settings", doctor_check_settings, true},
     {"queues", doctor_check_queues, true},
     {"descriptors", doctor_check_descriptors, true},
     {"memory", doctor_check_memory, true},

@@ -2,6 +2,7 @@
 #include "app/config-scan.h"
 
 #include "base/error.h"
+#include "base/units.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -24,6 +25,7 @@
 typedef struct Scan {
     const char *folder;
     Faults *faults;
+    uint64_t *changed_ns;
     unsigned n_includes;
     bool unreadable; /* libconfig would give up, or worse */
     bool endless;    /* includes without end: no more of them */
@@ -235,10 +237,12 @@ static int text_scan(Text *text) {
  * All of a file, with a line end and a NUL behind it: libconfig wants its comments to end. An include is
  * opened once more by libconfig, which must not wait then, nor find a folder.
  */
-static int file_read(const char *path, bool is_include, char **ret_text, size_t *ret_bytes) {
+static int file_read(const char *path, bool is_include, char **ret_text, size_t *ret_bytes,
+                     uint64_t *changed_ns) {
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (is_include ? O_NONBLOCK : 0));
     _cleanup_free_ char *text = NULL;
     struct stat status;
+    uint64_t written_ns;
     size_t bytes = 0;
     ssize_t n;
 
@@ -259,6 +263,8 @@ static int file_read(const char *path, bool is_include, char **ret_text, size_t 
     if (bytes > FILE_BYTES_MAX)
         return -EFBIG;
     memcpy(text + bytes, "\n", 2);
+    written_ns = (uint64_t)status.st_mtim.tv_sec * NS_PER_SEC + (uint64_t)status.st_mtim.tv_nsec;
+    *changed_ns = written_ns > *changed_ns ? written_ns : *changed_ns;
     *ret_text = TAKE(text);
     *ret_bytes = bytes;
     return 0;
@@ -303,7 +309,7 @@ static int scan_file(Scan *scan, const char *path, const Place *included_at, uns
         scan->unreadable = scan->endless = true;
         return faults_add(scan->faults, *included_at, "too many includes; does a file include itself?");
     }
-    r = file_read(path, included_at, &file, &bytes);
+    r = file_read(path, included_at, &file, &bytes, scan->changed_ns);
     if (r < 0)
         return scan_unreadable(scan, path, included_at, r);
     text.at = file;
@@ -317,8 +323,9 @@ static int scan_file(Scan *scan, const char *path, const Place *included_at, uns
     return r;
 }
 
-int config_scan(const char *path, const char *folder, Faults *faults, char **ret_text) {
-    Scan scan = {.folder = folder, .faults = faults};
+int config_scan(const char *path, const char *folder, Faults *faults, char **ret_text,
+                uint64_t *changed_ns) {
+    Scan scan = {.folder = folder, .faults = faults, .changed_ns = changed_ns};
     _cleanup_free_ char *text = NULL;
     int r = scan_file(&scan, path, NULL, 0, &text);
 

@@ -11,6 +11,8 @@
 
 #include "app/config-faults.h"
 
+#include <stdint.h>
+
 /* Positive code */
 #define SCAN_UNREADABLE 1 /* the faults say why; there is nothing to parse */
 
@@ -19,8 +21,10 @@
  * @path:       the file
  * @folder:     what @include names are relative to
  * @ret_text:   the file as libconfig shall get it: unchanged but for blanks
+ * @changed_ns: raised to when it was changed last, or what it includes
  *
  * Return: 0, also with faults (then parsing finds more); SCAN_UNREADABLE; -ENOENT when there is no such file,
  * without a fault; or another negative errno, which is not about the file.
  */
-int config_scan(const char *path, const char *folder, Faults *faults, char **ret_text);
+int config_scan(const char *path, const char *folder, Faults *faults, char **ret_text,
+                uint64_t *changed_ns);

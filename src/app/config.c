@@ -23,6 +23,7 @@ struct Config {
     char *path;
     char *folder; /* of the file; includes are relative to it */
     bool is_builtin;
+    uint64_t changed_ns;
     Faults faults;
     Group *groups;
     size_t n_groups;
@@ -493,7 +494,7 @@ static int config_new(Config **ret, const char *path) {
 
 /* The file's text, or what stands in for it. Return: 0, CONFIG_FAULTY, or negative errno. */
 static int config_read_text(Config *config, bool must_exist, char **ret_text) {
-    int r = config_scan(config->path, config->folder, &config->faults, ret_text);
+    int r = config_scan(config->path, config->folder, &config->faults, ret_text, &config->changed_ns);
 
     if (r == SCAN_UNREADABLE)
         return CONFIG_FAULTY;
@@ -533,6 +534,10 @@ const char *config_path(const Config *config) {
 
 bool config_is_builtin(const Config *config) {
     return config->is_builtin;
+}
+
+uint64_t config_changed_ns(const Config *config) {
+    return config->changed_ns;
 }
 
 size_t config_faults(const Config *config, const ConfigFault **ret_faults) {

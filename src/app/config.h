@@ -58,6 +58,10 @@ const char *config_path(const Config *config);
 /** config_is_builtin() - whether there was no file. */
 bool config_is_builtin(const Config *config);
 
+/** config_changed_ns() - when the file was changed last, or what it includes, on CLOCK_REALTIME. Return: 0 if
+ * there was none. */
+uint64_t config_changed_ns(const Config *config);
+
 /** config_faults() - everything that is wrong, in the order in which it was found. Return: how many. */
 size_t config_faults(const Config *config, const ConfigFault **ret_faults);
 

@@ -77,6 +77,20 @@ static int read_text(sd_bus *bus, const char *path, const char *interface, const
     return r;
 }
 
+/* The PATH in a list of variables, if it has one. */
+static int read_path(sd_bus *bus, const char *object, const char *interface, char path[static JOB_PATH_MAX]) {
+    _cleanup_(message_unrefp) sd_bus_message *reply = NULL;
+    const char *variable;
+    int r = sd_bus_get_property(bus, SYSTEMD, object, interface, "Environment", NULL, &reply, "as");
+
+    if (r >= 0)
+        r = sd_bus_message_enter_container(reply, 'a', "s");
+    while (r >= 0 && (r = sd_bus_message_read(reply, "s", &variable)) > 0)
+        if (!strncmp(variable, "PATH=", 5))
+            snprintf(path, JOB_PATH_MAX, "%s", variable + 5);
+    return r;
+}
+
 static int read_unit(sd_bus *bus, const char *path, JobUnit *unit) {
     const Property properties[] = {
         {SYSTEMD ".Unit", "NeedDaemonReload", 'b', &unit->needs_reload},
@@ -84,6 +98,8 @@ static int read_unit(sd_bus *bus, const char *path, JobUnit *unit) {
         {SYSTEMD ".Service", "ExecMainStatus", 'i', &unit->exit_status},
         {SYSTEMD ".Service", "LimitMSGQUEUE", 't', &unit->queue_bytes},
         {SYSTEMD ".Service", "LimitNOFILE", 't', &unit->n_files},
+        {SYSTEMD ".Service", "MemoryMax", 't', &unit->memory_max},
+        {SYSTEMD ".Unit", "StateChangeTimestamp", 't', &unit->changed_us},
         {SYSTEMD ".Service", "PrivateIPC", 'b', &unit->private_ipc},
         {SYSTEMD ".Service", "RemoveIPC", 'b', &unit->remove_ipc},
     };
@@ -95,6 +111,10 @@ static int read_unit(sd_bus *bus, const char *path, JobUnit *unit) {
         r = read_text(bus, path, SYSTEMD ".Service", "Result", unit->result);
     if (r >= 0)
         r = read_text(bus, path, SYSTEMD ".Service", "User", unit->user);
+    if (r >= 0)
+        r = read_path(bus, "/org/freedesktop/systemd1", SYSTEMD ".Manager", unit->path);
+    if (r >= 0) /* which wins */
+        r = read_path(bus, path, SYSTEMD ".Service", unit->path);
     for (size_t i = 0; i < ELEMENTS(properties) && r >= 0; i++)
         r = sd_bus_get_property_trivial(bus, SYSTEMD, path, properties[i].interface, properties[i].name, NULL,
                                         properties[i].type, properties[i].ret);

@@ -13,6 +13,7 @@
 bool job_is_restart(void);
 
 #define JOB_TEXT_MAX 64
+#define JOB_PATH_MAX 1024
 
 /* What systemd says of an instance's unit, in its own words. */
 typedef struct JobUnit {
@@ -25,8 +26,11 @@ typedef struct JobUnit {
     uint32_t n_restarts;  /* by systemd itself */
     uint64_t queue_bytes; /* LimitMSGQUEUE=; UINT64_MAX for none */
     uint64_t n_files;     /* LimitNOFILE= */
+    uint64_t memory_max;  /* MemoryMax=; UINT64_MAX for none */
+    uint64_t changed_us;  /* CLOCK_REALTIME of its latest start, reload or stop */
     int private_ipc;
     int remove_ipc;
+    char path[JOB_PATH_MAX]; /* the PATH that it is started with; "" if that is not known */
 } JobUnit;
 
 /** job_unit_read() - about shmipc@INSTANCE.service, also one that does not run. Return: 0 or negative errno.

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/limits.h"
 
+#include "base/cleanup.h"
+#include "base/error.h"
+
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 /* Bytes that the kernel adds to each message's room; measured, see tests/test-kernel.c. */
 #define QUEUE_MESSAGE_OVERHEAD 96
@@ -95,6 +102,52 @@ void limits_read_of(pid_t pid, Limits *limits) {
         take_limit(line, "Max open files", &limits->n_files);
     }
     fclose(file);
+}
+
+/* ---- IPC namespaces ---- */
+
+static int read_queues(QueueLimits *ret_limits, bool is_here) {
+    const QueueLimits limits = {
+        .n_queues = number_in("/proc/sys/fs/mqueue/queues_max"),
+        .n_messages = number_in("/proc/sys/fs/mqueue/msg_max"),
+        .is_here = is_here,
+    };
+
+    if (limits.n_queues == UINT64_MAX || limits.n_messages == UINT64_MAX)
+        return error_origin(-ENOENT);
+    *ret_limits = limits;
+    return 0;
+}
+
+static int namespace_open(const char *path, struct stat *ret_is, int *ret_fd) {
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || fstat(fd, ret_is) < 0)
+        return -errno;
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+int limits_read_queues_of(pid_t pid, QueueLimits *ret_limits) {
+    _cleanup_close_ int ours = -1, theirs = -1;
+    struct stat here, there;
+    char path[64];
+    int r;
+
+    if (pid == 0)
+        return read_queues(ret_limits, true);
+    snprintf(path, sizeof(path), "/proc/%d/ns/ipc", (int)pid);
+    r = namespace_open("/proc/thread-self/ns/ipc", &here, &ours);
+    if (r == 0)
+        r = namespace_open(path, &there, &theirs);
+    if (r < 0)
+        return r;
+    if (here.st_dev == there.st_dev && here.st_ino == there.st_ino)
+        return read_queues(ret_limits, true);
+    if (setns(theirs, CLONE_NEWIPC) < 0)
+        return -errno;
+    r = read_queues(ret_limits, false);
+    return setns(ours, CLONE_NEWIPC) < 0 ? error_errno() : r;
 }
 
 /* ---- control groups ---- */

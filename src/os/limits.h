@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,6 +31,21 @@ void limits_read(Limits *ret_limits);
 
 /** limits_read_of() - in @limits, those that another process has of its own, as far as they can be read. */
 void limits_read_of(pid_t pid, Limits *limits);
+
+/* fs.mqueue of an IPC namespace. */
+typedef struct QueueLimits {
+    uint64_t n_queues;   /* fs.mqueue.queues_max */
+    uint64_t n_messages; /* fs.mqueue.msg_max: in a queue */
+    bool is_here;        /* it is this process's namespace */
+} QueueLimits;
+
+/**
+ * limits_read_queues_of() - as the process @pid (0: this one) has them
+ *
+ * For those of another namespace the calling thread is in there for a moment.
+ * Return: 0; -EACCES or -EPERM where that is for root; or another negative errno.
+ */
+int limits_read_queues_of(pid_t pid, QueueLimits *ret_limits);
 
 /**
  * limits_memory() - the least memory limit of the control groups that process @pid (0: this one) is in: past

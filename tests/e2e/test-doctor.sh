@@ -49,7 +49,7 @@ each_check_says_something() {
     local name
     start_pair "$small"
     doctor 0 env
-    for name in configuration commands user units hosts versions queues descriptors memory namespaces \
+    for name in configuration commands user units hosts versions settings queues descriptors memory namespaces \
         removal leftovers clock huge-pages; do
         says "$world/said" "^[^ ]+ +$name"
     done
@@ -88,7 +88,7 @@ host_that_nobody_serves_is_named() {
 missing_command_fails() {
     start_pair "$small" "$(runs no-such-program)"
     doctor 1 env
-    found FAIL commands\ of\ worker 'runs `no-such-program`'
+    found FAIL commands\ of\ worker "runs \`no-such-program\`, which is in no folder of its PATH \\($PATH\\)"
     : >"$world/not-to-run"
     configure "$small" "$(runs "$world/not-to-run")"
     doctor 1 env
@@ -96,6 +96,48 @@ missing_command_fails() {
     chmod +x "$world/not-to-run"
     doctor 0 env
     found ok commands 'are there'
+}
+
+# Not in that of whoever asks.
+command_is_looked_for_in_the_path_of_its_worker() {
+    mkdir "$world/bin"
+    cp "$(realpath "$(command -v cat)")" "$world/bin/only-there"
+    start_pair "$small" "$(runs only-there)"
+    doctor 1 env
+    found FAIL commands\ of\ worker 'runs `only-there`, which is in no folder of its PATH'
+    stop worker
+    PATH=$world/bin:$PATH start_workers worker
+    doctor 0 env
+    found ok commands 'are there'
+    stop worker
+    configure "$small" "$(runs only-there | sed "s,};\$,environment = [\"PATH=$world/bin\"]; };,")"
+    start_workers worker
+    doctor 0 env
+    found ok commands 'are there'
+}
+
+command_that_is_hidden_from_the_worker_fails() {
+    mkdir "$world/home"
+    cp "$(realpath "$(command -v cat)")" "$world/home/handler"
+    configure "$small" "$(runs "$world/home/handler")"
+    start_host
+    start worker unshare --mount sh -c 'mount -t tmpfs tmpfs "$0" && exec "$@"' "$world/home"
+    wait_for host_has workers 1
+    doctor 1 env
+    found FAIL commands\ of\ worker 'is not there for its unit \(see ProtectHome='
+}
+
+command_that_the_user_of_the_worker_may_not_run_fails() {
+    install -m 700 "$(realpath "$(command -v cat)")" "$world/mine"
+    configure "$small" "$(runs "$world/mine")"
+    chown $ALICE "$config"
+    start_host as $ALICE
+    start worker as $ALICE
+    wait_for host_has workers 1
+    doctor 1 env
+    found FAIL commands\ of\ worker "cannot be run by user $ALICE: Permission denied"
+    chmod 755 "$world/mine"
+    doctor 0 env
 }
 
 # The kernel's own 10 for a new namespace.
@@ -121,6 +163,24 @@ too_few_queues_are_a_warning() {
     found warn queues\ of\ host 'RLIMIT_MSGQUEUE is'
 }
 
+# With a limit that this namespace does not have, and the other way round.
+limits_are_those_of_the_namespace_of_the_host() {
+    local max=/proc/sys/fs/mqueue/queues_max before
+    before=$(cat "$max")
+    configure "$small"
+    start_host unshare --ipc sh -c 'echo 12 >"$0" && exec "$@"' "$max"
+    start_workers worker
+    doctor 0 env
+    found warn queues\ of\ host "queues_max is 12, and 13 is needed.*=> nsenter -t ${pids[host]} -i sysctl -w"
+    doctor 0 as $ALICE
+    found '\?' queues\ of\ host "process ${pids[host]} has it is for root to see"
+    echo 12 >"$max"
+    nsenter -t "${pids[host]}" -i sh -c 'echo 13 >"$0"' "$max"
+    doctor 0 env
+    found ok queues 'enough'
+    echo "$before" >"$max"
+}
+
 # Those of the process that runs, not of whoever asks.
 too_few_descriptors_are_a_warning() {
     configure "$small"
@@ -135,13 +195,13 @@ full_memory_fails() {
     mount -t tmpfs -o size=32M,mode=1777 tmpfs /dev/shm
     fallocate -l 30M /dev/shm/others
     doctor 0 env
-    found warn memory '/dev/shm is full to 93 %.*=> mount -o remount,size=67108864 /dev/shm'
+    found warn memory '/dev/shm is full to 93 %.*=> mount -o remount,size=[45][0-9]M /dev/shm'
     fallocate -l 32M /dev/shm/others
     doctor 1 env
     found FAIL memory '/dev/shm is full to 100 %'
     cure 'full to 100 %'
     doctor 0 env
-    found ok memory 'has 64M, of which 50 % are used'
+    found ok memory 'has [45][0-9].*M, of which [56][0-9] % are used'
     umount /dev/shm
 }
 
@@ -209,6 +269,44 @@ names_of_strangers_are_no_commands() {
     rm /dev/shm/shmipc.*.new
     fails 1 grep -a evil "$world/said"
     found ok leftovers 'no object was left behind'
+}
+
+# As a shmipc that nobody may read, so that /proc says it were root's.
+process_of_a_stranger_is_not_believed() {
+    configure "$small"
+    install -m 711 "$(realpath "$(command -v sh)")" "$world/shmipc"
+    echo 'echo begun; read -r _ || :' >"$world/run"
+    chmod 644 "$config" "$world/run"
+    background stranger as $ALICE bash -c 'cd "$1" && exec -a shmipc "$1/shmipc" run host -c "$2"' - "$world" \
+        "$config" < <(wait_for [ -e "$world/end" ])
+    wait_for says "$world/stranger.log" begun
+    doctor 1 env
+    found warn units\ of\ host 'does not run'
+    touch "$world/end"
+    fails 0 ended stranger
+}
+
+# Until that is older than a second.
+edit() {
+    touch "$config"
+    ! doctor 0 env || found warn "settings of $1" 'goes by an older'
+}
+
+older_than_the_configuration_is_a_warning() {
+    local PATH=${SHMIPC%/*}:$PATH
+    start_pair "$small"
+    doctor 0 env
+    found ok settings 'has read'
+    wait_for edit host
+    wait_for edit worker
+    found warn settings\ of\ host "an older $config: .*=> shmipc check -c $config && kill -HUP ${pids[host]}"
+    cure "process ${pids[host]} goes by"
+    wait_for says "$world/host.log" reloaded
+    cure "process ${pids[worker]} goes by"
+    wait_for says "$world/worker.log" reloaded
+    wait_for host_has workers 1
+    doctor 0 env
+    found ok settings 'has read'
 }
 
 namespace_of_its_own_is_wrong_on_the_plain_wire_only() {
@@ -315,10 +413,16 @@ scenario 'a host that does not run fails, with the command that starts it' missi
 scenario 'a host without workers fails, with the command that starts one' missing_worker_fails_with_the_command
 scenario 'a host that nobody serves is named' host_that_nobody_serves_is_named
 scenario 'a handler without its command fails' missing_command_fails
+scenario 'a command is looked for in the PATH of its worker' command_is_looked_for_in_the_path_of_its_worker
+scenario_if has_uids 'a command that is hidden from the worker fails' command_that_is_hidden_from_the_worker_fails
+scenario_if has_uids 'a command that the user of the worker may not run fails' \
+    command_that_the_user_of_the_worker_may_not_run_fails
 scenario_if has_namespaces 'a queue_depth over fs.mqueue.msg_max fails until that is raised' \
     queue_depth_over_the_limit_fails_until_it_is_raised
 scenario_if has_namespaces 'too small a fs.mqueue.queues_max or RLIMIT_MSGQUEUE is a warning' \
     too_few_queues_are_a_warning
+scenario_if has_uids 'limits of queues are those of the IPC namespace of the host' \
+    limits_are_those_of_the_namespace_of_the_host
 scenario 'too small a RLIMIT_NOFILE of the process is a warning' too_few_descriptors_are_a_warning
 scenario_if has_namespaces 'a full /dev/shm fails, and the cure mends it' full_memory_fails
 scenario_if has_namespaces 'a budget over the size of /dev/shm is a warning' budget_over_the_file_system_is_a_warning
@@ -326,6 +430,8 @@ scenario_if has_namespaces 'a left object is found, and the cure removes it' lef
 scenario_if has_uids "another user's object fails" anothers_object_fails
 scenario_if has_namespaces 'a half-made object is found once it is old' half_made_object_is_found_when_it_is_old
 scenario_if has_namespaces 'names of strangers are no commands' names_of_strangers_are_no_commands
+scenario_if has_uids 'a process of a stranger is not believed' process_of_a_stranger_is_not_believed
+scenario 'what runs by an older configuration is a warning' older_than_the_configuration_is_a_warning
 scenario_if has_namespaces 'an IPC namespace of its own is wrong on the plain wire only' \
     namespace_of_its_own_is_wrong_on_the_plain_wire_only
 scenario_if has_uids 'a slow clock source is a warning' slow_clock_is_a_warning

@@ -36,7 +36,10 @@ typedef struct Finding {
 typedef struct Daemon {
     pid_t pid;
     uid_t uid;
+    bool in_unit; /* of this instance */
     char name[SETTINGS_NAME_MAX + 1];
+    uint64_t settings_ns;  /* CLOCK_REALTIME when it has read its settings, as its host says, or 0 */
+    uint64_t memory_bytes; /* of a host: what it has reserved; 0: it does not say */
 } Daemon;
 
 typedef struct Doctor {
@@ -67,14 +70,21 @@ void doctor_cure(Doctor *doctor, const char *text, ...) __attribute__((format(pr
 /** doctor_count() - findings of the check at work that have this verdict. */
 size_t doctor_count(const Doctor *doctor, Verdict verdict);
 
+/** doctor_find_daemons() - see daemons.c. Return: 0 or negative errno. */
+int doctor_find_daemons(Doctor *doctor);
+
 /** doctor_daemon() - the process that runs the instance @name; NULL if there is none. */
-const Daemon *doctor_daemon(const Doctor *doctor, const char *name);
+Daemon *doctor_daemon(const Doctor *doctor, const char *name);
+
+/** doctor_program_of() - the file that a process runs, which may be gone since. Return: whether it can be
+ * seen. */
+bool doctor_program_of(pid_t pid, char *program, size_t bytes, bool *ret_gone);
 
 /** doctor_start_command() - the command that starts an instance, here. Return: @buffer. */
 const char *doctor_start_command(const Doctor *doctor, const char *name, char *buffer, size_t bytes);
 
-/** doctor_number_in() - the number that a file begins with; UINT64_MAX where none can be read. */
-uint64_t doctor_number_in(const char *path);
+/** doctor_now_ns() - CLOCK_REALTIME. */
+uint64_t doctor_now_ns(void);
 
 /** doctor_text_in() - the first line of a file, without its end. Return: whether there is one. */
 bool doctor_text_in(const char *path, char *buffer, size_t bytes);
@@ -84,7 +94,10 @@ void doctor_check_configuration(Doctor *doctor);
 void doctor_check_commands(Doctor *doctor);
 void doctor_check_user(Doctor *doctor);
 void doctor_check_units(Doctor *doctor);
+
+/* … of what runs, */
 void doctor_check_versions(Doctor *doctor);
+void doctor_check_settings(Doctor *doctor);
 
 /* … of the machine, … */
 void doctor_check_queues(Doctor *doctor);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What was installed: the configuration, what its handlers run, the user, the units, the program itself
- */
+/* What was installed: the configuration, the user, the units */
 #include "app/doctor/doctor.h"
 #include "app/job.h"
 
@@ -94,57 +92,6 @@ void doctor_check_configuration(Doctor *doctor) {
     }
     doctor->config = config;
     note_instances(doctor);
-}
-
-/* ---- what handlers run ---- */
-
-static bool can_be_run(const char *path) {
-    struct stat is;
-
-    return stat(path, &is) == 0 && S_ISREG(is.st_mode) && access(path, X_OK) == 0;
-}
-
-/* As the shell does, but for what is not absolute. */
-static bool is_in_path(const char *command) {
-    const char *folder = getenv("PATH");
-    char path[1024];
-
-    if (strchr(command, '/'))
-        return can_be_run(command);
-    for (folder = folder ? folder : "/usr/bin:/bin"; *folder; folder += strspn(folder, ":")) {
-        size_t length = strcspn(folder, ":");
-
-        if ((size_t)snprintf(path, sizeof(path), "%.*s/%s", (int)length, folder, command) < sizeof(path) &&
-            can_be_run(path))
-            return true;
-        folder += length;
-    }
-    return false;
-}
-
-void doctor_check_commands(Doctor *doctor) {
-    unsigned n = 0;
-
-    for (size_t i = 0; i < config_count(doctor->config); i++) {
-        Instance instance;
-        const char *command;
-
-        config_at(doctor->config, i, &instance);
-        if (!instance.worker || instance.worker->handler.type != HANDLER_EXEC)
-            continue;
-        n++;
-        command = instance.worker->handler.command[0];
-        if (is_in_path(command))
-            continue;
-        doctor_note(doctor, VERDICT_FAIL, instance.name,
-                    "its handler runs `%s`, which is not there or cannot be run: each request fails",
-                    command);
-        doctor_cure(doctor, "install it, or give its path in `command` in %s", doctor->path);
-    }
-    if (n == 0)
-        doctor_note(doctor, VERDICT_OK, NULL, "no handler runs a command");
-    else if (doctor_count(doctor, VERDICT_FAIL) == 0)
-        doctor_note(doctor, VERDICT_OK, NULL, "the commands of all handlers are there");
 }
 
 /* ---- the user ---- */
@@ -268,38 +215,4 @@ void doctor_check_units(Doctor *doctor) {
             doctor_note(doctor, VERDICT_UNSEEN, instance.name, "systemd cannot be asked about its unit: %s",
                         strerror(-r));
     }
-}
-
-/* ---- versions ---- */
-
-/* What a process runs: "PATH (deleted)" when that was replaced since. */
-static void look_at_program(Doctor *doctor, const Daemon *daemon) {
-    static const char gone[] = " (deleted)";
-    char path[64], program[1024];
-    ssize_t length;
-
-    snprintf(path, sizeof(path), "/proc/%d/exe", (int)daemon->pid);
-    length = readlink(path, program, sizeof(program) - 1);
-    if (length < 0) {
-        doctor_note(doctor, VERDICT_UNSEEN, daemon->name,
-                    "process %d is another user's: which program it runs is for root to see",
-                    (int)daemon->pid);
-        return;
-    }
-    program[length] = '\0';
-    if (length > (ssize_t)strlen(gone) && !strcmp(program + length - strlen(gone), gone)) {
-        doctor_note(doctor, VERDICT_WARN, daemon->name,
-                    "process %d still runs the program from before it was replaced on the disk",
-                    (int)daemon->pid);
-        doctor_cure(doctor, doctor->has_systemd ? "systemctl restart shmipc@%s" : "restart %s", daemon->name);
-    }
-}
-
-void doctor_check_versions(Doctor *doctor) {
-    for (size_t i = 0; i < doctor->n_daemons; i++)
-        look_at_program(doctor, &doctor->daemons[i]);
-    if (doctor_count(doctor, VERDICT_WARN) == 0 && doctor_count(doctor, VERDICT_UNSEEN) == 0)
-        doctor_note(doctor, VERDICT_OK, NULL,
-                    doctor->n_daemons ? "shmipc " SHMIPC_VERSION ", as it is on the disk, is what runs"
-                                      : "shmipc " SHMIPC_VERSION "; nothing runs");
 }

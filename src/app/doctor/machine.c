@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The machine: whether the kernel gives what the configuration asks for
- *
- * What counts for an instance that runs are its process's limits; for one that does not, what its unit would
- * give it, or a shell.
- */
+/* The machine: whether it has the memory that the configuration asks for, and what makes it slow */
 #include "app/doctor/doctor.h"
 #include "app/job.h"
 
 #include "base/units.h"
 #include "os/limits.h"
-#include "wire/message.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,164 +13,102 @@
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 
-#define MQUEUE           "/proc/sys/fs/mqueue/"
-#define SHM_MAGIC        0x01021994 /* tmpfs */
-#define SHM_NEARLY_FULL  90         /* percent */
-#define FILES_PER_CLIENT 7
-#define FILES_BESIDE     64
-
-/* ---- limits of hosts ---- */
-
-/* What all hosts of the configuration may need in all: they share one user, and one namespace. */
-typedef struct Needs {
-    uint64_t n_queues;
-    uint64_t queue_bytes;
-} Needs;
-
-/* Two users have clients, say: each has a request queue. */
-static void add_needs(Needs *needs, const HostSettings *host) {
-    needs->n_queues += host->max_clients + 3;
-    needs->queue_bytes += (host->max_clients + 1) * queue_cost(REPLY_QUEUE_DEPTH, sizeof(Message)) +
-                          2 * queue_cost(host->queue_depth, sizeof(Message));
-}
-
-static Needs needs_of_all(const Doctor *doctor) {
-    Needs needs = {0};
-    Instance instance;
-
-    for (size_t i = 0; i < config_count(doctor->config); i++) {
-        config_at(doctor->config, i, &instance);
-        if (instance.host)
-            add_needs(&needs, instance.host);
-    }
-    return needs;
-}
-
-/* Those that count for the host @name. */
-static void limits_of(const Doctor *doctor, const char *name, Limits *ret_limits) {
-    const Daemon *daemon = doctor_daemon(doctor, name);
-    JobUnit unit;
-
-    limits_read(ret_limits);
-    if (daemon)
-        limits_read_of(daemon->pid, ret_limits);
-    else if (doctor->has_systemd && job_unit_read(name, &unit) == 0) {
-        ret_limits->queue_bytes = unit.queue_bytes;
-        ret_limits->n_files = unit.n_files;
-    }
-}
-
-static void note_sysctl(Doctor *doctor, Verdict verdict, const char *subject, const char *name, uint64_t is,
-                        uint64_t wanted, const char *why) {
-    doctor_note(doctor, verdict, subject, "fs.mqueue.%s is %" PRIu64 ", and %" PRIu64 " is needed: %s", name,
-                is, wanted, why);
-    doctor_cure(doctor, "sysctl -w fs.mqueue.%s=%" PRIu64 " (and in /etc/sysctl.d, to keep it)", name,
-                wanted);
-}
-
-static void look_at_depth(Doctor *doctor, const Instance *instance) {
-    uint64_t depth = instance->host->queue_depth;
-    uint64_t max = doctor_number_in(MQUEUE "msg_max");
-    char why[96];
-
-    if (max >= depth)
-        return;
-    snprintf(why, sizeof(why), "`queue_depth` = %" PRIu64 " cannot be had, and the host does not start",
-             depth);
-    note_sysctl(doctor, doctor_daemon(doctor, instance->name) ? VERDICT_WARN : VERDICT_FAIL, instance->name,
-                "msg_max", max, depth, why);
-}
-
-static void look_at_queue_bytes(Doctor *doctor, const Instance *instance, uint64_t needed) {
-    char sizes[2][UNITS_TEXT_MAX];
-    Limits limits;
-
-    limits_of(doctor, instance->name, &limits);
-    if (limits.queue_bytes >= needed)
-        return;
-    doctor_note(
-        doctor, VERDICT_WARN, instance->name,
-        "RLIMIT_MSGQUEUE is %s, and all clients of this user's hosts may need %s: some may be refused",
-        size_format(limits.queue_bytes, sizes[0]), size_format(needed, sizes[1]));
-    if (doctor->has_systemd)
-        doctor_cure(doctor, "LimitMSGQUEUE=%" PRIu64 " by `systemctl edit shmipc@%s`, or less `max_clients`",
-                    needed, instance->name);
-    else
-        doctor_cure(doctor, "`ulimit -q %" PRIu64 "` before it is started, or less `max_clients`", needed);
-}
-
-void doctor_check_queues(Doctor *doctor) {
-    const Needs needs = needs_of_all(doctor);
-    uint64_t n_queues = doctor_number_in(MQUEUE "queues_max");
-
-    if (n_queues == UINT64_MAX) {
-        doctor_note(doctor, VERDICT_UNSEEN, NULL, MQUEUE " cannot be read");
-        return;
-    }
-    for (size_t i = 0; i < config_count(doctor->config); i++) {
-        Instance instance;
-
-        config_at(doctor->config, i, &instance);
-        if (!instance.host)
-            continue;
-        look_at_depth(doctor, &instance);
-        look_at_queue_bytes(doctor, &instance, needs.queue_bytes);
-    }
-    if (n_queues < needs.n_queues)
-        note_sysctl(doctor, VERDICT_WARN, NULL, "queues_max", n_queues, needs.n_queues,
-                    "not as many clients as `max_clients` says can come");
-    if (doctor_count(doctor, VERDICT_WARN) + doctor_count(doctor, VERDICT_FAIL) == 0)
-        doctor_note(doctor, VERDICT_OK, NULL, "fs.mqueue and RLIMIT_MSGQUEUE are enough for `max_clients`");
-}
-
-void doctor_check_descriptors(Doctor *doctor) {
-    for (size_t i = 0; i < config_count(doctor->config); i++) {
-        Instance instance;
-        Limits limits;
-        uint64_t needed;
-
-        config_at(doctor->config, i, &instance);
-        if (!instance.host)
-            continue;
-        limits_of(doctor, instance.name, &limits);
-        needed = (uint64_t)instance.host->max_clients * FILES_PER_CLIENT + FILES_BESIDE;
-        if (limits.n_files >= needed)
-            continue;
-        doctor_note(doctor, VERDICT_WARN, instance.name,
-                    "RLIMIT_NOFILE is %" PRIu64 ", and `max_clients` = %" PRIu32 " may need %" PRIu64,
-                    limits.n_files, instance.host->max_clients, needed);
-        if (doctor->has_systemd)
-            doctor_cure(doctor, "LimitNOFILE=%" PRIu64 " by `systemctl edit shmipc@%s`, then restart it",
-                        needed, instance.name);
-        else
-            doctor_cure(doctor, "`ulimit -n %" PRIu64 "` before it is started", needed);
-    }
-    if (doctor_count(doctor, VERDICT_WARN) == 0)
-        doctor_note(doctor, VERDICT_OK, NULL, "RLIMIT_NOFILE is enough for `max_clients`");
-}
+#define SHM_MAGIC       0x01021994 /* tmpfs */
+#define SHM_NEARLY_FULL 90         /* percent */
+#define MIB             (UINT64_C(1) << 20)
 
 /* ---- memory ---- */
 
-/* A setting that exceeds what there is moves the refusal from the host to the kernel. */
-static void look_at_budget(Doctor *doctor, const Instance *instance, uint64_t shm) {
-    const Daemon *daemon = doctor_daemon(doctor, instance->name);
-    uint64_t group = limits_memory(daemon ? daemon->pid : 0);
-    uint64_t memory = instance->host->memory;
+/* Where the kernel kills, if the memory of @instance counts there. UINT64_MAX: nowhere, or not known. */
+static uint64_t memory_limit_of(const Doctor *doctor, const char *instance) {
+    const Daemon *daemon = doctor_daemon(doctor, instance);
+    JobUnit unit;
+
+    if (daemon)
+        return limits_memory(daemon->pid);
+    return doctor->has_systemd && job_unit_read(instance, &unit) == 0 ? unit.memory_max : UINT64_MAX;
+}
+
+/* What a host's clients and workers may touch counts in its own control group, and in its workers'. */
+static void look_at_group(Doctor *doctor, const Instance *host, const char *instance) {
+    uint64_t limit = memory_limit_of(doctor, instance), memory = host->host->memory;
     char sizes[2][UNITS_TEXT_MAX];
 
-    if (memory > shm) {
-        doctor_note(doctor, VERDICT_WARN, instance->name,
+    if (host->host->memory_is_auto || memory <= limit)
+        return;
+    doctor_note(doctor, VERDICT_WARN, instance,
+                "`memory` = %s of %s is more than the %s that its control group may have (MemoryMax=): the "
+                "kernel would kill where the host refuses",
+                size_format(memory, sizes[0]), host->name, size_format(limit, sizes[1]));
+    doctor_cure(doctor, "MemoryMax= by `systemctl edit shmipc@%s`, or `memory` = \"auto\" in %s", instance,
+                doctor->path);
+}
+
+/* A setting that exceeds what there is moves the refusal from the host to the kernel. */
+static void look_at_budget(Doctor *doctor, const Instance *host, uint64_t shm) {
+    uint64_t memory = host->host->memory;
+    char sizes[2][UNITS_TEXT_MAX];
+
+    if (shm > 0 && memory > shm) { /* 0: it has no size of its own */
+        doctor_note(doctor, VERDICT_WARN, host->name,
                     "`memory` = %s is more than the %s of /dev/shm, which is full first",
                     size_format(memory, sizes[0]), size_format(shm, sizes[1]));
         doctor_cure(doctor, "mount -o remount,size=%" PRIu64 " /dev/shm, or `memory` = \"auto\" in %s",
                     memory + memory / 4, doctor->path);
-    } else if (daemon && memory > group) {
-        doctor_note(doctor, VERDICT_WARN, instance->name,
-                    "`memory` = %s is more than its control group's %s: the kernel would kill instead",
-                    size_format(memory, sizes[0]), size_format(group, sizes[1]));
-        doctor_cure(doctor, "MemoryMax= by `systemctl edit shmipc@%s`, or `memory` = \"auto\" in %s",
-                    instance->name, doctor->path);
     }
+    look_at_group(doctor, host, host->name);
+    for (size_t i = 0; i < config_count(doctor->config); i++) {
+        Instance other;
+
+        config_at(doctor->config, i, &other);
+        if (other.worker && other.worker->wire == WIRE_SLOTS && !strcmp(other.worker->serves, host->name))
+            look_at_group(doctor, host, other.name);
+    }
+}
+
+/* What the hosts may use in all, and have in use now. */
+static void sum_hosts(const Doctor *doctor, uint64_t *ret_memory, uint64_t *ret_used) {
+    *ret_memory = *ret_used = 0;
+    for (size_t i = 0; i < config_count(doctor->config); i++) {
+        const Daemon *daemon;
+        Instance instance;
+
+        config_at(doctor->config, i, &instance);
+        if (!instance.host)
+            continue;
+        daemon = doctor_daemon(doctor, instance.name);
+        *ret_memory += instance.host->memory;
+        *ret_used += daemon ? daemon->memory_bytes : 0;
+    }
+}
+
+/* The cure is a size in which others keep what they have, hosts get what they may ask for, and a tenth is
+ * free. */
+static void note_full(Doctor *doctor, uint64_t all, uint64_t used, unsigned percent) {
+    uint64_t memory, ours, others, wanted;
+    char sizes[4][UNITS_TEXT_MAX];
+
+    sum_hosts(doctor, &memory, &ours);
+    others = used > ours ? used - ours : 0;
+    wanted = (others + (memory > ours ? memory : ours)) / (SHM_NEARLY_FULL - 1) * 100;
+    doctor_note(doctor, percent < 100 ? VERDICT_WARN : VERDICT_FAIL, NULL,
+                "/dev/shm is full to %u %% (%s of %s): requests are refused, or soon will be. Hosts may use "
+                "%s of it (`memory`; `shmipc status` says who has how much), others have %s there (`ls -l "
+                "/dev/shm` says what): with less of either, or with room for both, it is well",
+                percent, size_format(used, sizes[0]), size_format(all, sizes[1]),
+                size_format(memory, sizes[2]), size_format(others, sizes[3]));
+    doctor_cure(doctor, "mount -o remount,size=%" PRIu64 "M /dev/shm", (wanted + MIB - 1) / MIB);
+}
+
+static void note_use(Doctor *doctor, uint64_t all, uint64_t used) {
+    unsigned percent = all ? (unsigned)(used * 100 / all) : 0;
+    char size[UNITS_TEXT_MAX];
+
+    if (percent >= SHM_NEARLY_FULL)
+        note_full(doctor, all, used, percent);
+    else
+        doctor_note(doctor, VERDICT_OK, NULL, "/dev/shm has %s, of which %u %% are used",
+                    size_format(all, size), percent);
 }
 
 static void look_at_budgets(Doctor *doctor, uint64_t shm) {
@@ -187,24 +119,6 @@ static void look_at_budgets(Doctor *doctor, uint64_t shm) {
         if (instance.host)
             look_at_budget(doctor, &instance, shm);
     }
-}
-
-static void note_use(Doctor *doctor, uint64_t all, uint64_t used) {
-    unsigned percent = all ? (unsigned)(used * 100 / all) : 0;
-    char sizes[2][UNITS_TEXT_MAX];
-
-    size_format(all, sizes[0]);
-    size_format(used, sizes[1]);
-    if (percent < SHM_NEARLY_FULL) {
-        doctor_note(doctor, VERDICT_OK, NULL, "/dev/shm has %s, of which %u %% are used", sizes[0], percent);
-        return;
-    }
-    doctor_note(
-        doctor, percent < 100 ? VERDICT_WARN : VERDICT_FAIL, NULL,
-        "/dev/shm is full to %u %% (%s of %s): requests are refused, or soon will be; `shmipc status` "
-        "says who has how much, `ls -l /dev/shm` what others have there",
-        percent, sizes[1], sizes[0]);
-    doctor_cure(doctor, "mount -o remount,size=%" PRIu64 " /dev/shm", all * 2);
 }
 
 void doctor_check_memory(Doctor *doctor) {
@@ -219,8 +133,7 @@ void doctor_check_memory(Doctor *doctor) {
     }
     all = shm.f_blocks * shm.f_frsize;
     note_use(doctor, all, (shm.f_blocks - shm.f_bfree) * shm.f_frsize);
-    if (all > 0) /* else it has no size of its own */
-        look_at_budgets(doctor, all);
+    look_at_budgets(doctor, all);
 }
 
 /* ---- what makes it slow ---- */

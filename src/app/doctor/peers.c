@@ -320,6 +320,25 @@ static void look_at_answer(Doctor *doctor, const Instance *instance, const Packe
     }
 }
 
+/* The host says when it was given its settings. A worker that is reloaded comes again; what systemd knows of
+ * it is better. */
+static void take_answer(const Doctor *doctor, const char *name, const Status *status) {
+    uint64_t now_ns = doctor_now_ns();
+    Daemon *host = doctor_daemon(doctor, name);
+
+    if (host && (uint64_t)host->pid == status->host.pid) {
+        host->memory_bytes = status->host.memory_bytes;
+        host->settings_ns = now_ns - status->host.settings_ns;
+    }
+    for (size_t i = 0; i < status->n_workers; i++) {
+        const PacketStatusWorker *row = &status->workers[i];
+        Daemon *worker = doctor_daemon(doctor, row->name);
+
+        if (worker && !worker->in_unit && (uint32_t)worker->pid == row->pid)
+            worker->settings_ns = now_ns - row->age_ns;
+    }
+}
+
 static void look_at_silence(Doctor *doctor, const char *name, int r, const Status *status, const char *path) {
     char start[256];
 
@@ -349,9 +368,10 @@ static void look_at_host(Doctor *doctor, const Instance *instance) {
         r = status_connect(&line, path, "shmipc doctor");
     if (r == 0)
         r = status_ask(&line, false, &status);
-    if (r == 0)
+    if (r == 0) {
         look_at_answer(doctor, instance, &status.host);
-    else
+        take_answer(doctor, name, &status);
+    } else
         look_at_silence(doctor, name, r, &status, path);
     note_parked(doctor, name);
 }
