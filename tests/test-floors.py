@@ -36,7 +36,7 @@ OWNERS = {
     "sys/un.h": {"os/channel.c", "os/datagram.c"},
     "sys/inotify.h": {"os/watch.c"},
     "sys/pidfd.h": {"os/process.c"},
-    "stdatomic.h": {"wire/slots.c", "wire/meter.c"},
+    "stdatomic.h": {"wire/slots.c", "wire/meter.c", "wire/trace.c"},
     "dlfcn.h": {"handler/plugin.c"},
     "curses.h": {"app/top/screen.c"},
     "sys/sdt.h": {"base/probe.h"},

@@ -53,6 +53,10 @@ static const Row rows[] = {
     {PACKET_STATUS_SLOTS, 16, 0, 0, STATUS},
     {PACKET_STATUS_SLOT, sizeof(PacketStatusSlot), 0, 0, HOST},
     {PACKET_STATUS_STAGE, sizeof(PacketStatusStage), 0, 0, HOST},
+    {PACKET_TRACE, 16 + 32, 0, 0, STATUS},
+    {PACKET_TRACED, 16 + 400, 0, 0, HOST},
+    {PACKET_RING, 16, 1, 1, HOST},
+    {PACKET_UNRING, 16, 0, 0, HOST},
 };
 
 #define N_ROWS ((int)ELEMENTS(rows))

@@ -100,6 +100,7 @@ static bool may_say(PeerRole role, int type) {
         return role == PEER_WORKER;
     case PACKET_STATUS:
     case PACKET_STATUS_SLOTS:
+    case PACKET_TRACE:
         return role == PEER_STATUS;
     default:
         return false;

@@ -399,12 +399,14 @@ static int watch_deadline(const Request *request) {
 /*
  * Where exchanges take a microsecond or less, reading the clock at each end of each stage would be felt: one
  * of MEASURE_EVERY is measured then, and stands for them. Which one, chance decides: a caller may have a
- * rhythm.
+ * rhythm. Who traces wants to see them all.
  */
 static uint32_t request_weigh(const Request *request, bool may_skip) {
     Client *client = request->client;
 
     if (client->n_in_flight <= 1 && !(may_skip && state_poller(client->states.map) != 0))
+        return 1;
+    if (state_is_traced(client->states.map))
         return 1;
     client->dice = client->dice * 1664525u + 1013904223u;
     return client->dice < UINT32_MAX / MEASURE_EVERY ? MEASURE_EVERY : 0;

@@ -126,6 +126,7 @@ static int new_client(Peer *peer, uint64_t id, uint32_t n_slots, uint64_t stride
 static int enter_client(Host *host, HostClient *client, HostUid *uid) {
     client->uid = uid;
     uid->n_clients++;
+    state_set_traced(client->states.map, host->trace.n_tracers > 0);
     return table_insert(&host->clients, client->id, client);
 }
 
@@ -388,12 +389,20 @@ static void tell_owner(Host *host, HostClient *client, const PacketSlot *look) {
         client->told_cancel[look->slot] = raw;
 }
 
+SlotState host_end_wished(Host *host, const HostClient *client, uint32_t slot, uint64_t now_ns) {
+    SlotState end = slots_look(client->submit.map, client->states.map, slot, !client->peer, now_ns);
+
+    if (end == SLOT_CANCELLED || end == SLOT_EXPIRED)
+        host_trace(host, client, slot, (TraceEnd)end, REASON_NONE, 0, 0);
+    return end;
+}
+
 void client_hear_look(Host *host, HostClient *client, const PacketSlot *look) {
     if (look->slot >= client->n_slots) {
         peer_misbehaved(client->peer, "a LOOK at a slot that it does not have");
         return;
     }
-    if (slots_look(client->submit.map, client->states.map, look->slot, false, clock_now_ns()) == SLOT_CLAIMED)
+    if (host_end_wished(host, client, look->slot, clock_now_ns()) == SLOT_CLAIMED)
         tell_owner(host, client, look);
     else
         host_notify(client, look->slot, look->generation);
@@ -403,7 +412,7 @@ void host_client_gone(Host *host, HostClient *client) {
     if (!client->probe)
         host->n_clients--;
     for (uint32_t i = 0; i < client->n_slots; i++)
-        if (slots_look(client->submit.map, client->states.map, i, true, 0) == SLOT_CLAIMED)
+        if (host_end_wished(host, client, i, 0) == SLOT_CLAIMED)
             host_park_look(host, client, i);
     host_sync_workers(host);
     host_forget_client(host, client);
@@ -444,6 +453,7 @@ void host_forget_client(Host *host, HostClient *client) {
     if (host->store.closing || client->peer || client->n_met > 0 || host->n_counting > 0 ||
         has_claims(client))
         return;
+    host_trace_gather(host);
     if (!client->probe)
         count_past(host, client);
     host_client_free(host, client);

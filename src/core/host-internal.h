@@ -8,6 +8,7 @@
 #include "core/client.h"
 #include "core/host-account.h"
 #include "core/host-store.h"
+#include "core/host-trace.h"
 #include "core/host.h"
 #include "os/channel.h"
 #include "os/limits.h"
@@ -43,6 +44,7 @@ typedef struct Peer {
     uint32_t status_slot;   /* … the next of them */
     uint64_t status_serial;
     bool status_slots;    /* asked for, too */
+    HostTracer *tracer;   /* NULL: it does not trace */
     bool owes_again; /* it is still to be told AGAIN, before anything else */
 } Peer;
 
@@ -135,6 +137,9 @@ struct HostWorker {
     Table met;            /* HostClient, by id */
     Table queues;         /* HostUid number, as a pointer, by uid: which queues it was told of */
     Table told_gone;      /* HostClient, by id: GONE was sent, DROPPED not heard */
+    Page ring;            /* of its records; no map: nobody traces */
+    uint64_t ring_at;     /* how far that was read */
+    bool has_ring;        /* it was told of one */
     uint32_t kept;        /* as in HostUid */
 };
 
@@ -159,6 +164,7 @@ typedef struct HostPatience {
     uint64_t look_ns;   /* between two looks at who has claimed what, at least */
     uint64_t probe_ns;  /* that a probe has for its way */
     uint64_t squeeze_ns; /* that idle memory stays after there was not enough of it for who wanted it */
+    uint64_t trace_ns;  /* from one look at the rings to the next, while somebody traces */
     uint64_t poison_ns; /* in which three deaths are too many, and for which they have a user refused */
     uint64_t idle_ns;   /* that a queue outlives its uid's last client: calls come one after the other */
 } HostPatience;
@@ -225,6 +231,7 @@ struct Host {
     Histogram stages[_STAGE_N]; /* with theirs that are there, as of host_read_stages() */
     uint64_t stages_ns;         /* when that was */
     HostProbe probe;
+    HostTrace trace;
     HostStore store;
     EventQueue events;
 };
@@ -327,6 +334,9 @@ void host_forget_client(Host *host, HostClient *client); /* if it is gone and no
 void host_client_gone(Host *host, HostClient *client);
 void host_client_free(Host *host, HostClient *client);
 void client_hear_look(Host *host, HostClient *client, const PacketSlot *look);
+
+/* End what no worker has, if its client wishes so or is gone. Return: as slots_look(). */
+SlotState host_end_wished(Host *host, const HostClient *client, uint32_t slot, uint64_t now_ns);
 void host_notify(HostClient *client, uint32_t slot, uint32_t generation);
 
 /*

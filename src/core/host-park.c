@@ -150,6 +150,8 @@ static void finish(Host *host, HostPark *park, int result) {
     host->parking.n_parked += result == 0;
     if (result != PARKING_GIVEN_UP)
         tell(host, park, result);
+    if (result == 0 && client)
+        host_trace(host, client, parked->slot, TRACE_PARKED, (Reason)parked->reason, park->worker, 0);
     if (client && holds_slot(park, client))
         host_end_lost(host, client, parked->slot, SLOT_OWNER_ENDER, (Reason)parked->reason);
     park_free(host, park);

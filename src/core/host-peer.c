@@ -104,6 +104,7 @@ void peer_free(Peer *peer) {
     }
     if (peer->worker)
         peer->worker->peer = NULL;
+    trace_leave(peer);
     close_account(peer);
     table_remove(&host->peers, peer->number);
     wait_remove(&peer->source);
@@ -441,6 +442,9 @@ static int hear(Peer *peer, const Packet *packet) {
         peer->status_client = 0;
         peer->status_serial = packet->header.serial;
         return status_continue(peer);
+    case PACKET_TRACE:
+        trace_hear(peer, &packet->trace);
+        return 0;
     default:
         return 0; /* packet_check() lets nothing else through */
     }

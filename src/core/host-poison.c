@@ -49,13 +49,13 @@ void host_refuse_slot(Host *host, HostClient *client, uint32_t slot) {
     uint32_t generation;
     SlotClaim claim;
 
-    if (slots_look(client->submit.map, client->states.map, slot, !client->peer, clock_now_ns()) !=
-            SLOT_WAITING ||
+    if (host_end_wished(host, client, slot, clock_now_ns()) != SLOT_WAITING ||
         !slots_pending(client->submit.map, client->states.map, slot, &generation) ||
         !slots_claim(client->submit.map, client->states.map, slot, generation, SLOT_OWNER_ENDER,
                      clock_now_ns(), &claim))
         return; /* it has ended, or a worker was faster */
     host_fail(host, client, slot, &claim, REASON_REFUSED, host_refusal_text(host, client->account, text));
+    host_trace(host, client, slot, TRACE_FAILED, REASON_REFUSED, 0, 0);
 }
 
 static void refuse_all_slots(Host *host, const HostAccount *account) {

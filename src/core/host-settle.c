@@ -46,7 +46,7 @@ void host_free_losses(HostClient *client) {
 /* --- ends --- */
 
 static void tell_end(Host *host, const HostClient *client, uint32_t slot, uint32_t owner, SlotState end,
-                     Reason reason) {
+                     Reason reason, uint64_t claimed_ns) {
     Event *event = event_push(&host->events, EVENT_EXCHANGE_FAILED);
     SlotWord word = state_load(client->states.map, slot, NULL);
 
@@ -61,9 +61,11 @@ static void tell_end(Host *host, const HostClient *client, uint32_t slot, uint32
               end == SLOT_FAILED      ? "its worker died, and it is not tried again"
               : end == SLOT_CANCELLED ? "cancelled; its worker died"
                                       : "past its client's deadline; its worker died");
+    host_trace(host, client, slot, (TraceEnd)end, event->reason, event->worker, claimed_ns);
 }
 
-static void tell_again(Host *host, const HostWorker *worker, const HostClient *client, uint32_t slot) {
+static void tell_again(Host *host, const HostWorker *worker, const HostClient *client, uint32_t slot,
+                       uint64_t claimed_ns) {
     Event *event = event_push(&host->events, EVENT_EXCHANGE_REDELIVERED);
     SlotWord word = state_load(client->states.map, slot, NULL);
 
@@ -77,6 +79,7 @@ static void tell_again(Host *host, const HostWorker *worker, const HostClient *c
     event->generation = word.generation;
     event->attempt = word.attempts;
     text_copy(event->name, sizeof(event->name), worker->name);
+    host_trace(host, client, slot, TRACE_AGAIN, REASON_WORKER_LOST, worker->number, claimed_ns);
 }
 
 /*
@@ -116,7 +119,7 @@ void host_fail(Host *host, HostClient *client, uint32_t slot, const SlotClaim *c
 }
 
 void host_end_lost(Host *host, HostClient *client, uint32_t slot, uint32_t owner, Reason reason) {
-    uint64_t raw, now_ns = clock_now_ns();
+    uint64_t raw, now_ns = clock_now_ns(), claimed_ns = state_claimed_ns(client->states.map, slot);
     SlotWord word = state_load(client->states.map, slot, &raw);
     SlotState end =
         slots_verdict(client->submit.map, client->states.map, slot, owner, 0, true, !client->peer, now_ns);
@@ -133,7 +136,7 @@ void host_end_lost(Host *host, HostClient *client, uint32_t slot, uint32_t owner
             slots_settle(client->submit.map, client->states.map, slot, owner, 0, true, !client->peer, now_ns);
         host_notify(client, slot, word.generation);
     }
-    tell_end(host, client, slot, owner, end, reason);
+    tell_end(host, client, slot, owner, end, reason, claimed_ns);
 }
 
 /* --- a death --- */
@@ -142,7 +145,7 @@ static void settle_slot(Host *host, const HostWorker *worker, HostClient *client
     bool refused = host_refuses(client->account);
     uint32_t attempts = refused ? 0 : host->settings->attempts;
     Reason reason = refused ? REASON_REFUSED : REASON_WORKER_LOST;
-    uint64_t now_ns = clock_now_ns();
+    uint64_t now_ns = clock_now_ns(), claimed_ns = state_claimed_ns(client->states.map, slot);
     SlotState state = slots_verdict(client->submit.map, client->states.map, slot, worker->number, attempts,
                                     worker->again, !client->peer, now_ns);
 
@@ -158,9 +161,10 @@ static void settle_slot(Host *host, const HostWorker *worker, HostClient *client
     state = slots_settle(client->submit.map, client->states.map, slot, worker->number, attempts,
                          worker->again, !client->peer, now_ns);
     if (state == SLOT_WAITING)
-        tell_again(host, worker, client, slot);
+        tell_again(host, worker, client, slot, claimed_ns);
     else
-        tell_end(host, client, slot, worker->number, state, reason); /* it was cancelled a moment ago */
+        /* it was cancelled a moment ago */
+        tell_end(host, client, slot, worker->number, state, reason, claimed_ns);
 }
 
 /* One process may be several workers, each in a thread of it. All pidfds of one process tell at once. */

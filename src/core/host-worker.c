@@ -72,6 +72,7 @@ static void end_polling(Host *host, const HostWorker *worker) {
 void host_worker_free(Host *host, HostWorker *worker) {
     bool was_last = has_counted(host, worker);
 
+    host_trace_gather(host);
     end_polling(host, worker);
     host_drop_worker(host, worker);
     table_remove(&host->workers, worker->number);
@@ -87,6 +88,7 @@ void host_worker_free(Host *host, HostWorker *worker) {
     table_deinit(&worker->met);
     table_deinit(&worker->queues);
     table_deinit(&worker->told_gone);
+    page_deinit(&worker->ring);
     free(worker);
     if (was_last)
         forget_clients(host);
@@ -113,6 +115,7 @@ static int make_worker(Peer *peer, uint32_t number, int *pidfd) {
         return r;
     }
     worker->number = number;
+    worker->ring = (Page)PAGE_NULL;
     worker->peer = peer;
     worker->pid = peer->who.pid;
     worker->uid = peer->who.uid;
@@ -280,6 +283,8 @@ void worker_sync(HostWorker *worker, Host *host) {
         r = sync_new_queues(worker, host);
     if (r == 0)
         r = sync_gone(worker);
+    if (r == 0)
+        r = trace_sync(worker, host);
     if (r == -EAGAIN)
         (void)wait_modify(&worker->peer->source, WAIT_READ | WAIT_WRITE);
     /*

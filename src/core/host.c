@@ -20,6 +20,7 @@ static const HostPatience patience = {
     .look_ns = 5 * NS_PER_SEC,
     .probe_ns = 10 * NS_PER_SEC,
     .squeeze_ns = NS_PER_SEC,
+    .trace_ns = 20 * NS_PER_MS,
     .poison_ns = 60 * NS_PER_SEC,
     .idle_ns = 10 * NS_PER_SEC,
 };
@@ -257,6 +258,8 @@ static int set_timer(Host *host) {
         at_ns = host_next_trim(host);
     if (host->refused_ns && host->refused_ns < at_ns)
         at_ns = host->refused_ns;
+    if (host->trace.look_ns && host->trace.look_ns < at_ns)
+        at_ns = host->trace.look_ns;
     if (at_ns == 0)
         at_ns = 1; /* at once; 0 would be never */
     if (at_ns == host->timer_ns)
@@ -290,6 +293,8 @@ int host_wait(Host *host, uint64_t until_ns) {
         host_trim(host, now_ns);
     if (host_next_judgement(host) <= now_ns)
         host_judge_workers(host, now_ns);
+    if (host->trace.look_ns && host->trace.look_ns <= now_ns)
+        host_trace_look(host, now_ns);
     return set_timer(host);
 }
 

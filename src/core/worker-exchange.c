@@ -275,8 +275,12 @@ static void tell_end(Job *job, SlotState end) {
     Event *event;
 
     job->worker->row_ns += took_ns;
+    if (job->worker->ring.map)
+        worker_trace(job, end);
     if (job->worker->is_terse && end == SLOT_DONE && took_ns < SLOW_NS)
         return;
+    if (!job->worker->ring.map && took_ns >= SLOW_NS)
+        worker_trace_long(job, end);
     event = tell(job, end == SLOT_DONE ? EVENT_EXCHANGE_DONE : EVENT_EXCHANGE_FAILED);
     event->response_bytes = exchange->response_bytes;
     event->duration_ns = took_ns;

@@ -119,6 +119,7 @@ struct Worker {
     uint32_t poll_turn;  /* counts looks */
     uint64_t took_ns;    /* the latest exchange */
     bool by_message;     /* the latest claim, so that there may be another message */
+    Page ring;           /* where ends are written for who traces; no map: nobody does */
     uint32_t n_in_a_row; /* claims since the descriptors were looked at */
     uint64_t row_ns;     /* that these have taken */
     Spin spin;           /* since the latest exchange */
@@ -145,6 +146,20 @@ int worker_listen(Worker *worker);
  */
 int worker_ask(Worker *worker, const Packet *packet, PacketType type, Packet *ret_answer, int *ret_fds,
                size_t *ret_n_fds);
+
+/*
+ * worker-trace.c: the host gave a ring: somebody traces; it said that nobody does, or is lost. Return: 0 or
+ * negative errno.
+ */
+int worker_take_ring(Worker *worker, int *fd);
+void worker_drop_ring(Worker *worker);
+
+/*
+ * worker-trace.c: write down how an exchange ended, where there is a ring. Where it took long, the host may
+ * have given one meanwhile: it is listened to first.
+ */
+void worker_trace(const Job *job, SlotState end);
+void worker_trace_long(const Job *job, SlotState end);
 
 /*
  * worker-client.c: ask the host for a client's descriptors. Return: 0, with *ret NULL if there is no such

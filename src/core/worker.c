@@ -55,6 +55,7 @@ static void disconnect(Worker *worker) {
     worker->channel = fd_close(worker->channel);
     drop_all_queues(worker);
     worker_drop_all_clients(worker);
+    worker_drop_ring(worker);
     worker_forget_owed(worker);
     worker->lost = false;
     worker_copies_drop(worker);
@@ -172,6 +173,7 @@ static int hear_again(Worker *worker, const PacketAgain *again) {
     }
     worker->max_payload = again->max_payload;
     drop_all_queues(worker);
+    worker_drop_ring(worker);
     worker->unsaid = worker->owes_holds = true;
     worker->held = 0;
     return worker_pay_host(worker);
@@ -189,6 +191,11 @@ static int hear(Worker *worker, const Packet *packet, int *fds) {
         return add_queue(worker, packet->number.number, &fds[0]);
     case PACKET_UNQUEUE:
         remove_queue(worker, packet->number.number);
+        return 0;
+    case PACKET_RING:
+        return worker_take_ring(worker, &fds[0]);
+    case PACKET_UNRING:
+        worker_drop_ring(worker);
         return 0;
     case PACKET_GONE:
         return worker_drop_client(worker, packet->id.client);
@@ -322,6 +329,7 @@ int worker_new(Worker **ret, const char *name, const char *path, const WorkerSet
     if (!worker)
         return error_origin(-ENOMEM);
     worker->channel = -1;
+    worker->ring = (Page)PAGE_NULL;
     worker->settings = settings;
     worker->handler = handler;
     worker->retry_ns = RETRY_FIRST_NS;

@@ -41,6 +41,10 @@ static const struct {
     [PACKET_STATUS_SLOTS] = {sizeof(PacketEmpty), 0, 0, BY(PEER_STATUS)},
     [PACKET_STATUS_SLOT] = {sizeof(PacketStatusSlot), 0, 0, BY(PEER_HOST)},
     [PACKET_STATUS_STAGE] = {sizeof(PacketStatusStage), 0, 0, BY(PEER_HOST)},
+    [PACKET_TRACE] = {sizeof(PacketTrace), 0, 0, BY(PEER_STATUS)},
+    [PACKET_TRACED] = {sizeof(PacketTraced), 0, 0, BY(PEER_HOST)},
+    [PACKET_RING] = {sizeof(PacketEmpty), 1, 1, BY(PEER_HOST)},
+    [PACKET_UNRING] = {sizeof(PacketEmpty), 0, 0, BY(PEER_HOST)},
 };
 
 _Static_assert(sizeof(PacketHello) == 112 && sizeof(PacketWelcome) == 64, "docs/protocol.md, section 2");
@@ -91,6 +95,10 @@ static void texts_terminate(Packet *packet) {
         break;
     case PACKET_STATUS_WORKER:
         packet->status_worker.name[NAME_BYTES - 1] = 0;
+        break;
+    case PACKET_TRACED:
+        for (size_t i = 0; i < TRACED_MAX; i++)
+            packet->traced.records[i].name[TRACED_NAME_BYTES - 1] = 0;
         break;
     default:
         break;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "wire/slots.h"
+#include "wire/trace.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -52,6 +53,10 @@ typedef enum PacketType {
     PACKET_STATUS_SLOTS,
     PACKET_STATUS_SLOT,
     PACKET_STATUS_STAGE,
+    PACKET_TRACE,
+    PACKET_TRACED,
+    PACKET_RING,
+    PACKET_UNRING,
     _PACKET_N,
 } PacketType;
 
@@ -178,7 +183,7 @@ typedef struct PacketId {
     uint64_t client;
 } PacketId;
 
-/* PING, PONG, LEAVING, STATUS, STATUS_SLOTS, STATUS_END */
+/* PING, PONG, LEAVING, STATUS, STATUS_SLOTS, STATUS_END, RING, UNRING */
 typedef struct PacketEmpty {
     PacketHeader header;
 } PacketEmpty;
@@ -337,6 +342,42 @@ typedef struct PacketStatusStage {
     uint64_t entries[STAGE_ENTRIES];
 } PacketStatusStage;
 
+#define TRACE_OF_UID      1u
+#define TRACE_ONLY_FAILED 2u /* what has not ended as DONE */
+
+/* Which exchanges somebody wants to see. */
+typedef struct PacketTrace {
+    PacketHeader header;
+    uint64_t client;                /* 0: of all */
+    uint64_t least_ns;              /* that it took, in all */
+    uint32_t worker;                /* 0: of all */
+    uint32_t uid;                   /* with TRACE_OF_UID */
+    uint32_t flags;
+    uint32_t reserved;
+} PacketTrace;
+
+#define TRACED_MAX        4u
+#define TRACED_NAME_BYTES 16
+
+/* An exchange that has ended, or came to something else that is worth a line. */
+typedef struct TracedRecord {
+    TraceRecord record;
+    uint32_t uid;
+    uint32_t pid;                   /* of its client */
+    uint32_t worker;                /* that ended it, or died of it; 0: none, or not known */
+    uint32_t reserved;
+    char name[TRACED_NAME_BYTES];   /* of its client, cut */
+} TracedRecord;
+
+/* Some of them; the first one, which may have none, says that the host has begun to look. */
+typedef struct PacketTraced {
+    PacketHeader header;
+    uint64_t n_lost;                /* that are not told, before these */
+    uint32_t n_records;
+    uint32_t reserved;
+    TracedRecord records[TRACED_MAX];
+} PacketTraced;
+
 /* Any packet, for receiving. */
 typedef union Packet {
     PacketHeader header;
@@ -358,6 +399,8 @@ typedef union Packet {
     PacketStatusWorker status_worker;
     PacketStatusSlot status_slot;
     PacketStatusStage status_stage;
+    PacketTrace trace;
+    PacketTraced traced;
 } Packet;
 
 /**

@@ -210,6 +210,15 @@ bool state_poll_begin(void *state, uint32_t owner);
  */
 void state_poll_end(void *state, uint32_t owner);
 
+/** state_set_traced() - host: somebody looks at each exchange, so that each is to be measured. */
+void state_set_traced(void *state, bool traced);
+
+/** state_is_traced() - client: whether that is so. Here, since it is asked at nearly every exchange. */
+#define STATE_TRACED_AT 16u
+static inline bool state_is_traced(const void *state) {
+    return __atomic_load_n((const uint32_t *)state + STATE_TRACED_AT / sizeof(uint32_t), __ATOMIC_RELAXED);
+}
+
 /* A claim that was won. */
 typedef struct SlotClaim {
     uint64_t raw; /* the word as the claim left it */

@@ -29,6 +29,7 @@ typedef struct End {
     uint64_t met; /* the latest client that it was given, as a worker */
     Page met_states;
     Page met_submit;
+    Page ring; /* of records, while somebody traces */
 } End;
 
 static uid_t everybody[1];
@@ -42,6 +43,12 @@ static HostSettings settings = {
 };
 static Host *host;
 static End ends[N_PEERS];
+static const End no_end = {.fd = -1,
+                           .request_queue = -1,
+                           .submit = PAGE_NULL,
+                           .met_states = PAGE_NULL,
+                           .met_submit = PAGE_NULL,
+                           .ring = PAGE_NULL};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     const Principals all = {.uids = everybody, .n_uids = 1};
@@ -59,8 +66,8 @@ static void end_close(End *end) {
     page_deinit(&end->submit);
     page_deinit(&end->met_states);
     page_deinit(&end->met_submit);
-    *end = (End){
-        .fd = -1, .request_queue = -1, .submit = PAGE_NULL, .met_states = PAGE_NULL, .met_submit = PAGE_NULL};
+    page_deinit(&end->ring);
+    *end = no_end;
 }
 
 static void end_open(End *end) {
@@ -148,6 +155,10 @@ static void end_take(End *end, const Packet *packet, int *fds) {
         end->request_queue = TAKE_FD(fds[WELCOME_REQUEST_QUEUE]);
         MUST(page_init_connect(&end->submit, TAKE_FD(fds[WELCOME_SUBMIT]), bytes, true) == 0);
     }
+    if (packet->header.type == PACKET_RING) {
+        page_deinit(&end->ring);
+        MUST(page_init_connect(&end->ring, TAKE_FD(fds[0]), TRACE_RING_BYTES, true) == 0);
+    }
     if (packet->header.type == PACKET_CLIENT && !(packet->client.flags & CLIENT_GONE)) {
         if (packet->client.n_slots != N_SLOTS)
             return;
@@ -174,17 +185,37 @@ static void end_hear(End *end) {
 
 /* ---- what is written ---- */
 
+static void write_number(const Page *page, Input *input) {
+    uint64_t number = input_number(input);
+
+    memcpy((uint8_t *)page->map + input_u16(input) % (page->bytes - sizeof(number)), &number, sizeof(number));
+}
+
+/* As a worker whose records somebody wants: one that may be true, or anything anywhere. */
+static void write_ring(const End *end, Input *input) {
+    uint8_t how = input_u8(input);
+    TraceRecord record = {.client = end->met, .ended_ns = clock_now_ns(), .attempt = how & 3};
+
+    record.slot = how >> 2 & 3;
+    record.end = how >> 4 & 7;
+    if (how & 0x80)
+        write_number(&end->ring, input);
+    else
+        trace_write(end->ring.map, &record);
+    host->trace.look_ns = 1;
+}
+
 static void write_page(End *end, Input *input) {
-    uint8_t slot = input_u8(input);
+    uint8_t slot;
     SubmitRecord record;
 
+    if (end->ring.map)
+        write_ring(end, input);
     if (!end->submit.map)
         return;
+    slot = input_u8(input);
     if (slot & 0x80) {
-        uint64_t number = input_number(input);
-
-        memcpy((uint8_t *)end->submit.map + input_u16(input) % (end->submit.bytes - sizeof(number)), &number,
-               sizeof(number));
+        write_number(&end->submit, input);
         return;
     }
     record = (SubmitRecord){
@@ -284,11 +315,7 @@ static void begin(void) {
     char name[32];
 
     for (size_t i = 0; i < N_PEERS; i++)
-        ends[i] = (End){.fd = -1,
-                        .request_queue = -1,
-                        .submit = PAGE_NULL,
-                        .met_states = PAGE_NULL,
-                        .met_submit = PAGE_NULL};
+        ends[i] = no_end;
     snprintf(name, sizeof(name), "fuzz-%d", (int)getpid()); /* others of its kind run beside it */
     MUST(host_new(&host, name, &settings) == 0);
 }

@@ -35,6 +35,10 @@ static void check_texts(const Packet *packet) {
     case PACKET_STATUS_WORKER:
         MUST(ends(packet->status_worker.name, NAME_BYTES));
         break;
+    case PACKET_TRACED:
+        for (size_t i = 0; i < TRACED_MAX; i++)
+            MUST(ends(packet->traced.records[i].name, TRACED_NAME_BYTES));
+        break;
     default:
         break;
     }
