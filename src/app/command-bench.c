@@ -259,8 +259,8 @@ static int show(const Bench *bench) {
         r = output_json(&table, 1, stdout);
     else if (bench->n_rows > 0)
         r = output_people(&table, stdout);
-    if (r < 0 || fflush(stdout) != 0)
-        return fail(EXIT_LOCAL, "writing standard output: %s", strerror(r < 0 ? -r : errno));
+    if (r < 0)
+        return fail(EXIT_LOCAL, "writing what was measured: %s", strerror(-r));
     return bench->plot && bench->n_rows > 0 ? draw(bench) : 0;
 }
 

@@ -225,8 +225,6 @@ static int examine(const char *file, bool quiet, bool json) {
         r = print_for_programs(&doctor);
     else if (r == 0)
         print_for_people(&doctor, quiet);
-    if (r == 0 && fflush(stdout) != 0)
-        r = error_errno();
     if (r < 0)
         return command_fail("doctor", EXIT_FAILURE, "writing what was found: %s", strerror(-r));
     return count(&doctor, VERDICT_FAIL) ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -185,7 +185,7 @@ static int list(Order *order) {
     r = show_rows(order, rows, found.n);
     for (size_t i = 0; i < found.n_damaged; i++)
         explain(order, -EBADMSG, found.damaged[i]);
-    return r < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    return r < 0 ? fail(EXIT_FAILURE, "writing what is parked: %s", strerror(-r)) : EXIT_SUCCESS;
 }
 
 /* --- show --- */
@@ -200,11 +200,10 @@ static int write_payload(const Order *order, const char *id, const Parked *parke
         r = file_read(fd, PARKED_HEAD_BYTES + at, data, n);
         if (r < 0)
             return explain(order, r == -ENODATA ? -EBADMSG : r, id);
-        if (fwrite(data, 1, n, stdout) != n)
-            return fail(EXIT_FAILURE, "writing standard output: %s", strerror(errno));
+        if (!command_write(data, n))
+            return EXIT_FAILURE;
     }
-    return fflush(stdout) == 0 ? EXIT_SUCCESS
-                               : fail(EXIT_FAILURE, "writing standard output: %s", strerror(errno));
+    return EXIT_SUCCESS;
 }
 
 static int show_people(const Row *row, const OutputTable *workers) {
@@ -243,7 +242,7 @@ static int show(Order *order) {
         return write_payload(order, id, &parked, fd);
     describe(&parked, &row);
     r = order->json ? output_json(tables, ELEMENTS(tables), stdout) : show_people(&row, &tables[1]);
-    return r < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    return r < 0 ? fail(EXIT_FAILURE, "writing what is parked: %s", strerror(-r)) : EXIT_SUCCESS;
 }
 
 /* --- retry, drop --- */

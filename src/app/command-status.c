@@ -168,8 +168,6 @@ static int show(const Wish *wish, StatusTable table, const Status *status) {
 
 /* Return: an exit status. */
 static int written(int r) {
-    if (r == 0 && fflush(stdout) != 0)
-        r = error_errno();
     if (r < 0)
         return command_fail("status", EXIT_FAILURE, "writing what it said: %s", strerror(-r));
     return EXIT_SUCCESS;

@@ -3,7 +3,9 @@
 
 #include "base/cleanup.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,10 +32,38 @@ int command_fail(const char *command, int status, const char *text, ...) {
     if (vasprintf(&line, text, arguments) < 0)
         line = NULL;
     va_end(arguments);
-    fprintf(stderr, "shmipc %s: ", command);
+    fprintf(stderr, "shmipc%s%s: ", command ? " " : "", command ? command : "");
     put_plain(line ? line : text);
     fputc('\n', stderr);
     return status;
+}
+
+static int write_error; /* of standard output; 0 for none that is known */
+
+static bool note_write(bool succeeded) {
+    if (!succeeded)
+        write_error = errno;
+    return succeeded;
+}
+
+bool command_write(const void *data, size_t bytes) {
+    return note_write(fwrite(data, 1, bytes, stdout) == bytes);
+}
+
+bool command_flush(void) {
+    return note_write(fflush(stdout) == 0);
+}
+
+/* Of a write that has failed before only the fact is known, unless the next one fails for it, too. */
+int command_end(const char *command, int status, int lost) {
+    bool failed = ferror(stdout) != 0;
+
+    errno = write_error;
+    if (fclose(stdout) == 0 && !failed)
+        return status;
+    command_fail(command, lost, "cannot write standard output%s%s; what it says is not complete",
+                 errno ? ": " : "", errno ? strerror(errno) : "");
+    return status == EXIT_SUCCESS ? lost : status;
 }
 
 int command_no_host(const char *command, const char *host, const char *path) {

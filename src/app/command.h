@@ -7,25 +7,48 @@
 
 #include "wire/reason.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Exit statuses; those of `shmipc call` are 1 to 9. */
 enum {
-    EXIT_HANDLER = 1,      /* the handler failed; of other commands: the command did */
+    EXIT_HANDLER = 1, /* the handler failed; of other commands: the command did */
     EXIT_USAGE = 2,
-    EXIT_NO_HOST = 3,      /* or it speaks another version */
+    EXIT_NO_HOST = 3, /* or it speaks another version */
     EXIT_NOT_ALLOWED = 4,
     EXIT_TIMED_OUT = 5,
-    EXIT_NO_MEMORY = 6,    /* or the payload is too large */
+    EXIT_NO_MEMORY = 6, /* or the payload is too large */
     EXIT_WORKER_LOST = 7,
-    EXIT_BUSY = 8,         /* a limit of the host is reached: later there may be room */
-    EXIT_LOCAL = 9,        /* on this side: its input, its output, its memory */
-    EXIT_CONFIG = 78,      /* EX_CONFIG of sysexits.h: starting again will not help */
+    EXIT_BUSY = 8,    /* a limit of the host is reached: later there may be room */
+    EXIT_LOCAL = 9,   /* on this side: its input, its output, its memory */
+    EXIT_CONFIG = 78, /* EX_CONFIG of sysexits.h: starting again will not help */
 };
 
-/** command_fail() - say on standard error what went wrong in @command; printf. Return: @status. */
+/** command_fail() - say on standard error what went wrong in @command (NULL: in none); printf. Return:
+ * @status.
+ */
 int command_fail(const char *command, int status, const char *text, ...)
     __attribute__((format(printf, 3, 4)));
+
+/**
+ * command_end() - the end of every command: what it has said on standard output must have arrived
+ * @command:    as for command_fail(); NULL for none
+ * @status:     how it went so far
+ * @lost:       the exit status if something did not arrive, which is said; unless @status is worse than 0
+ * already
+ *
+ * Nothing else looks whether standard output takes what is written. It is closed.
+ * Return: the exit status of the process.
+ */
+int command_end(const char *command, int status, int lost);
+
+/**
+ * command_write() / command_flush() - write much, or have all written now
+ * Return: whether it was; if not, it is no use to go on, and command_end() says so.
+ */
+bool command_write(const void *data, size_t bytes);
+bool command_flush(void);
 
 /** command_no_host() - likewise, that nobody listens for @host on @path. Return: EXIT_NO_HOST. */
 int command_no_host(const char *command, const char *host, const char *path);

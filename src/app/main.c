@@ -10,16 +10,17 @@
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
+    int lost; /* the exit status when its output could not be written */
     const char *summary;
 } commands[] = {
-    {"run", command_run, "run the host or a worker"},
-    {"call", command_call, "send a file or standard input, print the response"},
-    {"parked", command_parked, "what workers did not survive: see it, send it again, drop it"},
-    {"status", command_status, "show what a running host has and does"},
-    {"top", command_top, "show it again and again, on the whole screen"},
-    {"bench", command_bench, "measure how fast exchanges are"},
-    {"check", command_check, "check the configuration"},
-    {"doctor", command_doctor, "say what is wrong on this machine, and what mends it"},
+    {"run", command_run, EXIT_FAILURE, "run the host or a worker"},
+    {"call", command_call, EXIT_LOCAL, "send a file or standard input, print the response"},
+    {"parked", command_parked, EXIT_FAILURE, "what workers did not survive: see it, send it again, drop it"},
+    {"status", command_status, EXIT_FAILURE, "show what a running host has and does"},
+    {"top", command_top, EXIT_FAILURE, "show it again and again, on the whole screen"},
+    {"bench", command_bench, EXIT_LOCAL, "measure how fast exchanges are"},
+    {"check", command_check, EXIT_FAILURE, "check the configuration"},
+    {"doctor", command_doctor, EXIT_FAILURE, "say what is wrong on this machine, and what mends it"},
 };
 
 static int show_help(void) {
@@ -43,7 +44,7 @@ static int run_command(size_t i, int argc, char **argv) {
 
     (void)snprintf(name, sizeof(name), "shmipc %s", commands[i].name);
     argv[0] = name;
-    return commands[i].run(argc, argv);
+    return command_end(commands[i].name, commands[i].run(argc, argv), commands[i].lost);
 }
 
 int main(int argc, char **argv) {
@@ -56,10 +57,10 @@ int main(int argc, char **argv) {
         return EXIT_USAGE;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-        return show_help();
+        return command_end(NULL, show_help(), EXIT_FAILURE);
     if (!strcmp(argv[1], "--version")) {
         puts("shmipc " SHMIPC_VERSION);
-        return EXIT_SUCCESS;
+        return command_end(NULL, EXIT_SUCCESS, EXIT_FAILURE);
     }
     for (size_t i = 0; i < ELEMENTS(commands); i++)
         if (!strcmp(argv[1], commands[i].name))

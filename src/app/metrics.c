@@ -263,7 +263,7 @@ static void write_stages(Metrics *metrics) {
         write_quantiles(metrics, &metrics->rows->stages[stage]);
 }
 
-static int write_all(const StatusRows *rows, FILE *stream) {
+static void write_all(const StatusRows *rows, FILE *stream) {
     Metrics metrics = {.stream = stream, .rows = rows};
 
     escape(rows->status->host.name, metrics.host);
@@ -274,7 +274,6 @@ static int write_all(const StatusRows *rows, FILE *stream) {
     write_users(&metrics);
     write_stages(&metrics);
     fputs("# EOF\n", stream);
-    return ferror(stream) || fflush(stream) != 0 ? error_errno() : 0;
 }
 
 /* In a temporary file beside it. Collectors run as another user and are to read it. */
@@ -290,7 +289,8 @@ static int write_temporary(const StatusRows *rows, char *temporary) {
         fd_close(fd);
         return r;
     }
-    r = write_all(rows, stream);
+    write_all(rows, stream);
+    r = ferror(stream) || fflush(stream) != 0 ? error_errno() : 0;
     if (fclose(stream) != 0 && r == 0)
         r = error_errno();
     return r;
@@ -300,8 +300,10 @@ int metrics_write(const StatusRows *rows, const char *path) {
     _cleanup_free_ char *temporary = NULL;
     int r;
 
-    if (!*path)
-        return write_all(rows, stdout);
+    if (!*path) {
+        write_all(rows, stdout);
+        return 0;
+    }
     if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {
         temporary = NULL;
         return error_origin(-ENOMEM);

@@ -62,6 +62,10 @@ typedef struct OutputTable {
  */
 int output_check_wish(const OutputTable *table, const char *wish, char **ret_fault);
 
+/*
+ * Whether a stream has taken what is written is for its owner to see at its end: see command_end().
+ */
+
 /** output_people() - write one table with a heading. Return: 0 or negative errno. */
 int output_people(const OutputTable *table, FILE *stream);
 

@@ -174,7 +174,7 @@ static int show_as_text(const Show *show) {
         printf("%.*s\n", (int)length, page.lines[i].text);
     }
     putchar('\n');
-    return fflush(stdout) == 0 ? 0 : error_errno();
+    return 0;
 }
 
 static int show_it(const Show *show) {
@@ -323,6 +323,8 @@ static int go_on(Show *show, const sigset_t *while_waiting) {
         if (r > 0 && !show->lost && show->n_left > 0 && --show->n_left == 0)
             show->ends = true;
         r = show->top.has ? show_it(show) : 0;
+        if (show->batch && !command_flush())
+            show->ends = true;
     }
     return r;
 }
@@ -419,10 +421,9 @@ int main(int argc, char **argv) {
 
     argv[0] = (char *)"shmipc top"; /* as getopt's messages have it */
     r = take_options(&show, argc, argv);
-    if (r > 0)
-        return r - 1;
-    r = run(&show);
+    if (r == 0)
+        r = 1 + run(&show);
     hang_up(&show);
     top_deinit(&show.top);
-    return r;
+    return command_end("top", r - 1, EXIT_FAILURE);
 }
