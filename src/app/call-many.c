@@ -2,11 +2,13 @@
 /*
  * shmipc call --output-dir: many files, several of them in flight
  *
- * What it keeps true: an output is there as a whole or not at all, so that whoever starts the same command
- * again has only what is missing done; a file that fails does not keep the others back; nothing is sent while
- * names could collide, with each other or with the inputs. Where memory is refused, fewer files are in flight
- * from then on, and the file is tried again after a pause, in which the host gets back what is not used: only
- * one that is refused again and again when it is alone has failed.
+ * What it keeps true: an output is there as a whole or not at all, and is of the input as it was when the
+ * output was named, so that whoever starts the same command again has only what is missing done (an input
+ * that is not what was sent any more is sent again; one that changes each time has failed); a file that fails
+ * does not keep the others back; nothing is sent while names could collide, with each other or with the
+ * inputs. Where memory is refused, fewer files are in flight from then on, and the file is tried again after
+ * a pause, in which the host gets back what is not used: only one that is refused again and again when it is
+ * alone has failed.
  */
 #include "app/call.h"
 #include "app/command.h"
@@ -29,6 +31,8 @@
 #define GRACE_NS       NS_PER_SEC           /* past the deadline, for the host or worker to write the end */
 #define PAUSE_NS       (3 * NS_PER_SEC / 2) /* until the host looks for idle memory again, and more */
 #define ALONE_TRIES    3
+#define CHANGE_TRIES   3
+#define INPUT_CHANGED  1 /* write_output(): nothing was named */
 #define STUCK_NS       (60 * NS_PER_SEC)
 #define READ_BYTES     (UINT64_C(1) << 20)
 #define TEXT_BYTES_MAX 4096                /* of a failure's text that are shown: there may be many */
@@ -46,7 +50,9 @@ typedef struct File {
     uint64_t bytes;
     bool is_left;       /* to be sent */
     int fd;             /* open until it is read */
+    struct stat sent;   /* as it was before it was read */
     unsigned n_refused; /* times that there was no memory for it though it was alone */
+    unsigned n_changed; /* times that it was another when its response came */
     Request *request;
 } File;
 
@@ -262,15 +268,19 @@ static void fail_file(Batch *batch, File *file, int status) {
     let_go(batch, file);
 }
 
+static void begin_again(Batch *batch, File *file) {
+    if ((size_t)(file - batch->files) < batch->next)
+        batch->next = (size_t)(file - batch->files);
+    let_go(batch, file);
+}
+
 /* There is no memory for it: it is sent again when there are fewer. Return: whether that may help. */
 static bool put_back(Batch *batch, File *file) {
     if (batch->n_active < 2 && ++file->n_refused > ALONE_TRIES)
         return false;
     batch->limit = batch->n_active > 1 ? batch->n_active - 1 : 1;
     batch->pause_ns = clock_now_ns() + PAUSE_NS;
-    if ((size_t)(file - batch->files) < batch->next)
-        batch->next = (size_t)(file - batch->files);
-    let_go(batch, file);
+    begin_again(batch, file);
     return true;
 }
 
@@ -300,8 +310,19 @@ static int say_end(Batch *batch, const File *file) {
     return status;
 }
 
+/* As far as its times say: whether somebody has written to it, or has put another in its place. */
+static bool is_as_it_was_sent(const File *file) {
+    const struct stat *sent = &file->sent;
+    struct stat now;
+
+    return stat(file->path, &now) == 0 && now.st_dev == sent->st_dev && now.st_ino == sent->st_ino &&
+           now.st_size == sent->st_size && now.st_mtim.tv_sec == sent->st_mtim.tv_sec &&
+           now.st_mtim.tv_nsec == sent->st_mtim.tv_nsec;
+}
+
 /* No other call writes into this folder: it is locked. What a kill has left goes; what a stranger has put
- * there (a link, a pipe, a file of his own) is not written into. Return: 0 or negative errno. */
+ * there (a link, a pipe, a file of his own) is not written into. Return: 0, INPUT_CHANGED, or negative errno.
+ */
 static int write_output(const Batch *batch, const File *file) {
     int fd, r;
 
@@ -314,9 +335,12 @@ static int write_output(const Batch *batch, const File *file) {
         r = file_sync(fd);
     if (close(fd) < 0 && r == 0)
         r = error_errno();
+    /* Last: a change after this is newer than the output. */
+    if (r == 0 && !is_as_it_was_sent(file))
+        r = INPUT_CHANGED;
     if (r == 0 && renameat(batch->folder, PART, batch->folder, file->name) < 0)
         r = error_errno();
-    if (r < 0)
+    if (r != 0)
         (void)file_remove(batch->folder, PART);
     return r;
 }
@@ -332,6 +356,18 @@ static void finish_file(Batch *batch, File *file) {
         return;
     }
     r = write_output(batch, file);
+    if (r == INPUT_CHANGED && ++file->n_changed < CHANGE_TRIES) {
+        begin_again(batch, file);
+        return;
+    }
+    if (r == INPUT_CHANGED) {
+        fail_file(batch, file,
+                  complain(batch, EXIT_LOCAL,
+                           "%s: was changed each time while it was at a worker; call it again "
+                           "when nobody writes to it",
+                           file->path));
+        return;
+    }
     if (r < 0) {
         fail_file(
             batch, file,
@@ -347,7 +383,7 @@ static void finish_file(Batch *batch, File *file) {
 
 /* ---- beginnings ---- */
 
-/* As much as there was when it was looked at: what is added meanwhile is not waited for. */
+/* As much as there was when it was opened: what is added meanwhile is not waited for. */
 static int read_input(File *file) {
     Request *request = file->request;
 
@@ -399,17 +435,29 @@ static void advance(Batch *batch, File *file) {
     fail_file(batch, file, r < 0 ? EXIT_LOCAL : EXIT_NO_MEMORY);
 }
 
+/* It may have changed since it was looked at. Return: 0 or negative errno. */
+static int open_input(Batch *batch, File *file) {
+    file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    if (file->fd < 0 || fstat(file->fd, &file->sent) < 0)
+        return error_errno();
+    batch->left_bytes += (uint64_t)file->sent.st_size - file->bytes;
+    file->bytes = (uint64_t)file->sent.st_size;
+    return 0;
+}
+
 /* Return: whether there is a slot for it. */
 static bool begin_file(Batch *batch, File *file) {
+    int r;
+
     if (client_take(batch->client, &file->request) != 0)
         return false;
     file->request->tag = file;
     batch->active[batch->n_active++] = file;
-    file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
-    if (file->fd >= 0)
+    r = open_input(batch, file);
+    if (r == 0)
         advance(batch, file);
     else
-        fail_file(batch, file, complain(batch, EXIT_LOCAL, "%s: %s", file->path, strerror(errno)));
+        fail_file(batch, file, complain(batch, EXIT_LOCAL, "%s: %s", file->path, strerror(-r)));
     return true;
 }
 

@@ -46,6 +46,64 @@ many_files_come_back_by_their_names() {
     host_has done 41
 }
 
+# Each run of the handler takes its turn in the file `runs`, and waits for a file `go-on`.
+waiting_handler() {
+    runs_script <<'END'
+cat >"$E2E_WORLD/request.$$"
+echo run >>"$E2E_WORLD/runs"
+until [ -e "$E2E_WORLD/go-on" ]; do sleep 0.02; done
+[ ! -e "$E2E_WORLD/writes" ] || echo more >>"$E2E_WORLD/in/a"
+cat "$E2E_WORLD/request.$$"
+END
+}
+n_runs() {
+    [ "$(wc -l <"$world/runs")" = "$1" ]
+}
+
+# Longer, shorter, or another file with the times of the first.
+input_that_was_changed_meanwhile_is_sent_again() {
+    local change
+    start_pair '' "$(waiting_handler)"
+    for change in 'echo more >>"$0"' ': >"$0"' 'cp -p "$0" "$0.new" && echo other | dd of="$0.new" conv=notrunc &&
+        touch -r "$0" "$0.new" && mv "$0.new" "$0"'; do
+        rm -rf "$world"/in "$world"/out "$world"/runs "$world/go-on"
+        make_files a
+        background sender bounded "$SHMIPC" call -d "$world/out" "$world/in/a" </dev/null
+        wait_for n_runs 1
+        sh -c "$change" "$world/in/a"
+        touch "$world/go-on"
+        fails 0 ended sender
+        n_runs 2
+        came_back a
+        says "$world/sender.log" '1 done'
+    done
+}
+
+input_that_changes_each_time_fails_and_the_others_do_not() {
+    start_pair '' "$(waiting_handler)"
+    make_files a b
+    touch "$world/go-on" "$world/writes"
+    fails 9 bounded "$SHMIPC" call -d "$world/out" "$world/in/a" 2>"$world/err"
+    says "$world/err" 'in/a: was changed each time while it was at a worker; call it again when'
+    n_runs 3
+    [ -z "$(ls -A "$world/out")" ]
+    rm "$world/writes"
+    send "$world"/in/*
+    came_back a b
+}
+
+input_that_went_meanwhile_fails() {
+    start_pair '' "$(waiting_handler)"
+    make_files a
+    background sender bounded "$SHMIPC" call -d "$world/out" "$world/in/a" </dev/null
+    wait_for n_runs 1
+    rm "$world/in/a"
+    touch "$world/go-on"
+    fails 9 ended sender
+    says "$world/sender.log" 'in/a: No such file or directory'
+    [ -z "$(ls -A "$world/out")" ]
+}
+
 again_nothing_is_sent() {
     start_pair
     make_files a b c
@@ -308,6 +366,10 @@ progress_is_a_bar_on_a_terminal() {
 }
 
 scenario 'many files come back, by their names' many_files_come_back_by_their_names
+scenario 'an input that was changed meanwhile is sent again' input_that_was_changed_meanwhile_is_sent_again
+scenario 'an input that changes each time fails, and the others do not' \
+    input_that_changes_each_time_fails_and_the_others_do_not
+scenario 'an input that went meanwhile fails' input_that_went_meanwhile_fails
 scenario 'again, only what is new or newer is sent' again_nothing_is_sent
 scenario 'where all is there no host is needed' all_there_needs_no_host
 scenario 'interrupted and started again it does what is missing' interrupted_it_does_what_is_missing_when_started_again
