@@ -25,6 +25,7 @@ typedef struct HostRun {
     Host *host;
     HostSummary told;
     uint64_t told_ns;
+    bool is_explained; /* why it cannot go on: nothing more is to be said */
 } HostRun;
 
 #define TELL_NS (5 * NS_PER_SEC) /* between two lines that say only that exchanges go on */
@@ -175,6 +176,7 @@ static int listen_at_path(HostRun *state) {
                  path);
     else if (r < 0)
         log_line(LOG_ERR, NULL, "cannot listen on %s: %s", path, strerror(-r));
+    state->is_explained = r < 0;
     return r;
 }
 
@@ -194,6 +196,7 @@ static int open_socket(HostRun *state, const LoopFd *fds, size_t n) {
     log_line(LOG_ERR, NULL,
              "the service manager did not pass one SOCK_SEQPACKET socket: see ListenSequentialPacket= of the "
              "socket unit");
+    state->is_explained = true;
     return error_origin(-EBADF);
 }
 
@@ -260,9 +263,9 @@ int run_host(Run *run) {
         log_events(&state);
     if (r == -EINTR)
         log_line(LOG_WARNING, NULL, "stopped at once: was told to twice");
-    else if (r < 0)
+    else if (r < 0 && !state.is_explained)
         log_line(LOG_ERR, NULL, "stopped by an error: %s (%s)", strerror(-r), error_where());
-    else
+    else if (r >= 0)
         log_line(LOG_INFO, NULL, "stopped");
     host_free(state.host);
     loop_free(state.loop);

@@ -14,11 +14,11 @@
  * A handler that refuses these leaves it with the old ones; one that refuses at the start ends the instance.
  */
 #include "app/command.h"
-#include "core/endpoint.h"
 #include "app/log.h"
 #include "app/loop.h"
 #include "app/message-ids.h"
 #include "app/run.h"
+#include "core/endpoint.h"
 
 #include "base/error.h"
 #include "base/units.h"
@@ -51,13 +51,13 @@ struct Service {
     Worker *worker;     /* of our own wire */
     PlainWorker *plain; /* of the plain wire */
     WorkerState told;
-    int poke_fd;        /* main -> service */
-    int done_fd;        /* service -> main */
+    int poke_fd; /* main -> service */
+    int done_fd; /* service -> main */
     pthread_t thread;
 
     pthread_mutex_t lock; /* for what follows */
     bool stop;
-    bool answered;      /* the last poke */
+    bool answered;          /* the last poke */
     uint64_t busy_until_ns; /* 0: in no handler */
     int result;
 };
@@ -66,9 +66,10 @@ typedef struct WorkerRun {
     Run *run;
     Loop *loop;
     Service *service;
-    Config *old;   /* what the running service uses after a reload */
+    Config *old; /* what the running service uses after a reload */
     bool stopping;
-    bool refused;  /* the handler, by what it is: no use in trying again */
+    bool refused;      /* the handler, by what it is: no use in trying again */
+    bool is_explained; /* why it cannot go on: nothing more is to be said */
 } WorkerRun;
 
 /* --- the service thread --- */
@@ -291,6 +292,7 @@ static int on_done(void *data) {
     pthread_join(state->service->thread, NULL);
     r = state->service->result;
     state->service = service_free(state->service);
+    state->is_explained = r < 0;
     if (r == 0 && told && !state->stopping)
         return service_again(state);
     state->old = config_free(state->old);
@@ -375,9 +377,9 @@ int run_worker(Run *run) {
         r = loop_run(state.loop);
     if (r == -EINTR)
         log_line(LOG_WARNING, NULL, "stopped at once: was told to twice");
-    else if (r < 0)
+    else if (r < 0 && !state.is_explained)
         log_line(LOG_ERR, NULL, "stopped by an error: %s (%s)", strerror(-r), error_where());
-    else if (!state.refused)
+    else if (r >= 0 && !state.refused)
         log_line(LOG_INFO, NULL, "stopped");
     if (state.service)
         exit(EXIT_FAILURE); /* its thread still runs: the process takes it along, and its children with it */

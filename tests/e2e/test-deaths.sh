@@ -338,6 +338,7 @@ second_host_does_not_start() {
     start_pair
     fails 1 bounded "$SHMIPC" run host -c "$config" 2>"$world/err"
     says "$world/err" "is running already: it listens on $SHMIPC_SOCKET"
+    [ "$(grep -c 'error:' "$world/err")" = 1 ]
     echoes the first
 }
 

@@ -104,6 +104,7 @@ user_without_a_runtime_folder_is_told_the_cure() {
     configure
     fails 1 as "$ALICE" env -u SHMIPC_SOCKET -u XDG_RUNTIME_DIR "$SHMIPC" run host -c "$config" 2>"$world/err"
     says "$world/err" 'XDG_RUNTIME_DIR or SHMIPC_SOCKET'
+    [ "$(grep -c 'error:' "$world/err")" = 1 ]
 }
 
 # --- copied payloads ---
