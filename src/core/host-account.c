@@ -28,8 +28,8 @@ int host_get_account(Host *host, uid_t uid, HostAccount **ret) {
     return 0;
 }
 
-static bool has_a_past(const HostAccount *account, uint64_t now_ns) {
-    if (account->refused_until_ns > now_ns)
+static bool has_a_past(HostAccount *account, uint64_t now_ns) {
+    if (account->refused_until_ns > now_ns || account_has_spent(account, now_ns))
         return true;
     for (size_t i = 0; i < ACCOUNT_DEATHS; i++)
         if (account->deaths_ns[i] && account->deaths_ns[i] + PAST_NS > now_ns)

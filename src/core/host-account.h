@@ -32,6 +32,9 @@ typedef struct HostAccount {
     uint64_t queue_bytes;   /* theirs, of RLIMIT_MSGQUEUE */
     uint32_t n_flying;      /* descriptors that were sent and not received yet */
     uint64_t refused_until_ns;
+    uint64_t spent_ns;   /* of the host's time, as of settled_ns; see host-pace.c */
+    uint64_t settled_ns;
+    bool owes;           /* too much of it */
     uint64_t deaths_ns[ACCOUNT_DEATHS]; /* when its latest requests killed workers; 0: none */
 } HostAccount;
 

@@ -46,6 +46,7 @@ typedef struct Peer {
     bool status_slots;    /* asked for, too */
     HostTracer *tracer;   /* NULL: it does not trace */
     bool owes_again; /* it is still to be told AGAIN, before anything else */
+    uint32_t hushed; /* what is waited for once it is heard again; 0: it is heard; see host-pace.c */
 } Peer;
 
 /* A uid that has clients, and its request queue. Stays for a while after its last client. */
@@ -166,6 +167,7 @@ typedef struct HostPatience {
     uint64_t squeeze_ns; /* that idle memory stays after there was not enough of it for who wanted it */
     uint64_t trace_ns;  /* from one look at the rings to the next, while somebody traces */
     uint64_t poison_ns; /* in which three deaths are too many, and for which they have a user refused */
+    uint64_t pace_ns;   /* of its time that a user may have at once */
     uint64_t idle_ns;   /* that a queue outlives its uid's last client: calls come one after the other */
 } HostPatience;
 
@@ -179,6 +181,18 @@ typedef struct HostParking {
     uint32_t n_running;
     uint64_t n_parked; /* since the host's start */
 } HostParking;
+
+/* For whom the host works, and since when; see host-pace.c. */
+typedef struct HostPace {
+    uint64_t cpu_ns;    /* what its thread had run when this piece of work began */
+    uid_t uid;          /* who is charged for it; NOBODY: nobody */
+    bool none_waits;    /* it has found no further newcomer */
+    uint32_t n_shed_before;
+    uint32_t n_shed;    /* newcomers that were turned away since the last rest */
+    uint64_t shed_ns;   /* what that took */
+    uint64_t listen_ns; /* when newcomers are taken in again; 0: they are */
+    uint64_t hear_ns;   /* when to look who is heard again; 0: all are */
+} HostPace;
 
 struct Host {
     char name[NAME_BYTES];
@@ -225,6 +239,7 @@ struct Host {
     uint64_t n_misbehaved; /* likewise, and were disconnected */
     uint64_t n_limits;     /* times that a limit of the system was reached */
     uint64_t refused_ns;  /* when the next refused user is heard again; 0: none is */
+    HostPace pace;
     HostParking parking;
     SlotCounts past;      /* what clients that are gone had done */
     Histogram past_stages[_STAGE_N];
@@ -267,6 +282,17 @@ void peer_misbehaved(Peer *peer, const char *what);
 void peer_refuse_for_system(Peer *peer, const char *text);
 void peer_refuse(Peer *peer, Reason code, const char *text, ...) __attribute__((format(printf, 3, 4)));
 
+/* host-pace.c: around each piece of work; the second charges whoever it was for. */
+void host_pace_begin(Host *host);
+int host_pace_end(Host *host);
+int host_hear_peer(Peer *peer, uint32_t events); /* peer_dispatch(), if its user does not have to wait */
+bool host_paces_newcomer(Host *host, int fd);    /* if so, it is to be turned away */
+bool account_has_spent(HostAccount *account, uint64_t now_ns);
+
+/* When something of it is due, UINT64_MAX for never; and do it. */
+uint64_t host_next_pace(const Host *host);
+int host_pace_go_on(Host *host, uint64_t now_ns);
+
 /* host-uid.c */
 int host_get_uid(Host *host, uid_t uid, HostUid **ret); /* 0, a QueueLimit, or negative errno */
 int uid_take_up(Host *host, const IndexUid *record, uint32_t number, int *fds);
@@ -292,6 +318,9 @@ typedef struct HostFit {
 
 void host_fit(const Host *host, HostFit *ret_fit);
 void host_tell_fit(Host *host);
+
+/* Whether this user can have a share only; root and the host's own user can have all. */
+bool host_limits_uid(const Host *host, uid_t uid);
 
 /* What one user can have of @whole. */
 uint64_t host_share(const Host *host, const HostAccount *account, uint64_t whole);

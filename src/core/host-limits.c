@@ -105,8 +105,12 @@ int host_check_settings(const Host *host, const HostSettings *settings, char *te
 
 /* ---- one user ---- */
 
+bool host_limits_uid(const Host *host, uid_t uid) {
+    return uid != 0 && uid != host->uid;
+}
+
 static bool is_limited(const Host *host, const HostAccount *account) {
-    return account->uid != 0 && account->uid != host->uid;
+    return host_limits_uid(host, account->uid);
 }
 
 uint64_t host_share(const Host *host, const HostAccount *account, uint64_t whole) {

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SHED_AT_ONCE 64 /* before others are heard */
+
 static Event *tell(Peer *peer, EventKind kind) {
     EventQueue *events = &peer->host->events;
     Event *event =
@@ -214,6 +216,12 @@ static void turned_away(Host *host, const char *why) {
     snprintf(event->text, sizeof(event->text), "a connection was turned away: %s", why);
 }
 
+static void turn_away(Host *host, int fd, const char *why) {
+    say_busy(fd, why);
+    fd_close(fd);
+    turned_away(host, why);
+}
+
 /* Nobody is taken until the next tick: asking at each turn would be all that the host does. */
 static int take_nobody(Host *host) {
     return wait_modify(&host->listener_source, 0);
@@ -248,17 +256,13 @@ static int cannot_accept(Host *host, int r) {
     }
 }
 
-int host_accept(Host *host) {
+static int take_in(Host *host, int fd) {
     static const char no_place[] = "more than `max_clients` and 256 others are connected";
     Peer *peer;
-    int fd, r = channel_accept(host->listener, &fd);
+    int r;
 
-    if (r < 0)
-        return cannot_accept(host, r);
     if (!host_make_place(host)) {
-        say_busy(fd, no_place);
-        fd_close(fd);
-        turned_away(host, no_place);
+        turn_away(host, fd, no_place);
         return 0;
     }
     r = host_add_peer(host, fd, false, &peer);
@@ -269,6 +273,23 @@ int host_accept(Host *host) {
     else if (r == -ENOMEM)
         turned_away(host, no_memory);
     return 0; /* one who went away again is no fault of ours */
+}
+
+/* One newcomer at a time, after all those before that are turned away for asking too much. */
+int host_accept(Host *host) {
+    static const char too_much[] = "this user asks for more than a tenth of the host's time: try later";
+    int fd, r;
+
+    for (int n_shed = 0; n_shed < SHED_AT_ONCE; n_shed++) {
+        r = channel_accept(host->listener, &fd);
+        host->pace.none_waits = r == -EAGAIN;
+        if (r < 0)
+            return cannot_accept(host, r);
+        if (!host_paces_newcomer(host, fd))
+            return take_in(host, fd);
+        turn_away(host, fd, too_much);
+    }
+    return 0;
 }
 
 static bool is_member(const ChannelPeer *who, gid_t gid) {

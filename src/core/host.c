@@ -22,6 +22,7 @@ static const HostPatience patience = {
     .squeeze_ns = NS_PER_SEC,
     .trace_ns = 20 * NS_PER_MS,
     .poison_ns = 60 * NS_PER_SEC,
+    .pace_ns = 500 * NS_PER_MS,
     .idle_ns = 10 * NS_PER_SEC,
 };
 
@@ -175,7 +176,8 @@ static void reap_strangers(Host *host, uint64_t now_ns) {
     for (size_t i = host->peers.n; i > 0; i--) {
         Peer *peer = table_at(&host->peers, i - 1);
 
-        if (peer->role == PEER_STRANGER && now_ns >= peer->since_ns + host->patience.hello_ns)
+        if (peer->role == PEER_STRANGER && !peer->hushed &&
+            now_ns >= peer->since_ns + host->patience.hello_ns)
             peer_misbehaved(peer, "no HELLO in time");
     }
 }
@@ -232,7 +234,7 @@ static int work(Host *host, WaitSource *source, uint32_t events) {
     case SOURCE_LISTENER:
         return host_accept(host);
     case SOURCE_PEER:
-        return peer_dispatch(source->owner, events);
+        return host_hear_peer(source->owner, events);
     case SOURCE_PIDFD:
         host_worker_dead(host, source->owner);
         return 0;
@@ -260,6 +262,8 @@ static int set_timer(Host *host) {
         at_ns = host->refused_ns;
     if (host->trace.look_ns && host->trace.look_ns < at_ns)
         at_ns = host->trace.look_ns;
+    if (host_next_pace(host) < at_ns)
+        at_ns = host_next_pace(host);
     if (at_ns == 0)
         at_ns = 1; /* at once; 0 would be never */
     if (at_ns == host->timer_ns)
@@ -272,10 +276,15 @@ int host_wait(Host *host, uint64_t until_ns) {
     WaitSource *source;
     uint64_t now_ns;
     uint32_t events;
-    int r = wait_poll(host->wait, until_ns);
+    int r;
 
-    while (r == 0 && (source = wait_next(host->wait, &events)))
+    host_pace_begin(host);
+    r = wait_poll(host->wait, until_ns);
+    while (r == 0 && (source = wait_next(host->wait, &events))) {
         r = work(host, source, events);
+        if (r == 0)
+            r = host_pace_end(host);
+    }
     if (r < 0)
         return r;
     if (wait_timer_expired(host->wait))
@@ -283,7 +292,9 @@ int host_wait(Host *host, uint64_t until_ns) {
     now_ns = clock_now_ns();
     if (host->refused_ns && host->refused_ns <= now_ns)
         host_end_refusals(host, now_ns);
-    if (now_ns >= host->tick_ns)
+    if (host_next_pace(host) <= now_ns)
+        r = host_pace_go_on(host, now_ns);
+    if (r == 0 && now_ns >= host->tick_ns)
         r = tick(host, now_ns);
     if (r == 0 && host->probe.due)
         r = host_probe(host);

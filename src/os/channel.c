@@ -103,7 +103,7 @@ static int remove_stale(const char *path) {
 static int bind_and_listen(int fd, const struct sockaddr_un *address) {
     if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
         return error_errno();
-    if (chmod(address->sun_path, 0666) < 0 || listen(fd, SOMAXCONN) < 0) {
+    if (chmod(address->sun_path, 0666) < 0 || listen(fd, CHANNEL_BACKLOG) < 0) {
         int r = error_errno();
 
         (void)unlink(address->sun_path);
@@ -389,6 +389,16 @@ static int peer_pidfd(int fd, pid_t pid, int *ret_pidfd) {
     if (errno != ESRCH && errno != EINVAL && errno != ENODATA)
         return error_errno();
     *ret_pidfd = -1;
+    return 0;
+}
+
+int channel_uid(int fd, uid_t *ret_uid) {
+    struct ucred credentials;
+    socklen_t bytes = sizeof(credentials);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) < 0)
+        return error_errno();
+    *ret_uid = credentials.uid;
     return 0;
 }
 

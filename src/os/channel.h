@@ -114,6 +114,11 @@ void channel_widen(int fd);
 /** channel_hang_up() - say goodbye for all who have the descriptor, which closing one does not. */
 void channel_hang_up(int fd);
 
+#define CHANNEL_BACKLOG 1024 /* connections that wait to be accepted, at most */
+
+/** channel_uid() - whose process connected, or listens. Return: 0 or negative errno. */
+int channel_uid(int fd, uid_t *ret_uid);
+
 /** channel_peer() - ask the kernel who is there. Return: 0 or negative errno. */
 int channel_peer(int fd, ChannelPeer *ret_peer);
 void channel_peer_deinit(ChannelPeer *peer);

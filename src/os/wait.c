@@ -256,6 +256,13 @@ uint64_t clock_coarse_ns(void) {
     return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
+uint64_t clock_cpu_ns(void) {
+    struct timespec spent;
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+    return (uint64_t)spent.tv_sec * NS_PER_SEC + (uint64_t)spent.tv_nsec;
+}
+
 uint64_t clock_boot_us(void) {
     struct timespec now;
 

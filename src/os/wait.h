@@ -92,6 +92,9 @@ uint64_t clock_now_ns(void);
 /** clock_coarse_ns() - CLOCK_MONOTONIC as of the latest tick: up to some milliseconds late, next to free. */
 uint64_t clock_coarse_ns(void);
 
+/** clock_cpu_ns() - how long this thread has run so far. */
+uint64_t clock_cpu_ns(void);
+
 /** clock_boot_us() - CLOCK_BOOTTIME in microseconds: never goes back while the machine is up. */
 uint64_t clock_boot_us(void);
 
