@@ -2,20 +2,30 @@
 /*
  * A host under attack, and an honest client meanwhile
  *
- * Usage: siege [-w WINDOW_MS] [-h HONEST_UID] [-u ATTACKER_UID] [-n COPIES] [-e] [-r] ATTACK
+ * Usage: siege [-w WINDOW_MS] [-b BEFORE_MS] [-k TURNS] [-h HONEST_UID] [-u ATTACKER_UID] [-n COPIES]
+ *              [-a NAME] [-c] [-e BYTES] [-r] ATTACK
  *
  * The honest client, a process of another user, makes one exchange after the other, of sizes around the
- * boundaries of pages, and compares each answer byte for byte with what it sent; now and then it comes anew
- * as another client. Its exchanges are counted while it is alone, and beside the attack; in between, beside
- * what the attacker's user may do without any harm, so that what is lost to the attack itself can be told
- * from what is lost to having company at all:
+ * boundaries of pages, and compares each answer byte for byte with what it sent; another one of that user
+ * comes, makes one exchange, and goes, over and over. The first one's exchanges are counted while both are
+ * alone, and beside the attack; in between, beside what the attacker's user may do without any harm, so that
+ * what is lost to the attack itself can be told from what is lost to having company at all:
  *
- *   -e       as many honest clients with payloads of 1M, since a worker divides its time between users; or
+ *   -e BYTES as many honest clients that do nothing but send payloads of that size, since a worker divides
+ *            its time between users; or
  *   else     as many processes as there are CPUs that burn them, since the scheduler does.
+ *
+ * An attack has gone on for BEFORE_MS (0; later ones for a quarter of it) when the window begins in which it
+ * is measured: a host lets anybody have some of its time at once. The three take turns, TURNS (1) times;
+ * what is told are the medians, of the rates and of the ratios of each turn, so that a machine that is
+ * busier now than a moment ago changes little. With -c attackers and company have only CPUs that this
+ * process may not use: then what the honest client loses is what the service does for them, and not what the
+ * scheduler gives to any user's processes.
  *
  * No rate is judged. What is: every answer right; no exchange and no joining that hangs or is refused (-r: by
  * this attack new clients may be refused, in words); exchanges during the attack and after it; the attack
- * ends as it must. Prints one line, and appends it to $RELIABILITY_RESULTS. Exit status 0 if all is so.
+ * ends as it must. Prints one line, called NAME (ATTACK), and appends it to $RELIABILITY_RESULTS. Exit
+ * status 0 if all is so.
  */
 #include "base/units.h"
 #include "core/client.h"
@@ -27,9 +37,11 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -38,16 +50,17 @@
 #include <time.h>
 
 #define HANG_NS            (60 * NS_PER_SEC)
-#define EXCHANGES_OF_VISIT 100
+#define VISITS_MS          10 /* between two */
 #define COPIES_MAX         16
+#define TURNS_MAX          99
 
 /* What a client tells; shared with it. */
 typedef struct Tally {
-    uint32_t n_bytes; /* of every payload; 0: sizes of all kinds */
     _Atomic uint64_t n_exchanges;
     _Atomic uint64_t n_joins;
     _Atomic uint64_t n_refused;
-    _Atomic uint64_t slowest_ns;
+    _Atomic uint64_t slowest_ns;      /* exchange */
+    _Atomic uint64_t slowest_join_ns;
     _Atomic bool stop;
 } Tally;
 
@@ -61,17 +74,22 @@ typedef struct Attackers {
 
 static struct {
     unsigned window_ms;
+    unsigned before_ms;
     uid_t honest_uid;
     uid_t attacker_uid;
     unsigned n_copies;
+    unsigned n_turns;
     bool by_exchanges;
+    uint32_t payload_bytes; /* of these */
     bool may_refuse;
+    bool own_cpus;
     const char *attack;
-} options = {.window_ms = 200, .n_copies = 1};
+    const char *name;
+} options = {.window_ms = 200, .n_copies = 1, .n_turns = 1};
 
-enum { HONEST, NEIGHBOUR, N_TALLIES };
+enum { HONEST, VISITOR, NEIGHBOUR, N_TALLIES };
 
-static Tally *tallies; /* of the honest client, and of the attacker's honest neighbours */
+static Tally *tallies; /* of the honest clients, and of the attacker's honest neighbours */
 static Tally *tally;   /* of this process */
 
 /* ---- processes ---- */
@@ -80,6 +98,22 @@ static void become(uid_t uid) {
     if (uid != getuid() && (setgroups(0, NULL) < 0 || setgid(uid) < 0 || setuid(uid) < 0))
         err(EXIT_FAILURE, "becoming user %u", (unsigned)uid);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+/* Onto the CPUs that were not ours, if it is to be so. */
+static void leave_cpus(void) {
+    cpu_set_t cpus, others;
+
+    if (!options.own_cpus)
+        return;
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
+        err(EXIT_FAILURE, "sched_getaffinity");
+    CPU_ZERO(&others);
+    for (int i = 0; i < CPU_SETSIZE; i++)
+        if (!CPU_ISSET(i, &cpus))
+            CPU_SET(i, &others);
+    if (sched_setaffinity(0, sizeof(others), &others) < 0)
+        err(EXIT_FAILURE, "there are no CPUs but those of this process");
 }
 
 static pid_t start(uid_t uid, void (*function)(void)) {
@@ -114,19 +148,6 @@ static Client *join(void) {
     if (client_state(client) == CLIENT_READY)
         return client;
     return client_free(client);
-}
-
-/* Another connection, the old one being kept until there is it. */
-static Client *join_anew(Client *client) {
-    Client *fresh = join();
-
-    if (!fresh) {
-        atomic_fetch_add(&tally->n_refused, 1);
-        return client;
-    }
-    atomic_fetch_add(&tally->n_joins, 1);
-    client_free(client);
-    return fresh;
 }
 
 static uint64_t word_at(uint64_t number, uint64_t i) {
@@ -174,14 +195,14 @@ static Request *prepare(Client *client, uint64_t bytes) {
     return request;
 }
 
-static void note_time(uint64_t ns) {
-    if (ns > atomic_load(&tally->slowest_ns))
-        atomic_store(&tally->slowest_ns, ns);
+static void note_time(_Atomic uint64_t *slowest_ns, uint64_t ns) {
+    if (ns > atomic_load(slowest_ns))
+        atomic_store(slowest_ns, ns);
 }
 
 static void exchange(Client *client, uint64_t number) {
     static const uint32_t sizes[] = {0, 1, 4095, 4096, 4097, 65536, 300001, 31};
-    uint64_t bytes = tally->n_bytes ? tally->n_bytes : sizes[number % ELEMENTS(sizes)];
+    uint64_t bytes = sizes[number % ELEMENTS(sizes)];
     uint64_t since_ns = clock_now_ns();
     Request *request = prepare(client, bytes);
 
@@ -196,7 +217,7 @@ static void exchange(Client *client, uint64_t number) {
     if (request->response_bytes != bytes || !fits(request->response.map, bytes, number))
         errx(EXIT_FAILURE, "honest: exchange %" PRIu64 " has brought wrong bytes", number);
     request_release(request);
-    note_time(clock_now_ns() - since_ns);
+    note_time(&tally->slowest_ns, clock_now_ns() - since_ns);
     atomic_fetch_add(&tally->n_exchanges, 1);
 }
 
@@ -205,22 +226,56 @@ static void be_honest(void) {
 
     if (!client)
         errx(EXIT_FAILURE, "honest: refused, before any attack");
-    for (uint64_t number = 0; !atomic_load(&tally->stop); number++) {
-        if (number % EXCHANGES_OF_VISIT == EXCHANGES_OF_VISIT - 1)
-            client = join_anew(client);
+    for (uint64_t number = 0; !atomic_load(&tally->stop); number++)
         exchange(client, number);
-    }
     client_free(client);
+}
+
+static void visit(uint64_t number) {
+    uint64_t since_ns = clock_now_ns();
+    Client *client = join();
+
+    if (!client) {
+        atomic_fetch_add(&tally->n_refused, 1);
+        return;
+    }
+    note_time(&tally->slowest_join_ns, clock_now_ns() - since_ns);
+    exchange(client, number);
+    client_free(client);
+    atomic_fetch_add(&tally->n_joins, 1);
+}
+
+static void be_visitor(void) {
+    tally = tallies + VISITOR;
+    for (uint64_t number = 0; !atomic_load(&tally->stop); number++) {
+        visit(number);
+        (void)poll(NULL, 0, VISITS_MS);
+    }
 }
 
 /* ---- the attackers ---- */
 
 static void be_neighbour(void) {
+    leave_cpus();
+    Client *client = join();
+
     tally = tallies + NEIGHBOUR;
-    be_honest();
+    if (!client)
+        errx(EXIT_FAILURE, "neighbour: refused");
+    for (;;) {
+        Request *request = prepare(client, options.payload_bytes);
+
+        if (request_send(request) < 0)
+            errx(EXIT_FAILURE, "neighbour: sending");
+        while (request->state != REQUEST_ENDED)
+            wait_honestly(client);
+        request_release(request);
+        atomic_fetch_add(&tally->n_exchanges, 1);
+    }
 }
 
 static void burn(void) {
+    leave_cpus();
     for (volatile uint64_t i = 0;; i = i + 1)
         ;
 }
@@ -261,6 +316,7 @@ static void attackers_start(Attackers *attackers) {
             err(EXIT_FAILURE, "fork");
         if (pid == 0) {
             become(options.attacker_uid);
+            leave_cpus();
             exec_attack(stop[0], said[1]);
         }
         attackers->pids[attackers->n] = pid;
@@ -318,13 +374,30 @@ static uint64_t n_rounds_of(const Attackers *attackers) {
 
 /* ---- the siege ---- */
 
-static pid_t honest;
+static pid_t honest[2];
 
 static void check_honest(void) {
     int status;
 
-    if (waitpid(honest, &status, WNOHANG) != 0)
-        errx(EXIT_FAILURE, "the honest client has ended");
+    for (int i = HONEST; i <= VISITOR; i++)
+        if (waitpid(honest[i], &status, WNOHANG) != 0)
+            errx(EXIT_FAILURE, "an honest client has ended");
+}
+
+static uint64_t n_visits(void) {
+    return atomic_load(&tallies[VISITOR].n_joins) + atomic_load(&tallies[VISITOR].n_refused);
+}
+
+/* A whole visit. */
+static void await_visit(void) {
+    uint64_t until_ns = clock_now_ns() + HANG_NS, first = n_visits();
+
+    while (n_visits() - first < 2) {
+        check_honest();
+        if (clock_now_ns() >= until_ns)
+            errx(EXIT_FAILURE, "nobody can join any more");
+        (void)poll(NULL, 0, 1);
+    }
 }
 
 static void await_exchanges(uint64_t n) {
@@ -367,40 +440,80 @@ static double rate_in_company(void) {
 }
 
 static void end_honest(void) {
+    uint64_t n_refused = atomic_load(&tallies[VISITOR].n_refused);
     struct rusage usage;
     int status;
 
-    atomic_store(&tally->stop, true);
-    if (!has_ended(honest, &status, &usage) || status != 0)
-        errx(EXIT_FAILURE, "the honest client has not come to a good end");
-    if (!options.may_refuse && atomic_load(&tally->n_refused) > 0)
-        errx(EXIT_FAILURE, "an honest client was refused %" PRIu64 " times", atomic_load(&tally->n_refused));
+    for (int i = HONEST; i <= VISITOR; i++) {
+        atomic_store(&tallies[i].stop, true);
+        if (!has_ended(honest[i], &status, &usage) || status != 0)
+            errx(EXIT_FAILURE, "an honest client has not come to a good end");
+    }
+    if (!options.may_refuse && n_refused > 0)
+        errx(EXIT_FAILURE, "an honest client was refused %" PRIu64 " times", n_refused);
 }
 
-/* What a siege has measured: rates, and parts of one CPU. */
-typedef struct Result {
+/* What one turn has measured: rates, and parts of one CPU. */
+typedef struct Turn {
     double alone;
     double company;
     double during;
+    double of_alone;
+    double of_company;
+    double company_of_alone;
     double attack_cpu;
     double host_cpu;
     uint64_t n_rounds;
-} Result;
+    uint64_t slowest_ns; /* of the exchanges beside the attack */
+    uint64_t slowest_join_ns;
+} Turn;
 
-static void report(const Result *result) {
+static int compare(const void *a, const void *b) {
+    double first = *(const double *)a, second = *(const double *)b;
+
+    return (first > second) - (first < second);
+}
+
+/* Of the numbers at this place of each turn. */
+static double median(const Turn *turns, size_t offset) {
+    double values[TURNS_MAX];
+
+    for (unsigned i = 0; i < options.n_turns; i++)
+        memcpy(values + i, (const char *)(turns + i) + offset, sizeof(*values));
+    qsort(values, options.n_turns, sizeof(*values), compare);
+    return (values[(options.n_turns - 1) / 2] + values[options.n_turns / 2]) / 2;
+}
+
+#define MEDIAN(turns, field) median(turns, offsetof(Turn, field))
+
+static uint64_t larger(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+static void report(const Turn *turns) {
     const char *path = getenv("RELIABILITY_RESULTS");
+    uint64_t n_rounds = 0, slowest_ns = 0, slowest_join_ns = 0;
     char line[512];
     FILE *file;
 
+    for (unsigned i = 0; i < options.n_turns; i++) {
+        n_rounds += turns[i].n_rounds;
+        slowest_ns = larger(slowest_ns, turns[i].slowest_ns);
+        slowest_join_ns = larger(slowest_join_ns, turns[i].slowest_join_ns);
+    }
     snprintf(line, sizeof(line),
-             "hostile/%s\tuid=%u copies=%u alone=%.0f/s company=%.0f/s attack=%.0f/s of_alone=%.0f%% "
-             "of_company=%.0f%% attack_cpu=%.0f%% host_cpu=%.0f%% rounds=%" PRIu64 " exchanges=%" PRIu64
-             " wrong=0 joins=%" PRIu64 " refused=%" PRIu64 " slowest=%.1fms",
-             options.attack, (unsigned)options.attacker_uid, options.n_copies, result->alone, result->company,
-             result->during, 100 * result->during / result->alone, 100 * result->during / result->company,
-             100 * result->attack_cpu, 100 * result->host_cpu, result->n_rounds,
-             atomic_load(&tally->n_exchanges), atomic_load(&tally->n_joins), atomic_load(&tally->n_refused),
-             (double)atomic_load(&tally->slowest_ns) / 1e6);
+             "hostile/%s\tuid=%u copies=%u turns=%u own_cpus=%s alone=%.0f/s company=%.0f/s attack=%.0f/s "
+             "of_alone=%.0f%% of_company=%.0f%% company_of_alone=%.0f%% company_is=%s attack_cpu=%.0f%% "
+             "host_cpu=%.0f%% rounds=%" PRIu64 " exchanges=%" PRIu64 " wrong=0 joins=%" PRIu64
+             " refused=%" PRIu64 " slowest=%.1fms slowest_join=%.1fms",
+             options.name, (unsigned)options.attacker_uid, options.n_copies, options.n_turns,
+             options.own_cpus ? "yes" : "no", MEDIAN(turns, alone), MEDIAN(turns, company),
+             MEDIAN(turns, during), 100 * MEDIAN(turns, of_alone), 100 * MEDIAN(turns, of_company),
+             100 * MEDIAN(turns, company_of_alone), options.by_exchanges ? "client" : "busy",
+             100 * MEDIAN(turns, attack_cpu), 100 * MEDIAN(turns, host_cpu), n_rounds,
+             atomic_load(&tally->n_exchanges), atomic_load(&tallies[VISITOR].n_joins),
+             atomic_load(&tallies[VISITOR].n_refused), (double)slowest_ns / 1e6,
+             (double)slowest_join_ns / 1e6);
     puts(line);
     file = path && *path ? fopen(path, "ae") : NULL;
     if (file) {
@@ -433,57 +546,94 @@ static uint64_t host_ns(void) {
     return ns;
 }
 
-static void besiege(void) {
+/* Beside the attack, which begins, and ends. */
+static void measure_attack(Turn *turn, unsigned before_ms) {
     Attackers attackers;
     uint64_t before_ns;
-    Result result;
 
-    honest = start(options.honest_uid, be_honest);
-    await_exchanges(20);
-    result.alone = rate();
-    result.company = rate_in_company();
     atomic_store(&tally->slowest_ns, 0);
+    atomic_store(&tallies[VISITOR].slowest_join_ns, 0);
     attackers_start(&attackers);
     await_exchanges(5);
+    (void)poll(NULL, 0, (int)before_ms);
     before_ns = host_ns();
-    result.during = rate();
-    result.host_cpu = (double)(host_ns() - before_ns) / ((double)options.window_ms * (double)NS_PER_MS);
-    result.attack_cpu = attackers_stop(&attackers);
-    result.n_rounds = n_rounds_of(&attackers);
-    await_exchanges(EXCHANGES_OF_VISIT + 5); /* among them a joining */
-    end_honest();
-    report(&result);
+    turn->during = rate();
+    turn->host_cpu = (double)(host_ns() - before_ns) / ((double)options.window_ms * (double)NS_PER_MS);
+    turn->attack_cpu = attackers_stop(&attackers);
+    turn->n_rounds = n_rounds_of(&attackers);
+    await_exchanges(5);
+    await_visit();
+    turn->slowest_ns = atomic_load(&tally->slowest_ns);
+    turn->slowest_join_ns = atomic_load(&tallies[VISITOR].slowest_join_ns);
 }
 
-int main(int argc, char **argv) {
+static void take_turn(Turn *turn, unsigned before_ms) {
+    turn->alone = rate();
+    turn->company = rate_in_company();
+    measure_attack(turn, before_ms);
+    turn->of_alone = turn->during / turn->alone;
+    turn->of_company = turn->during / turn->company;
+    turn->company_of_alone = turn->company / turn->alone;
+}
+
+static void besiege(void) {
+    Turn turns[TURNS_MAX];
+
+    honest[HONEST] = start(options.honest_uid, be_honest);
+    honest[VISITOR] = start(options.honest_uid, be_visitor);
+    await_exchanges(20);
+    await_visit();
+    for (unsigned i = 0; i < options.n_turns; i++)
+        take_turn(turns + i, i > 0 && options.before_ms ? options.before_ms / 4 : 0);
+    end_honest();
+    report(turns);
+}
+
+static int parse(int argc, char **argv) {
     int option;
 
     options.honest_uid = options.attacker_uid = getuid();
-    while ((option = getopt(argc, argv, "w:h:u:n:er")) >= 0) {
+    while ((option = getopt(argc, argv, "w:b:k:h:u:n:a:ce:r")) >= 0) {
         if (option == 'w')
             options.window_ms = (unsigned)strtoul(optarg, NULL, 10);
+        else if (option == 'b')
+            options.before_ms = (unsigned)strtoul(optarg, NULL, 10);
+        else if (option == 'k')
+            options.n_turns = (unsigned)strtoul(optarg, NULL, 10);
         else if (option == 'h')
             options.honest_uid = (uid_t)strtoul(optarg, NULL, 10);
         else if (option == 'u')
             options.attacker_uid = (uid_t)strtoul(optarg, NULL, 10);
         else if (option == 'n')
             options.n_copies = (unsigned)strtoul(optarg, NULL, 10);
-        else if (option == 'e')
+        else if (option == 'a')
+            options.name = optarg;
+        else if (option == 'c')
+            options.own_cpus = true;
+        else if (option == 'e') {
             options.by_exchanges = true;
-        else if (option == 'r')
+            options.payload_bytes = (uint32_t)strtoul(optarg, NULL, 10);
+        } else if (option == 'r')
             options.may_refuse = true;
         else
-            return 2;
+            return -1;
     }
-    if (optind != argc - 1 || options.n_copies < 1 || options.n_copies > COPIES_MAX)
-        errx(2, "name one attack");
+    if (optind != argc - 1 || options.n_copies < 1 || options.n_copies > COPIES_MAX || options.n_turns < 1 ||
+        options.n_turns > TURNS_MAX)
+        return -1;
     options.attack = argv[optind];
+    options.name = options.name ? options.name : options.attack;
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    if (parse(argc, argv) < 0)
+        errx(2, "name one attack");
     tallies =
         mmap(NULL, N_TALLIES * sizeof(*tallies), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (tallies == MAP_FAILED)
         err(EXIT_FAILURE, "mmap");
     tally = tallies + HONEST;
-    tallies[NEIGHBOUR].n_bytes = 1 << 20;
     besiege();
     return EXIT_SUCCESS;
 }

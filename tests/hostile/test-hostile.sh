@@ -4,9 +4,10 @@
 # Attacks on a host, by users whom it lets in and by strangers. Nobody else is hurt, nor host and worker: see
 # siege.c for what is measured and judged meanwhile, attack-*.c for what is done.
 #
-# test-hostile.sh [long]: with "long" each attack goes on for seconds, by several processes. HOSTILE_MS in the
-# environment: how long each of the three measurements takes; HOSTILE_ATTACKS: the names of those to run;
-# HOSTILE_SEED: what the last run has printed.
+# test-hostile.sh [long]: with "long" each attack is also made by several processes, and the three measurements
+# take turns, with the service and the honest client on one CPU and attackers and company on the others, if there
+# are any. In the environment: HOSTILE_MS, how long each measurement takes; HOSTILE_TURNS; HOSTILE_COPIES, by how
+# many at a time; HOSTILE_ATTACKS, the names of those to run; HOSTILE_SEED, what the last run has printed.
 # shellcheck disable=SC2317 # check() calls them
 # shellcheck source=tests/e2e/lib.sh
 . "${0%/*}/../e2e/lib.sh"
@@ -14,14 +15,20 @@
 WORKER=61190 OTHER=61191 # uids as well
 ECHO='handler = { type = "echo"; };'
 CAT=$(runs cat)
+megabyte=1048576
 if [ "${1-}" = long ]; then
-    window=${HOSTILE_MS:-3000} copies='1 4'
+    window=${HOSTILE_MS:-300} before=3000 turns=${HOSTILE_TURNS:-5} copies=${HOSTILE_COPIES:-1 4}
 else
-    window=${HOSTILE_MS:-100} copies=1
+    window=${HOSTILE_MS:-100} before=0 turns=${HOSTILE_TURNS:-1} copies=${HOSTILE_COPIES:-1}
 fi
 HOSTILE_SEED=${HOSTILE_SEED:-$RANDOM}
 export HOSTILE_SEED
-echo "# HOSTILE_SEED=$HOSTILE_SEED, $(nproc) CPUs, windows of $window ms"
+echo "# HOSTILE_SEED=$HOSTILE_SEED, $(nproc) CPUs, windows of $window ms, $turns of each"
+own_cpus=
+if [ "${1-}" = long ] && [ "$(nproc)" -gt 1 ]; then
+    first=$(taskset -cp $$ | sed 's/.*: \([0-9]*\).*/\1/')
+    taskset -cp "$first" $$ >/dev/null && own_cpus=-c
+fi
 
 host_settings() {
     echo "access = [\"root\", \"$ALICE\", \"$BOB\"]; max_payload = \"16M\"; requests_per_client = 4;
@@ -42,7 +49,9 @@ nobody_is_hurt() { # N-WORKERS
 siege() { # USER COPIES OPTION... ATTACK
     local user=$1 n=$2
     shift 2
-    bounded "$E2E_TOOLS/siege" -w "$window" -h "$BOB" -u "$user" -n "$n" "$@" | tee "$files/line"
+    # shellcheck disable=SC2086 # one word or none
+    bounded "$E2E_TOOLS/siege" -w "$window" -b "$before" -k "$turns" $own_cpus -h "$BOB" -u "$user" -n "$n" "$@" |
+        tee "$files/line"
 }
 
 besieged() { # HANDLER USER COPIES OPTION... ATTACK
@@ -61,7 +70,7 @@ squatted() { # ATTACK
     wait_for says "$world/squatter.log" 'under way'
     start_host
     start_workers worker
-    siege "$CAROL" 1 flicker
+    siege "$CAROL" 1 -a "$1" flicker
     nobody_is_hurt
     echo >&3
     fails 0 ended squatter
@@ -137,34 +146,34 @@ attack() {
 
 # --- memory ---
 for who in client trusted; do
-    attack shrink-before $who 'taking memory away before it is read' -e
-    attack shrink $who 'taking memory away while it is read' -e
-    attack punch $who 'punching holes while it is read' -e
-    attack rewrite $who 'rewriting a payload while it is read' -e
+    attack shrink-before $who 'taking memory away before it is read' -e $megabyte
+    attack shrink $who 'taking memory away while it is read' -e $megabyte
+    attack punch $who 'punching holes while it is read' -e $megabyte
+    attack rewrite $who 'rewriting a payload while it is read' -e $megabyte
 done
 for name in shrink-before shrink rewrite; do
-    handler=$CAT handler_name='a command' attack "$name" client "$name" -e
+    handler=$CAT handler_name='a command' attack "$name" client "$name" -e $megabyte
 done
-attack sparse client 'a payload of holes' -e
+attack sparse client 'a payload of holes' -e $((8 * megabyte))
 attack overgrow client 'more memory than reserved'
 attack reach client 'reaching for what is read only'
 
 # --- messages ---
-attack forge client 'forging messages in the name of others' -e
-attack garbage-messages client 'random messages' -e
-attack wrong-sizes client 'messages of wrong sizes' -e
-attack flood client 'a flood of messages at the top priority' -e
-attack flood-of-strangers client 'a flood of messages about nobody' -e
-attack replay client 'replaying messages' -e
-attack notify client 'taking mq_notify' -e
-attack blocking client 'clearing O_NONBLOCK' -e
-attack deaf client 'never reading replies' -e
+attack forge client 'forging messages in the name of others' -e 4096
+attack garbage-messages client 'random messages' -e 4096
+attack wrong-sizes client 'messages of wrong sizes' -e 4096
+attack flood client 'a flood of messages at the top priority' -e 4096
+attack flood-of-strangers client 'a flood of messages about nobody' -e 4096
+attack replay client 'replaying messages' -e 4096
+attack notify client 'taking mq_notify' -e 4096
+attack blocking client 'clearing O_NONBLOCK' -e 4096
+attack deaf client 'never reading replies' -e 0
 
 # --- the submit page ---
-attack sizes client 'sizes at every boundary' -e
-attack fields client 'rewriting the submit page meanwhile' -e
-attack generations client 'generations that are not the next' -e
-attack wishes client 'deadlines that have passed, and cancels' -e
+attack sizes client 'sizes at every boundary' -e $((2 * megabyte))
+attack fields client 'rewriting the submit page meanwhile' -e 4096
+attack generations client 'generations that are not the next' -e 4096
+attack wishes client 'deadlines that have passed, and cancels' -e 0
 
 # --- the socket ---
 attack garbage-packets stranger 'random packets'
