@@ -286,10 +286,46 @@ def write_machinery(results):
             print("**Not run.**")
             continue
         write_tests(tests, deep)
-        if said:
-            print("\n| depth | what | it said |\n| --- | --- | --- |")
-        for name, values in said:
-            print(f"| {values['depth']} | {name} | {words(values)} |")
+        write_said(said)
+
+
+ATTACKERS = {"0": "trusted", "61184": "client", "61186": "stranger"}  # as tests/e2e/lib.sh calls their uids
+
+
+def part(values, key):
+    return int(values[key].rstrip("%"))
+
+
+def write_rates(rates):
+    """The honest client's rate beside each attack, the slowest first."""
+    well = [values for _, values in rates if part(values, "of_alone") >= 90]
+    fair = [values for _, values in rates if part(values, "of_alone") < 90 <= part(values, "of_company")]
+    print(f"\nOf {len(rates)} attacks {len(well)} leave the honest client 90 % or more of its rate, {len(fair)} more as much as "
+          "company that does no harm leaves it.\n")
+    print("| attack | by | at a time | alone | beside it | of alone | of company | company of alone | company | host's CPU | "
+          "slowest exchange | slowest joining | commit |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name, values in sorted(rates, key=lambda rate: part(rate[1], "of_alone")):
+        print(f"| {name.removeprefix('hostile/')} | {ATTACKERS.get(values['uid'], values['uid'])} | {values['copies']} | "
+              f"{values['alone']} | {values['attack']} | {values['of_alone']} | {values['of_company']} | "
+              f"{values['company_of_alone']} | {values['company_is']} | {values['host_cpu']} | {values['slowest']} | "
+              f"{values['slowest_join']} | {values['commit']} |")
+
+
+def write_said(said):
+    rates = [(name, values) for name, values in said if "of_alone" in values]
+    measured = [(name, values) for name, values in rates if values.get("own_cpus") == "yes"]
+    said = [result for result in said if result not in rates]
+    if said:
+        print("\n| depth | what | it said |\n| --- | --- | --- |")
+    for name, values in said:
+        print(f"| {values['depth']} | {name} | {words(values)} |")
+    if measured:
+        write_rates(measured)
+    if rates:
+        n_wrong = sum(int(values["wrong"]) for _, values in rates)
+        print(f"\nIn all of them {sum(int(values['exchanges']) for _, values in rates)} honest exchanges, {n_wrong} wrong; "
+              f"{sum(int(values['joins']) for _, values in rates)} joinings.")
 
 
 def write_rest(results):
