@@ -441,6 +441,37 @@ START_TEST(worker_sees_a_cancelled_job) {
 }
 END_TEST
 
+START_TEST(sequence_is_the_same_on_both_sides) {
+    shmipc_client *client = client_of_host();
+    char here[43] = "?", there[43], cut[4], wanted[64];
+    shmipc_request *request;
+    shmipc_worker *worker;
+    shmipc_job *job;
+
+    ck_assert_int_eq(shmipc_worker_new(&worker, NULL, PATIENT), 0);
+    for (unsigned generation = 1; generation <= 2; generation++) {
+        ck_assert_int_eq(shmipc_take(client, 0, &request), 0);
+        ck_assert_uint_eq(shmipc_sequence(request, here, sizeof(here)), 0);
+        ck_assert_str_eq(here, "");
+        ck_assert_uint_eq(shmipc_sequence(request, NULL, 0), 0);
+        ck_assert_int_eq(shmipc_send(request, 0, PATIENT), 0);
+        ck_assert_int_eq(shmipc_receive(worker, PATIENT, &job), 0);
+        snprintf(wanted, sizeof(wanted), "%llu-0-%u", (unsigned long long)shmipc_job_client(job), generation);
+        ck_assert_uint_eq(shmipc_job_sequence(job, there, sizeof(there)), strlen(wanted));
+        ck_assert_str_eq(there, wanted);
+        ck_assert_uint_eq(shmipc_job_sequence(job, cut, sizeof(cut)), strlen(wanted));
+        ck_assert_uint_eq(strlen(cut), sizeof(cut) - 1);
+        ck_assert_int_eq(shmipc_job_reply(job, 0), 0);
+        ck_assert_int_eq(shmipc_wait(client, PATIENT, &request), 0);
+        ck_assert_uint_eq(shmipc_sequence(request, here, sizeof(here)), strlen(wanted));
+        ck_assert_str_eq(here, wanted);
+        shmipc_release(request);
+    }
+    shmipc_worker_free(worker);
+    shmipc_close(client);
+}
+END_TEST
+
 /* --- the descriptor, the host, fork --- */
 
 START_TEST(descriptor_is_readable_when_a_request_has_ended) {
@@ -672,6 +703,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, higher_priorities_go_first);
     tcase_add_test(tests, cancelled_before_a_claim_never_runs);
     tcase_add_test(tests, worker_sees_a_cancelled_job);
+    tcase_add_test(tests, sequence_is_the_same_on_both_sides);
     tcase_add_test(tests, descriptor_is_readable_when_a_request_has_ended);
     tcase_add_test(tests, host_that_dies_costs_what_is_in_flight_and_no_more);
     tcase_add_test(tests, worker_comes_back_after_a_host_restart);

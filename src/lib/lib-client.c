@@ -454,6 +454,16 @@ PUBLIC size_t shmipc_text(const shmipc_request *request, char *buffer, size_t by
     return all;
 }
 
+PUBLIC size_t shmipc_sequence(const shmipc_request *request, char *buffer, size_t bytes) {
+    const Request *core = core_of(request);
+
+    if (core->state != REQUEST_TAKEN)
+        return lib_sequence(client_id(core->client), core->slot, core->generation, buffer, bytes);
+    if (bytes > 0)
+        buffer[0] = 0;
+    return 0;
+}
+
 PUBLIC void shmipc_release(shmipc_request *request) {
     if (!request || is_stranger(owner_of(request)))
         return;

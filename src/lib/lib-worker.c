@@ -239,6 +239,12 @@ PUBLIC uint32_t shmipc_job_attempt(const shmipc_job *job) {
     return job->exchange->attempt;
 }
 
+PUBLIC size_t shmipc_job_sequence(const shmipc_job *job, char *buffer, size_t bytes) {
+    const Exchange *exchange = job->exchange;
+
+    return lib_sequence(exchange->client, exchange->slot, exchange->generation, buffer, bytes);
+}
+
 PUBLIC int64_t shmipc_job_remaining(const shmipc_job *job) {
     return (int64_t)(job->exchange->deadline_ns - clock_now_ns());
 }

@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -138,4 +139,9 @@ int lib_result(SlotState end, Reason reason) {
         break;
     }
     return lib_error_of(reason);
+}
+
+/* As the daemon's log has it: SHMIPC_SEQUENCE. */
+size_t lib_sequence(uint64_t client, uint32_t slot, uint32_t generation, char *buffer, size_t bytes) {
+    return (size_t)snprintf(buffer, bytes, "%" PRIu64 "-%" PRIu32 "-%" PRIu32, client, slot, generation);
 }

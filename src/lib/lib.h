@@ -21,6 +21,9 @@ int lib_find_host(const char *host, char *path);
 /** lib_result() - how an exchange that ended is told: 0 or a negative errno. */
 int lib_result(SlotState end, Reason reason);
 
+/** lib_sequence() - the text that shmipc_sequence() gives. Return: the length of the whole of it. */
+size_t lib_sequence(uint64_t client, uint32_t slot, uint32_t generation, char *buffer, size_t bytes);
+
 /** lib_error_of() - what a refusal or a failure means as a negative errno. */
 int lib_error_of(Reason reason);
 

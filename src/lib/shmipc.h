@@ -201,6 +201,15 @@ int shmipc_status(const shmipc_request *request);
 size_t shmipc_text(const shmipc_request *request, char *buffer, size_t bytes);
 
 /**
+ * shmipc_sequence() - what the host's and the worker's log call the exchange: for a log of the caller's own,
+ * and for `journalctl SHMIPC_SEQUENCE=…`
+ *
+ * Digits and '-'. Copies at most @bytes - 1 and a NUL; 43 are always enough. Return: the length of the whole
+ * text; 0, and "", before the request is sent.
+ */
+size_t shmipc_sequence(const shmipc_request *request, char *buffer, size_t bytes);
+
+/**
  * shmipc_release() - give a request back, in whichever state it is; one in flight is cancelled. Takes NULL.
  *
  * The pointer is void from then on: what it leads to may be another request, of a later shmipc_take().
@@ -287,6 +296,12 @@ uint32_t shmipc_job_uid(const shmipc_job *job);     /* of the client, as the ker
 uint64_t shmipc_job_client(const shmipc_job *job);  /* its number at the host; never used twice */
 /* 1; more when a worker has died with it: it may have run before */
 uint32_t shmipc_job_attempt(const shmipc_job *job);
+
+/**
+ * shmipc_job_sequence() - as shmipc_sequence(), which says the same on the client's side; so it is at each
+ * attempt.
+ */
+size_t shmipc_job_sequence(const shmipc_job *job, char *buffer, size_t bytes);
 
 /**
  * shmipc_job_remaining() - time left until nobody waits any more or the host takes this worker for stuck; may

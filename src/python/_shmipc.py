@@ -30,7 +30,12 @@ _Self = TypeVar("_Self", bound="Party")
 
 
 class Error(Exception):
-    """Something went wrong; ``errno`` is the positive number, the text says what."""
+    """Something went wrong; ``errno`` is the positive number, the text says what.
+
+    Of a request that has failed, ``sequence`` is its own; see Request.sequence.
+    """
+
+    sequence = ""
 
     def __init__(self, number: int, text: str) -> None:
         super().__init__(text)
@@ -118,6 +123,7 @@ def _load() -> ctypes.CDLL:
         "shmipc_reply_user": (pointer, [pointer]),
         "shmipc_status": (ctypes.c_int, [pointer]),
         "shmipc_text": (ctypes.c_size_t, [pointer, text, ctypes.c_size_t]),
+        "shmipc_sequence": (ctypes.c_size_t, [pointer, text, ctypes.c_size_t]),
         "shmipc_release": (None, [pointer]),
         "shmipc_worker_new": (ctypes.c_int, [out, text, i64]),
         "shmipc_worker_free": (None, [pointer]),
@@ -129,6 +135,7 @@ def _load() -> ctypes.CDLL:
         "shmipc_job_uid": (ctypes.c_uint32, [pointer]),
         "shmipc_job_client": (u64, [pointer]),
         "shmipc_job_attempt": (ctypes.c_uint32, [pointer]),
+        "shmipc_job_sequence": (ctypes.c_size_t, [pointer, text, ctypes.c_size_t]),
         "shmipc_job_remaining": (i64, [pointer]),
         "shmipc_job_is_cancelled": (ctypes.c_int, [pointer]),
         "shmipc_job_reserve": (ctypes.c_int, [pointer, u64, out]),

@@ -153,6 +153,18 @@ class Request:
             raise ValueError("the request has not ended")
         return get_user(self._connection._call(library.shmipc_reply_user, self._pointer()))
 
+    @property
+    def sequence(self) -> str:
+        """What the logs of host and worker call it, once it is sent: ``journalctl SHMIPC_SEQUENCE=…``."""
+        return self._text(library.shmipc_sequence, self._pointer())
+
+    def _text(self, function: Any, pointer: int) -> str:
+        """What one of the calls copies that want room for a text."""
+        call = self._connection._call
+        text = ctypes.create_string_buffer(call(function, pointer, None, 0) + 1)
+        call(function, pointer, text, len(text))
+        return text.raw[:-1].decode(errors="replace")
+
     def release(self) -> None:
         """Give it back now, or as soon as the last view of its reply is gone. One in flight is cancelled."""
         if self._lease is not None:
@@ -172,9 +184,10 @@ class Request:
         return self._loans.lend(address, size.value, self._lease, readonly=True)
 
     def _failure(self, pointer: int, result: int) -> Error:
-        text = ctypes.create_string_buffer(self._connection._call(library.shmipc_text, pointer, None, 0) + 1)
-        self._connection._call(library.shmipc_text, pointer, text, len(text))
-        return error_of(result, text.raw[:-1], self._connection._call(library.shmipc_status, pointer))
+        text = self._text(library.shmipc_text, pointer).encode()
+        error = error_of(result, text, self._connection._call(library.shmipc_status, pointer))
+        error.sequence = self.sequence
+        return error
 
 
 class Connection(Party):
@@ -456,6 +469,13 @@ class Job:
         return cast(int, self._worker._call(library.shmipc_job_attempt, self._pointer()))
 
     @property
+    def sequence(self) -> str:
+        """What the logs of host and worker, and the client's Request.sequence, call it."""
+        text = ctypes.create_string_buffer(64)
+        self._worker._call(library.shmipc_job_sequence, self._pointer(), text, len(text))
+        return text.value.decode()
+
+    @property
     def remaining(self) -> float:
         """Seconds until nobody waits any more."""
         return cast(int, self._worker._call(library.shmipc_job_remaining, self._pointer())) / 1e9
@@ -582,7 +602,7 @@ class Service:
                 job.reply(b"" if answer is None else answer)
             return
         except Exception as error:  # pylint: disable=broad-except
-            _log.warning("a request fails", exc_info=True)
+            _log.warning("request %s fails", "" if job.ended else job.sequence, exc_info=True)
             failure = f"{type(error).__name__}: {error}"
         if not job.ended:
             gc.collect()  # the exception's frames may have views of the job

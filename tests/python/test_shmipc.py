@@ -433,6 +433,25 @@ class Failures(Case):
         self.assertEqual((failed.exception.status, str(failed.exception)), (7, "will not"))
         self.assertEqual(failed.exception.errno, errno.EREMOTEIO)
 
+    def test_sequence_is_the_same_on_both_sides_and_in_an_error(self):
+        seen = []
+
+        def note(job):
+            seen.append(job.sequence)
+            return answer(job)
+
+        with Serving(note), shmipc.connect() as host:
+            request = host.take(1)
+            self.assertEqual(request.sequence, "")
+            request.data[:] = b"."
+            sent = request.send().sequence
+            request.result().release()
+            self.assertEqual(request.sequence, sent)
+            with self.assertRaises(shmipc.WorkerFailed) as failed:
+                host.call(b"!")
+        self.assertRegex(sent, r"\A[0-9]+-0-1\Z")
+        self.assertEqual(seen, [sent, failed.exception.sequence])
+
     def test_exception_of_a_worker_is_the_text(self):
         with Serving(), shmipc.connect() as host:
             with self.assertRaisesRegex(shmipc.WorkerFailed, "KeyError: 'no such thing'"):
