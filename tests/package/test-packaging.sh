@@ -82,6 +82,16 @@ builds_with_what_ci_installs() {
         done
 }
 
+# What is optional is in the packages: whether it is must not hang on what a machine happens to have.
+has_every_option() {
+    local option
+    sed -n "s/^option('\([a-z]*\)', type: 'feature'.*/\1/p" "$source/meson_options.txt" >"$work/options"
+    [ "$(wc -l <"$work/options")" -ge 4 ]
+    while read -r option; do
+        grep -qE -- "-D$option=enabled" "$debian/rules" || { echo "not enabled: $option"; return 1; }
+    done <"$work/options"
+}
+
 scripts_are_sound() {
     local script
     for script in "$debian"/*.postinst "$debian"/*.prerm "$debian"/*.postrm; do
@@ -116,6 +126,7 @@ check 'examples of the packages exist' examples_exist
 check 'the changelog has the version of the project' changelog_has_the_version
 check 'libshmipc0.symbols lists what libshmipc.sym exports' symbols_are_those_of_the_library
 check 'the build depends on what a bare system gets installed' builds_with_what_ci_installs
+check 'the packages have all that is optional' has_every_option
 check 'the maintainer scripts are sound' scripts_are_sound
 check 'export leaves the tree as it is' tree_stays_as_it_is
 check 'export makes a source tree and its tarball' export_has_all_a_build_needs
