@@ -20,6 +20,7 @@
 typedef struct Metrics {
     FILE *stream;
     const StatusRows *rows;
+    bool is_text;           /* in Prometheus' own text format, which is older than OpenMetrics */
     char host[LABEL_BYTES]; /* escaped, as all label values that are not our own words */
 } Metrics;
 
@@ -36,11 +37,14 @@ static const char *escape(const char *text, char label[static LABEL_BYTES]) {
     return label;
 }
 
+/* In the older format the name of a counter's family is that of its samples, and there are no units. */
 static void family(Metrics *metrics, const char *name, const char *type, const char *unit, const char *help) {
-    fprintf(metrics->stream, "# TYPE shmipc_%s %s\n", name, type);
-    if (unit)
+    const char *end = metrics->is_text && !strcmp(type, "counter") ? "_total" : "";
+
+    fprintf(metrics->stream, "# TYPE shmipc_%s%s %s\n", name, end, type);
+    if (unit && !metrics->is_text)
         fprintf(metrics->stream, "# UNIT shmipc_%s %s\n", name, unit);
-    fprintf(metrics->stream, "# HELP shmipc_%s %s\n", name, help);
+    fprintf(metrics->stream, "# HELP shmipc_%s%s %s\n", name, end, help);
 }
 
 /* The name of a sample and its labels: the host's, and those in @format. */
@@ -263,8 +267,8 @@ static void write_stages(Metrics *metrics) {
         write_quantiles(metrics, &metrics->rows->stages[stage]);
 }
 
-static void write_all(const StatusRows *rows, FILE *stream) {
-    Metrics metrics = {.stream = stream, .rows = rows};
+static void write_all(const StatusRows *rows, bool is_text, FILE *stream) {
+    Metrics metrics = {.stream = stream, .rows = rows, .is_text = is_text};
 
     escape(rows->status->host.name, metrics.host);
     write_host(&metrics);
@@ -273,7 +277,8 @@ static void write_all(const StatusRows *rows, FILE *stream) {
     write_workers(&metrics);
     write_users(&metrics);
     write_stages(&metrics);
-    fputs("# EOF\n", stream);
+    if (!is_text)
+        fputs("# EOF\n", stream);
 }
 
 /* In a temporary file beside it. Collectors run as another user and are to read it. */
@@ -289,7 +294,7 @@ static int write_temporary(const StatusRows *rows, char *temporary) {
         fd_close(fd);
         return r;
     }
-    write_all(rows, stream);
+    write_all(rows, true, stream);
     r = ferror(stream) || fflush(stream) != 0 ? error_errno() : 0;
     if (fclose(stream) != 0 && r == 0)
         r = error_errno();
@@ -301,7 +306,7 @@ int metrics_write(const StatusRows *rows, const char *path) {
     int r;
 
     if (!*path) {
-        write_all(rows, stdout);
+        write_all(rows, false, stdout);
         return 0;
     }
     if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {

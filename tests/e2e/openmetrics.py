@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Whether standard input is OpenMetrics text: metadata before samples, families in one piece, no sample twice,
-names and values that fit their type, cumulative buckets that end in +Inf, and `# EOF` at the end.  Says the
-first fault and ends with status 1.
+names and values that fit their type, cumulative buckets that end in +Inf, and `# EOF` at the end.  With --text
+likewise for Prometheus' older text format, in which there are neither units nor an end, and a counter has the
+name of its samples.  Says the first fault and ends with status 1.
 """
 import re
 import sys
@@ -17,6 +18,12 @@ SUFFIXES = {
     "histogram": {"_bucket", "_count", "_sum", "_created"},
     "summary": {"", "_count", "_sum", "_created"},
 }
+
+
+TEXT = sys.argv[1:] == ["--text"]
+if TEXT:
+    META = re.compile(rf"# (TYPE|HELP) ({NAME}) (.+)")
+    SUFFIXES["counter"] = {""}
 
 
 class Family:
@@ -36,6 +43,8 @@ class Family:
 
     def check(self):
         unit = self.meta.get("UNIT")
+        is_total = self.name.endswith("_total")
+        assert is_total == (TEXT and self.meta["TYPE"] == "counter"), f"{self.name} has no name of its type"
         assert unit is None or self.name.endswith("_" + unit), f"{self.name} has another unit than {unit}"
         if self.meta.get("TYPE") == "histogram":
             self.check_buckets()
@@ -74,8 +83,9 @@ def take_sample(match, families):
 
 def check(text):
     families = {}
-    assert text.endswith("\n# EOF\n"), "it does not end in # EOF"
-    for line in text[: -len("# EOF\n")].splitlines():
+    end = "" if TEXT else "# EOF\n"
+    assert text.endswith("\n" + end), "it does not end as it should"
+    for line in text[: len(text) - len(end)].splitlines():
         meta, sample = META.fullmatch(line), SAMPLE.fullmatch(line)
         assert meta or sample, f"neither metadata nor a sample: {line}"
         if meta:

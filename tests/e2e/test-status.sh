@@ -197,7 +197,9 @@ metrics_replace_a_file_in_one_go() {
     status --openmetrics="$world/collector/shmipc.prom"
     [ "$(cat <&7)" = old ]
     exec 7<&-
-    python3 "$e2e_folder/openmetrics.py" <"$world/collector/shmipc.prom"
+    python3 "$e2e_folder/openmetrics.py" --text <"$world/collector/shmipc.prom"
+    fails 1 python3 "$e2e_folder/openmetrics.py" <"$world/collector/shmipc.prom"
+    says "$world/collector/shmipc.prom" '^# TYPE shmipc_refused_total counter$'
     [ "$(stat -c %a "$world/collector/shmipc.prom")" = 644 ]
     [ "$(ls "$world/collector")" = shmipc.prom ]
     refuses 1 'No such file' status --openmetrics="$world/nowhere/shmipc.prom"
