@@ -60,6 +60,11 @@ options_are_those_of_the_command() {
     offers run - '--config --help -c -h'
     offers parked list --no --noheadings
     offers doctor --q --quiet
+    offers trace --slo --slower
+}
+
+users_are_offered_where_a_user_is_meant() {
+    offers trace --uid roo root
 }
 
 # None is without any.
@@ -119,6 +124,7 @@ check 'options are those of the command' options_are_those_of_the_command
 check 'each command has options' each_command_has_options
 check 'instances are those of the configuration' instances_are_those_of_the_configuration
 check 'hosts are offered where a host is meant' hosts_are_offered_where_a_host_is_meant
+check 'users are offered where a user is meant' users_are_offered_where_a_user_is_meant
 check 'a broken configuration offers nothing' broken_configuration_offers_nothing
 check 'files are offered where a file is meant' files_are_offered_where_a_file_is_meant
 check 'the words of a command are offered' words_of_a_command_are_offered

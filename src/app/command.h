@@ -64,6 +64,7 @@ int command_doctor(int argc, char **argv);
 int command_parked(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_top(int argc, char **argv);
+int command_trace(int argc, char **argv);
 
 /**
  * call_again() - `shmipc call` with what is in @input from @at on, and the caller's own bytes of its first

@@ -18,6 +18,7 @@ static const struct {
     {"parked", command_parked, EXIT_FAILURE, "what workers did not survive: see it, send it again, drop it"},
     {"status", command_status, EXIT_FAILURE, "show what a running host has and does"},
     {"top", command_top, EXIT_FAILURE, "show it again and again, on the whole screen"},
+    {"trace", command_trace, EXIT_FAILURE, "follow exchanges as they end, a line each"},
     {"bench", command_bench, EXIT_LOCAL, "measure how fast exchanges are"},
     {"check", command_check, EXIT_FAILURE, "check the configuration"},
     {"doctor", command_doctor, EXIT_FAILURE, "say what is wrong on this machine, and what mends it"},

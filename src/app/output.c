@@ -90,22 +90,29 @@ static OutputKind kind_of(const OutputColumn *column, OutputCell cell) {
     return column->kind == OUTPUT_MIXED ? cell.kind : column->kind;
 }
 
-static int set_cell(struct libscols_line *line, size_t index, const OutputColumn *column, const void *row,
-                    bool json) {
+/* Return: what is written; NULL for a text that programs get as null. */
+static const char *cell_text(const OutputColumn *column, const void *row, bool json,
+                             char buffer[static UNITS_TEXT_MAX]) {
     OutputCell cell = column->cell(row);
     OutputKind kind = kind_of(column, cell);
-    char text[UNITS_TEXT_MAX];
 
     if (column->kind == OUTPUT_TEXT)
-        return scols_line_set_data(line, index, cell.text ? cell.text : json ? NULL : "-");
+        return cell.text ? cell.text : json ? NULL : "-";
     if (cell.number == UINT64_MAX)
-        return scols_line_set_data(line, index, json ? "null" : "-");
+        return json ? "null" : "-";
     if (!json && kind == OUTPUT_BYTES)
-        return scols_line_set_data(line, index, size_format(cell.number, text));
+        return size_format(cell.number, buffer);
     if (!json && kind == OUTPUT_DURATION)
-        return scols_line_set_data(line, index, cell.number ? duration_brief(cell.number, text) : "-");
-    snprintf(text, sizeof(text), "%" PRIu64, cell.number);
-    return scols_line_set_data(line, index, text);
+        return cell.number ? duration_brief(cell.number, buffer) : "-";
+    snprintf(buffer, UNITS_TEXT_MAX, "%" PRIu64, cell.number);
+    return buffer;
+}
+
+static int set_cell(struct libscols_line *line, size_t index, const OutputColumn *column, const void *row,
+                    bool json) {
+    char text[UNITS_TEXT_MAX];
+
+    return scols_line_set_data(line, index, cell_text(column, row, json, text));
 }
 
 static int add_column(struct libscols_table *table, const OutputColumn *column, bool json) {
@@ -193,6 +200,73 @@ int output_json(const OutputTable *tables, size_t n_tables, FILE *stream) {
     fputs("{\n", stream);
     for (size_t i = 0; i < n_tables && r == 0; i++)
         r = write_inside(&tables[i], i + 1 == n_tables, stream);
+    fputs("}\n", stream);
+    return r;
+}
+
+/* --- lines --- */
+
+/* Numbers are flush right; nothing follows the last column. */
+static void put_cell(const OutputColumn *column, const char *text, bool last, FILE *stream) {
+    if (column->kind != OUTPUT_TEXT)
+        fprintf(stream, "%*s", column->width, text);
+    else if (last)
+        fputs(text, stream);
+    else
+        fprintf(stream, "%-*s", column->width, text);
+    fputc(last ? '\n' : ' ', stream);
+}
+
+/* @row: NULL for the headings. */
+static int put_line(const OutputTable *table, const void *row, FILE *stream) {
+    _cleanup_free_ char *fault = NULL;
+    Choice choice = {0};
+    int r = choose_all(&choice, table, false, table->wish, &fault);
+
+    for (size_t i = 0; i < choice.n && r == 0; i++) {
+        const OutputColumn *column = &table->columns[choice.columns[i]];
+        char buffer[UNITS_TEXT_MAX];
+        const char *text = row ? cell_text(column, row, false, buffer) : column->title;
+
+        put_cell(column, text, i + 1 == choice.n, stream);
+    }
+    return r;
+}
+
+int output_headings(const OutputTable *table, FILE *stream) {
+    return put_line(table, NULL, stream);
+}
+
+int output_line(const OutputTable *table, const void *row, FILE *stream) {
+    return put_line(table, row, stream);
+}
+
+static void put_json_text(const char *text, FILE *stream) {
+    fputc('"', stream);
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ')
+            fprintf(stream, "\\u%04x", (unsigned)*text);
+        else
+            fprintf(stream, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    fputc('"', stream);
+}
+
+int output_json_line(const OutputTable *table, const void *row, FILE *stream) {
+    _cleanup_free_ char *fault = NULL;
+    Choice choice = {0};
+    int r = choose_all(&choice, table, true, table->wish, &fault);
+
+    for (size_t i = 0; i < choice.n && r == 0; i++) {
+        const OutputColumn *column = &table->columns[choice.columns[i]];
+        char buffer[UNITS_TEXT_MAX];
+        const char *text = cell_text(column, row, true, buffer);
+
+        fprintf(stream, "%s\"%s\": ", i ? ", " : "{", column->key);
+        if (text && column->kind == OUTPUT_TEXT)
+            put_json_text(text, stream);
+        else
+            fputs(text ? text : "null", stream);
+    }
     fputs("}\n", stream);
     return r;
 }

@@ -5,6 +5,9 @@
  * A table is described by its columns; each knows how to write the cell of a row. For people a cell is text
  * ("64M", "12s"); for programs it is the bare number (bytes, nanoseconds) or text. Names of JSON keys are
  * stable; columns may be added at the end.
+ *
+ * Where rows come one after the other and are shown as they come, each is a line, with columns as wide as
+ * they say they mostly are.
  */
 #pragma once
 
@@ -39,6 +42,7 @@ typedef struct OutputColumn {
     OutputKind kind;
     OutputCell (*cell)(const void *row);
     unsigned flags;
+    int width; /* in lines: at least */
 } OutputColumn;
 
 typedef struct OutputTable {
@@ -68,6 +72,16 @@ int output_check_wish(const OutputTable *table, const char *wish, char **ret_fau
 
 /** output_people() - write one table with a heading. Return: 0 or negative errno. */
 int output_people(const OutputTable *table, FILE *stream);
+
+/**
+ * output_headings() / output_line() - a line of names, or of one row, for people
+ * Return: 0 or negative errno, which is none of the stream's: that says so itself.
+ */
+int output_headings(const OutputTable *table, FILE *stream);
+int output_line(const OutputTable *table, const void *row, FILE *stream);
+
+/** output_json_line() - one row as an object in a line. Return: likewise. */
+int output_json_line(const OutputTable *table, const void *row, FILE *stream);
 
 /** output_json() - write one object with a list for each table. Return: 0 or negative errno. */
 int output_json(const OutputTable *tables, size_t n_tables, FILE *stream);

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2207 # names of ours have no blanks
 #
 # Completion of shmipc for bash. Commands and options are what `--help` says, so that there is no second list of
-# them; an option's argument is completed by what it is called there: HOST, FILE, OUT, DIR, and so on.
+# them; an option's argument is completed by what it is called there: HOST, USER, FILE, OUT, DIR and so on.
 
 # The words after which the completion asks for more, of `shmipc $1 --help`: "-H --host=HOST", an option a line.
 _shmipc_options() {
@@ -49,6 +49,7 @@ _shmipc_value() {
     HOST) COMPREPLY=($(compgen -W "$(_shmipc_instances host)" -- "$2")) ;;
     NAME*) COMPREPLY=($(compgen -W "$(_shmipc_instances)" -- "$2")) ;;
     FILE* | OUT) _shmipc_paths -f "$2" ;;
+    USER) COMPREPLY=($(compgen -u -- "$2")) ;;
     DIR) _shmipc_paths -d "$2" ;;
     ID*) COMPREPLY=($(compgen -W "$("${COMP_WORDS[0]}" parked list --noheadings 2>/dev/null | awk '{ print $1 }')" -- "$2")) ;;
     esac

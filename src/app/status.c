@@ -165,6 +165,34 @@ int status_ask(StatusLine *line, bool slots, Status *ret) {
     return r;
 }
 
+int status_trace(StatusLine *line, const PacketTrace *wish) {
+    Packet packet;
+    int r;
+
+    packet_init(&packet, PACKET_TRACE, ++line->serial);
+    packet.trace.client = wish->client;
+    packet.trace.least_ns = wish->least_ns;
+    packet.trace.worker = wish->worker;
+    packet.trace.uid = wish->uid;
+    packet.trace.flags = wish->flags;
+    r = channel_send(line->fd, &packet, packet.header.bytes, NULL, 0);
+    return r == -EPIPE ? 0 : r; /* as above */
+}
+
+int status_hear_traced(StatusLine *line, Status *status, PacketTraced *ret) {
+    Packet packet;
+    int r = receive(line->fd, &packet);
+
+    if (r < 0)
+        return r == -EAGAIN ? 0 : r;
+    if (packet.header.type == PACKET_REFUSED)
+        return refused(status, &packet.refused);
+    if (packet.header.type != PACKET_TRACED || packet.traced.n_records > TRACED_MAX)
+        return error_origin(-EBADMSG);
+    *ret = packet.traced;
+    return 1;
+}
+
 int status_explain(const char *command, int r, const Status *status, const char *host, const char *path) {
     if (status->refused)
         return command_fail(command, r == -EBUSY ? EXIT_BUSY : EXIT_NOT_ALLOWED, "refused by the host: %s",

@@ -58,6 +58,13 @@ int status_ask(StatusLine *line, bool slots, Status *ret);
 int status_begin(StatusLine *line, bool slots);
 int status_hear(StatusLine *line, Status *ret);
 
+/**
+ * status_trace() / status_hear_traced() - ask to be told of exchanges as they end; the next part of that
+ * Return: of status_hear_traced() 1 with a part, 0 when more is to come; else as status_ask().
+ */
+int status_trace(StatusLine *line, const PacketTrace *wish);
+int status_hear_traced(StatusLine *line, Status *status, PacketTraced *ret);
+
 /** status_explain() - say on standard error why @host could not be asked. Return: an exit status. */
 int status_explain(const char *command, int r, const Status *status, const char *host, const char *path);
 

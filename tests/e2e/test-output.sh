@@ -52,6 +52,8 @@ top -b -n 1
 top -b
 bench -n 5
 bench --json -n 5
+trace
+trace -o help
 check -c $config
 check --print-sample
 check --print-manual
