@@ -38,6 +38,9 @@ TOOLS = pathlib.Path(os.environ["FAULTS_TOOLS"])
 HANG_SECONDS = float(os.environ.get("FAULTS_HANG_SECONDS", "60"))
 # Without these a host that ends cannot remove its socket, or an object that it was just about to unlink; the next sweeps.
 SWEPT_LATER = ("connect", "getsockopt", "mq_unlink", "shm_unlink", "socket", "unlink")
+# A worker's reply finds the queue full only while the client that reads it has something to wake up for. Failing
+# otherwise, it would leave the client asleep until its time is over.
+NEVER = {party: [("mq_timedsend", "EAGAIN")] for party in ("echo", "exec", "plugin", "worker")}
 COMMANDS = ("status", "doctor", "bench", "files")
 # Without memory glibc ends the program itself here and there.
 LIBC_GAVE_UP = re.compile(r"nss_database\.c:.*Assertion|cannot allocate memory for thread-local data: ABORT")
@@ -309,25 +312,29 @@ def lead(party, fault, most_descriptors):
 
 # --- which ones ---
 
-def all_faults(counted):
+def errors_of(party, call):
+    return [error for error in ERRORS[call].split() if (call, error) not in NEVER.get(party, [])]
+
+
+def all_faults(party, counted):
     return [(call, n, error) for call, count in sorted(counted.items())
-            for n in range(1, count + 1) for error in ERRORS[call].split()]
+            for n in range(1, count + 1) for error in errors_of(party, call)]
 
 
-def chosen_faults(counted):
+def chosen_faults(party, counted):
     what = os.environ.get("FAULTS", "20")
     if ":" in what:
         call, n, error = what.split(":")
         return [(call, int(n), error)]
     if what == "every":
-        return all_faults(counted)
+        return all_faults(party, counted)
     seed = int(os.environ.get("FAULTS_SEED", time.time_ns() % 1_000_000))
     print(f"# FAULTS_SEED={seed}")
     chance = random.Random(seed)
     calls = sorted(counted)
     faults = []
     for call in chance.choices(calls, k=int(what)): # a function that is called seldom is as interesting
-        faults.append((call, chance.randint(1, counted[call]), chance.choice(ERRORS[call].split())))
+        faults.append((call, chance.randint(1, counted[call]), chance.choice(errors_of(party, call))))
     return sorted(faults)
 
 
@@ -344,7 +351,7 @@ def try_faults(party):
     names, n_descriptors = lead(party, (None, 0, None), None) # what is only done at the first time is done
     counted = collections.Counter(names)
     groups = collections.defaultdict(list)
-    for fault in chosen_faults(counted):
+    for fault in chosen_faults(party, counted):
         groups[fault[0]].append(fault)
     n_cases = n_reached = n_wrong = 0
     for number, (call, faults) in enumerate(groups.items(), 1):
