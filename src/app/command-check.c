@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
+#include "app/budget.h"
 #include "app/command.h"
-
 #include "app/config-faults.h"
 #include "app/config-print.h"
 #include "app/config.h"
+#include "app/job.h"
 #include "base/units.h"
 
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char help[] =
     "Usage: shmipc check [-c FILE]\n"
@@ -109,6 +111,22 @@ static void print_instances(const Config *config) {
     }
 }
 
+/* What the file cannot know: it is valid all the same. */
+static void warn_of_budgets(const Config *config) {
+    if (access("/run/systemd/system", F_OK) < 0)
+        return;
+    for (size_t i = 0; i < config_count(config); i++) {
+        char text[BUDGET_TEXT_MAX];
+        Instance instance;
+        JobUnit unit;
+
+        config_at(config, i, &instance);
+        if (instance.host && job_unit_read(instance.name, &unit) == 0 &&
+            budget_exceeds(instance.host, unit.memory_max, text))
+            fprintf(stderr, "shmipc check: warning: %s: %s\n", instance.name, text);
+    }
+}
+
 static void print_faults(const Config *config) {
     const ConfigFault *faults;
     size_t n = config_faults(config, &faults);
@@ -136,6 +154,7 @@ static int check(const char *path) {
         fprintf(stderr, "shmipc check: there is no %s; this is the built-in configuration\n",
                 config_path(config));
     print_instances(config);
+    warn_of_budgets(config);
     return EXIT_SUCCESS;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The host as a daemon: its state machine in the loop, its events in the log. */
+#include "app/budget.h"
 #include "app/command.h"
 #include "app/job.h"
 #include "app/log.h"
@@ -12,6 +13,7 @@
 #include "base/units.h"
 #include "core/host.h"
 #include "core/parking.h"
+#include "os/limits.h"
 #include "os/wait.h"
 
 #include <errno.h>
@@ -109,6 +111,14 @@ static bool suits(HostRun *state, const HostSettings *settings) {
     return false;
 }
 
+/* A host that the kernel may kill is a host all the same. */
+static void warn_of_budget(const HostSettings *settings) {
+    char text[BUDGET_TEXT_MAX];
+
+    if (budget_exceeds(settings, limits_memory(0), text))
+        log_line(LOG_WARNING, NULL, "%s", text);
+}
+
 /* What queues and clients are made with stays with them as long as they live. */
 static void tell_what_lasts(const HostSettings *old, const HostSettings *new) {
     if (old->max_payload != new->max_payload)
@@ -129,6 +139,7 @@ static int on_reload(void *data) {
         run_revert(state->run, &old);
     else if (old) {
         tell_what_lasts(before, state->run->instance.host);
+        warn_of_budget(state->run->instance.host);
         host_set_settings(state->host, state->run->instance.host);
     }
     config_free(old);
@@ -235,6 +246,7 @@ static int start(HostRun *state) {
 
     if (r == 0 && !suits(state, state->run->instance.host))
         return EXIT_CONFIG;
+    warn_of_budget(state->run->instance.host);
     if (r == 0)
         open_parking(state);
     if (r == 0)

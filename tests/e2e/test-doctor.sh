@@ -213,6 +213,21 @@ budget_over_the_file_system_is_a_warning() {
     umount /dev/shm
 }
 
+# As if it were in the unit: a file system of control groups with a limit for all.
+budget_over_the_control_group_is_a_warning() {
+    mount -t tmpfs tmpfs /sys/fs/cgroup
+    mkdir /sys/fs/cgroup/memory
+    echo 33554432 | tee /sys/fs/cgroup/memory.max >/sys/fs/cgroup/memory/memory.limit_in_bytes
+    start_pair 'max_clients = 10; memory = "64M";'
+    doctor 0 env
+    umount /sys/fs/cgroup
+    found warn memory\ of\ host '`memory` = 64M is more than the 32M that the control group may have'
+    found warn memory\ of\ worker 'of host, `memory` = 64M is more than the 32M'
+    says "$world/host.log" 'warning: `memory` = 64M is more than the 32M that the control group may have \(MemoryMax='
+    doctor 0 env
+    fails 1 says "$world/said" 'MemoryMax'
+}
+
 plain_wire() {
     printf 'plain: { role = "worker"; wire = "plain"; segment = "/doctor-segment"; };\n' >"$config"
 }
@@ -426,6 +441,8 @@ scenario_if has_uids 'limits of queues are those of the IPC namespace of the hos
 scenario 'too small a RLIMIT_NOFILE of the process is a warning' too_few_descriptors_are_a_warning
 scenario_if has_namespaces 'a full /dev/shm fails, and the cure mends it' full_memory_fails
 scenario_if has_namespaces 'a budget over the size of /dev/shm is a warning' budget_over_the_file_system_is_a_warning
+scenario_if has_uids 'a budget over the limit of the control group is a warning' \
+    budget_over_the_control_group_is_a_warning
 scenario_if has_namespaces 'a left object is found, and the cure removes it' left_object_is_found_and_removed_by_the_cure
 scenario_if has_uids "another user's object fails" anothers_object_fails
 scenario_if has_namespaces 'a half-made object is found once it is old' half_made_object_is_found_when_it_is_old

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine: whether it has the memory that the configuration asks for, and what makes it slow */
+#include "app/budget.h"
 #include "app/doctor/doctor.h"
 #include "app/job.h"
 
@@ -31,17 +32,13 @@ static uint64_t memory_limit_of(const Doctor *doctor, const char *instance) {
 
 /* What a host's clients and workers may touch counts in its own control group, and in its workers'. */
 static void look_at_group(Doctor *doctor, const Instance *host, const char *instance) {
-    uint64_t limit = memory_limit_of(doctor, instance), memory = host->host->memory;
-    char sizes[2][UNITS_TEXT_MAX];
+    char text[BUDGET_TEXT_MAX];
 
-    if (host->host->memory_is_auto || memory <= limit)
+    if (!budget_exceeds(host->host, memory_limit_of(doctor, instance), text))
         return;
-    doctor_note(doctor, VERDICT_WARN, instance,
-                "`memory` = %s of %s is more than the %s that its control group may have (MemoryMax=): the "
-                "kernel would kill where the host refuses",
-                size_format(memory, sizes[0]), host->name, size_format(limit, sizes[1]));
-    doctor_cure(doctor, "MemoryMax= by `systemctl edit shmipc@%s`, or `memory` = \"auto\" in %s", instance,
-                doctor->path);
+    doctor_note(doctor, VERDICT_WARN, instance, "of %s, %s", host->name, text);
+    doctor_cure(doctor, "`memory` = \"auto\" in %s, or MemoryMax= by `systemctl edit shmipc@%s`",
+                doctor->path, instance);
 }
 
 /* A setting that exceeds what there is moves the refusal from the host to the kernel. */

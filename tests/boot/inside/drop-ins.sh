@@ -82,6 +82,25 @@ private_host_has_raised_limits() {
     [ "$(nsenter --ipc -t "$(main_pid host)" cat /proc/sys/fs/mqueue/queues_max)" = 4096 ]
 }
 
+# Said by whoever looks at the file, and at the start.
+budget_over_the_unit_is_warned_of() {
+    configure <<EOF
+host: { role = "host"; memory = "1G"; };
+worker: { role = "worker"; };
+EOF
+    fails 0 shmipc check 2>/tmp/err
+    [ ! -s /tmp/err ]
+    mkdir -p /etc/systemd/system/shmipc@host.service.d
+    printf '[Service]\nMemoryMax=200M\n' >/etc/systemd/system/shmipc@host.service.d/max.conf
+    systemctl daemon-reload
+    fails 0 shmipc check 2>/tmp/err
+    grep -F 'host: `memory` = 1G is more than the 200M that' /tmp/err
+    systemctl restart shmipc@host
+    within 10 logged host -g 'memory. = 1G is more than the 200M that'
+    rm /etc/systemd/system/shmipc@host.service.d/max.conf
+    systemctl daemon-reload
+}
+
 # Nothing is left of the machine's shared memory.
 fill_shared_memory() {
     mount -o remount,size=64K /dev/shm
@@ -159,6 +178,7 @@ check 'open-handler.conf: a handler reaches the network' open_handler_reaches_th
 check 'a host that is crowded out names the limit' crowded_host_names_the_limit
 check 'private-ipc.conf: a host is out of reach of that' private_host_is_not_crowded_out
 check 'private-ipc.conf: limits are raised' private_host_has_raised_limits
+check 'a `memory` over MemoryMax= is warned of' budget_over_the_unit_is_warned_of
 check 'the shared memory of the machine is full' fill_shared_memory
 check 'a call to a host that has no other says so' crowded_call_names_the_file_system
 check 'own-shm.conf: a host is out of reach of that, for whoever calls' own_memory_is_out_of_reach_of_that
