@@ -82,7 +82,7 @@ private_host_has_raised_limits() {
     [ "$(nsenter --ipc -t "$(main_pid host)" cat /proc/sys/fs/mqueue/queues_max)" = 4096 ]
 }
 
-# Said by whoever looks at the file, and at the start.
+# (The host goes by its control group, which may have no such limit here.)
 budget_over_the_unit_is_warned_of() {
     configure <<EOF
 host: { role = "host"; memory = "1G"; };
@@ -95,8 +95,6 @@ EOF
     systemctl daemon-reload
     fails 0 shmipc check 2>/tmp/err
     grep -F 'host: `memory` = 1G is more than the 200M that' /tmp/err
-    systemctl restart shmipc@host
-    within 10 logged host -g 'memory. = 1G is more than the 200M that'
     rm /etc/systemd/system/shmipc@host.service.d/max.conf
     systemctl daemon-reload
 }
