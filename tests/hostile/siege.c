@@ -15,7 +15,7 @@
  *            its time between users; or
  *   else     as many processes as there are CPUs that burn them, since the scheduler does.
  *
- * An attack has gone on for BEFORE_MS (0; later ones for a quarter of it) when the window begins in which it
+ * An attack has gone on for BEFORE_MS (0; later ones for half of it) when the window begins in which it
  * is measured: a host lets anybody have some of its time at once. The three take turns, TURNS (1) times;
  * what is told are the medians, of the rates and of the ratios of each turn, so that a machine that is
  * busier now than a moment ago changes little. With -c attackers and company have only CPUs that this
@@ -584,7 +584,7 @@ static void besiege(void) {
     await_exchanges(20);
     await_visit();
     for (unsigned i = 0; i < options.n_turns; i++)
-        take_turn(turns + i, i > 0 && options.before_ms ? options.before_ms / 4 : 0);
+        take_turn(turns + i, i > 0 ? options.before_ms / 2 : options.before_ms);
     end_honest();
     report(turns);
 }

@@ -4,10 +4,12 @@
 # Attacks on a host, by users whom it lets in and by strangers. Nobody else is hurt, nor host and worker: see
 # siege.c for what is measured and judged meanwhile, attack-*.c for what is done.
 #
-# test-hostile.sh [long]: with "long" each attack is also made by several processes, and the three measurements
-# take turns, with the service and the honest client on one CPU and attackers and company on the others, if there
-# are any. In the environment: HOSTILE_MS, how long each measurement takes; HOSTILE_TURNS; HOSTILE_COPIES, by how
-# many at a time; HOSTILE_ATTACKS, the names of those to run; HOSTILE_SEED, what the last run has printed.
+# test-hostile.sh [long]: with "long" each attack is also made by several processes, and the three
+# measurements take turns, with the service and the honest client on one CPU and attackers and company on the
+# others, if there are any. In the environment: HOSTILE_MS, how long each measurement takes;
+# HOSTILE_BEFORE_MS, how long an attack has gone on when it is measured; HOSTILE_TURNS; HOSTILE_COPIES, by
+# how many at a time; HOSTILE_ATTACKS, the names of those to run; HOSTILE_SEED, what the last run has
+# printed.
 # shellcheck disable=SC2317 # check() calls them
 # shellcheck source=tests/e2e/lib.sh
 . "${0%/*}/../e2e/lib.sh"
@@ -17,7 +19,7 @@ ECHO='handler = { type = "echo"; };'
 CAT=$(runs cat)
 megabyte=1048576
 if [ "${1-}" = long ]; then
-    window=${HOSTILE_MS:-300} before=3000 turns=${HOSTILE_TURNS:-5} copies=${HOSTILE_COPIES:-1 4}
+    window=${HOSTILE_MS:-300} before=${HOSTILE_BEFORE_MS:-3000} turns=${HOSTILE_TURNS:-5} copies=${HOSTILE_COPIES:-1 4}
 else
     window=${HOSTILE_MS:-100} before=0 turns=${HOSTILE_TURNS:-1} copies=${HOSTILE_COPIES:-1}
 fi
