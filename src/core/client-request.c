@@ -11,8 +11,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define MEASURE_EVERY 64u
-
 static bool is_in_flight(const Request *request) {
     return request->state == REQUEST_SENT || request->state == REQUEST_ABANDONED;
 }
@@ -398,18 +396,18 @@ static int watch_deadline(const Request *request) {
 
 /*
  * Where exchanges take a microsecond or less, reading the clock at each end of each stage would be felt: one
- * of MEASURE_EVERY is measured then, and stands for them. Which one, chance decides: a caller may have a
- * rhythm. Who traces wants to see them all.
+ * of many is measured then, and stands for them. Which one, chance decides: a caller may have a rhythm. Of
+ * how many, the host: who traces wants to see them all.
  */
 static uint32_t request_weigh(const Request *request, bool may_skip) {
     Client *client = request->client;
+    uint32_t measured;
 
     if (client->n_in_flight <= 1 && !(may_skip && state_poller(client->states.map) != 0))
         return 1;
-    if (state_is_traced(client->states.map))
-        return 1;
+    measured = state_measured(client->states.map);
     client->dice = client->dice * 1664525u + 1013904223u;
-    return client->dice < UINT32_MAX / MEASURE_EVERY ? MEASURE_EVERY : 0;
+    return client->dice < measured ? UINT32_MAX / measured : 0;
 }
 
 /* @may_skip: the message may wait while somebody polls. */

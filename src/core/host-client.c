@@ -126,7 +126,7 @@ static int new_client(Peer *peer, uint64_t id, uint32_t n_slots, uint64_t stride
 static int enter_client(Host *host, HostClient *client, HostUid *uid) {
     client->uid = uid;
     uid->n_clients++;
-    state_set_traced(client->states.map, host->trace.n_tracers > 0);
+    trace_mark(host, client);
     return table_insert(&host->clients, client->id, client);
 }
 

@@ -17,12 +17,13 @@ static bool is_traced(const Host *host) {
     return host->trace.n_tracers > 0;
 }
 
-static void mark_clients(Host *host) {
-    for (size_t i = 0; i < host->clients.n; i++) {
-        const HostClient *client = table_at(&host->clients, i);
+void trace_mark(const Host *host, const HostClient *client) {
+    state_set_measured(client->states.map, is_traced(host) ? MEASURE_ALL : MEASURE_SOME);
+}
 
-        state_set_traced(client->states.map, is_traced(host));
-    }
+static void mark_clients(const Host *host) {
+    for (size_t i = 0; i < host->clients.n; i++)
+        trace_mark(host, table_at(&host->clients, i));
 }
 
 static uint64_t least_of(const Host *host) {

@@ -44,6 +44,9 @@ typedef struct HostTrace {
 /** trace_hear() - a status peer wants to see exchanges, or others than before. */
 void trace_hear(Peer *peer, const PacketTrace *wish);
 
+/** trace_mark() - a client that comes is to measure all of its exchanges while somebody traces. */
+void trace_mark(const Host *host, const HostClient *client);
+
 /** trace_leave() - a peer goes; does nothing if it did not trace. */
 void trace_leave(Peer *peer);
 

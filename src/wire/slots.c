@@ -20,7 +20,7 @@ typedef struct Head {
     _Atomic uint32_t version;
     _Atomic uint32_t n_slots;
     _Atomic uint32_t hand; /* submit page: awake; state page: poller */
-    _Atomic uint32_t traced; /* state page; see state_is_traced() */
+    _Atomic uint32_t measured; /* state page; see state_set_measured() */
     uint8_t reserved[44];
     uint8_t rest[64]; /* state page: Counts. Far from the rest, which is read at every exchange */
 } Head;
@@ -77,7 +77,7 @@ typedef struct StateSlot {
     _Atomic uint64_t user[USER_WORDS];
 } StateSlot;
 
-_Static_assert(offsetof(Head, traced) == STATE_TRACED_AT, "docs/protocol.md, section 3");
+_Static_assert(offsetof(Head, measured) == STATE_MEASURED_AT, "docs/protocol.md, section 3");
 _Static_assert(sizeof(Head) == 128 && sizeof(Counts) == 64, "docs/protocol.md, section 3");
 _Static_assert(sizeof(SubmitSlot) == 128 && sizeof(StateSlot) == 128, "docs/protocol.md, section 3");
 _Static_assert(sizeof(SubmitGroup) == 128 + GROUP_SLOTS * 128, "docs/protocol.md, section 3");
@@ -284,8 +284,8 @@ void state_poll_end(void *state, uint32_t owner) {
     (void)atomic_compare_exchange_strong(&((Head *)state)->hand, &owner, 0);
 }
 
-void state_set_traced(void *state, bool traced) {
-    SET(((Head *)state)->traced, traced);
+void state_set_measured(void *state, uint32_t measured) {
+    SET(((Head *)state)->measured, measured);
 }
 
 uint32_t submit_generation(const void *submit, uint32_t slot) {

@@ -210,13 +210,19 @@ bool state_poll_begin(void *state, uint32_t owner);
  */
 void state_poll_end(void *state, uint32_t owner);
 
-/** state_set_traced() - host: somebody looks at each exchange, so that each is to be measured. */
-void state_set_traced(void *state, bool traced);
+#define MEASURE_SOME (UINT32_MAX / 64)
+#define MEASURE_ALL  UINT32_MAX
 
-/** state_is_traced() - client: whether that is so. Here, since it is asked at nearly every exchange. */
-#define STATE_TRACED_AT 16u
-static inline bool state_is_traced(const void *state) {
-    return __atomic_load_n((const uint32_t *)state + STATE_TRACED_AT / sizeof(uint32_t), __ATOMIC_RELAXED);
+/**
+ * state_set_measured() - host: which part of 2^32 of those exchanges that take next to no time is to be
+ * measured: MEASURE_SOME, or MEASURE_ALL while somebody looks at each.
+ */
+void state_set_measured(void *state, uint32_t measured);
+
+/** state_measured() - client: which part that is. Here, since it is asked at nearly every exchange. */
+#define STATE_MEASURED_AT 16u
+static inline uint32_t state_measured(const void *state) {
+    return __atomic_load_n((const uint32_t *)state + STATE_MEASURED_AT / sizeof(uint32_t), __ATOMIC_RELAXED);
 }
 
 /* A claim that was won. */
