@@ -431,7 +431,7 @@ static void advance(Batch *batch, File *file) {
     if (r < 0)
         complain(batch, EXIT_LOCAL, "%s: %s", file->path, strerror(-r));
     else
-        complain(batch, EXIT_NO_MEMORY, "%s: no memory for it: %s", file->path, file->request->text);
+        complain(batch, EXIT_NO_MEMORY, "%s: cannot be sent: %s", file->path, file->request->text);
     fail_file(batch, file, r < 0 ? EXIT_LOCAL : EXIT_NO_MEMORY);
 }
 

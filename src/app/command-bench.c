@@ -151,7 +151,7 @@ static int say_ended(const Bench *bench, int why, const LoadResult *result) {
 
     switch (why) {
     case LOAD_REFUSED:
-        return fail(command_status_of(result->reason), "no memory for a request: %s", text);
+        return fail(command_status_of(result->reason), "a request cannot be sent: %s", text);
     case LOAD_FAILED:
         if (text == reason)
             return fail(command_status_of(result->reason), "%s", reason);

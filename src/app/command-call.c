@@ -228,7 +228,8 @@ static int say_no_memory(const Call *call) {
     const char *text = call->request->text[0] ? call->request->text : reason_name(call->request->reason);
 
     return fail(call->request->reason == REASON_HOST_LOST ? EXIT_NO_HOST : EXIT_NO_MEMORY,
-                "no memory for the request: %s", text);
+                "the request cannot be sent: %s%s", text,
+                call->request->reason == REASON_MEMORY_FULL ? "; see `shmipc doctor`" : "");
 }
 
 /* Make the segment big enough. Return: 0, CLIENT_NOT_GRANTED, or minus an exit status. */

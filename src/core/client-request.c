@@ -2,6 +2,7 @@
 /* Requests: one slot each, from taken to released (docs/protocol.md, section 5, "Client"). */
 #include "base/error.h"
 #include "base/probe.h"
+#include "base/units.h"
 #include "core/client-internal.h"
 #include "os/cpu.h"
 #include "os/queue.h"
@@ -9,6 +10,7 @@
 #include "wire/message.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool is_in_flight(const Request *request) {
@@ -343,6 +345,14 @@ static int request_resize(Request *request, uint64_t bytes, uint64_t wanted) {
     return r;
 }
 
+static int too_large(Request *request) {
+    char size[UNITS_TEXT_MAX], text[sizeof(request->text)];
+
+    snprintf(text, sizeof(text), "it is larger than the host's `max_payload` of %s: raise that",
+             size_format(request->client->max_payload, size));
+    return not_granted(request, REASON_PAYLOAD_TOO_LARGE, text);
+}
+
 int request_reserve(Request *request, uint64_t bytes, bool exact) {
     uint64_t wanted = wanted_size(request, bytes, exact);
     int r;
@@ -350,8 +360,7 @@ int request_reserve(Request *request, uint64_t bytes, bool exact) {
     if (request->state == REQUEST_GROWING)
         return CLIENT_PENDING;
     if (bytes > request->client->max_payload)
-        return not_granted(request, REASON_PAYLOAD_TOO_LARGE,
-                           "the payload is larger than the host's `max_payload`");
+        return too_large(request);
     if (wanted > request->granted_bytes) {
         if (request->reason != REASON_NONE && wanted >= request->asked_bytes)
             return CLIENT_NOT_GRANTED; /* ->text is the host's */

@@ -340,8 +340,8 @@ static const char *cure_of(int error) {
     case -ELIBACC:
         return "the interpreter that its first line names is not there: install it, or correct that line";
     case -EACCES:
-        return "the worker's user may not execute it: see its mode and its directories', "
-               "and whether its file system is mounted noexec";
+        return "the worker's user may not execute it: see its mode and its directories', ProtectHome= of "
+               "its unit, and whether its file system is mounted noexec";
     case -ENOEXEC:
         return "it is no program for this machine: a script's first line must name its interpreter, "
                "as #!/bin/sh does";

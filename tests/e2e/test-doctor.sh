@@ -124,7 +124,7 @@ command_that_is_hidden_from_the_worker_fails() {
     start worker unshare --mount sh -c 'mount -t tmpfs tmpfs "$0" && exec "$@"' "$world/home"
     wait_for host_has workers 1
     doctor 1 env
-    found FAIL commands\ of\ worker 'is not there for its unit \(see ProtectHome='
+    found FAIL commands\ of\ worker 'does not let it see \(ProtectHome=, .*=> put it into'
 }
 
 command_that_the_user_of_the_worker_may_not_run_fails() {

@@ -307,7 +307,7 @@ file_that_is_too_large_fails_alone() {
     cp "$(payload 1048577)" "$world/in/large"
     fails 6 send "$world"/in/*
     came_back a z
-    says "$world/err" 'in/large: no memory for it: .*max_payload'
+    says "$world/err" 'in/large: cannot be sent: it is larger than the host.s .max_payload. of 1M: raise that'
 }
 
 folder_is_one_commands_at_a_time() {

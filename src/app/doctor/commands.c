@@ -180,27 +180,40 @@ static int look_as(const Runner *runner, const char *command) {
 
 /* ---- the check ---- */
 
+/* Whether he could, if he had the files that are seen from here. */
+static bool is_hidden(const Runner *runner, const char *command) {
+    Runner here = *runner;
+    bool can;
+
+    here.root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    can = here.root_fd >= 0 && command[0] == '/' && look_as(&here, command) == 0;
+    fd_close(here.root_fd);
+    return can;
+}
+
 static void note_missing(Doctor *doctor, const char *instance, const Runner *runner, const char *command,
                          int error) {
     if (!runner->is_sure)
         doctor_note(doctor, VERDICT_UNSEEN, instance,
                     "its handler runs `%s`; whether it is there for its user is for root to see", command);
-    else if (error == ENOENT && !strchr(command, '/')) {
-        doctor_note(doctor, VERDICT_FAIL, instance,
-                    "its handler runs `%s`, which is in no folder of its PATH (%.200s): each request fails",
-                    command, runner->path);
-        doctor_cure(doctor, "install it, or give its path in `command` in %s", doctor->path);
-    } else if (error == ENOENT) {
-        doctor_note(doctor, VERDICT_FAIL, instance,
-                    "its handler runs `%s`, which is not there%s: each request fails", command,
-                    access(command, F_OK) == 0 ? " for its unit (see ProtectHome= and PrivateTmp=)" : "");
-        doctor_cure(doctor, "put it where units see it, as /usr/local/bin, and its path in `command` in %s",
-                    doctor->path);
-    } else {
+    else if (is_hidden(runner, command)) {
+        doctor_note(
+            doctor, VERDICT_FAIL, instance,
+            "its handler runs `%s`, which its unit does not let it see (ProtectHome=, PrivateTmp=): each "
+            "request fails",
+            command);
+        doctor_cure(doctor, "put it into /usr/local/bin, or open its unit: open-handler.conf in systemd.md");
+    } else if (error != ENOENT) {
         doctor_note(doctor, VERDICT_FAIL, instance,
                     "its handler runs `%s`, which cannot be run by user %u: %s: each request fails", command,
                     (unsigned)runner->uid, strerror(error));
         doctor_cure(doctor, "chmod +x it and the folders above it; or other `command` in %s", doctor->path);
+    } else {
+        doctor_note(doctor, VERDICT_FAIL, instance,
+                    "its handler runs `%s`, which is %s%.200s%s: each request fails", command,
+                    strchr(command, '/') ? "not there" : "in no folder of its PATH (",
+                    strchr(command, '/') ? "" : runner->path, strchr(command, '/') ? "" : ")");
+        doctor_cure(doctor, "install it, or give its path in `command` in %s", doctor->path);
     }
 }
 

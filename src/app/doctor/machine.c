@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #define SHM_MAGIC       0x01021994 /* tmpfs */
 #define SHM_NEARLY_FULL 90         /* percent */
@@ -79,6 +80,10 @@ static void sum_hosts(const Doctor *doctor, uint64_t *ret_memory, uint64_t *ret_
     }
 }
 
+static uint64_t machine_memory(void) {
+    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 /* The cure is a size in which others keep what they have, hosts get what they may ask for, and a tenth is
  * free. */
 static void note_full(Doctor *doctor, uint64_t all, uint64_t used, unsigned percent) {
@@ -94,7 +99,11 @@ static void note_full(Doctor *doctor, uint64_t all, uint64_t used, unsigned perc
                 "/dev/shm` says what): with less of either, or with room for both, it is well",
                 percent, size_format(used, sizes[0]), size_format(all, sizes[1]),
                 size_format(memory, sizes[2]), size_format(others, sizes[3]));
-    doctor_cure(doctor, "mount -o remount,size=%" PRIu64 "M /dev/shm", (wanted + MIB - 1) / MIB);
+    if (wanted <= machine_memory())
+        doctor_cure(doctor, "mount -o remount,size=%" PRIu64 "M /dev/shm", (wanted + MIB - 1) / MIB);
+    else
+        doctor_cure(doctor, "less `memory` in %s, or rm what is not needed there: the machine has no more",
+                    doctor->path);
 }
 
 static void note_use(Doctor *doctor, uint64_t all, uint64_t used) {
