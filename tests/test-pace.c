@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pace: a user who asks too much of the host's time waits for it, and nobody else does. What somebody owes is
- * set by hand, so that no test depends on how fast a machine is.
+ * set by hand, so that no test depends on how fast a machine is. In each test somebody else is there, since who
+ * is alone has all.
  */
 #include "party.h"
 
@@ -14,12 +15,8 @@
 
 static int fds[FDS_MAX]; /* connections by hand */
 static unsigned n_fds;
+static int bystander;
 
-static void begin(void) {
-    party_begin();
-    party_settle();
-    n_fds = 0;
-}
 
 /* Who connects is who the kernel says at that moment. */
 static int connect_as(uid_t uid, PeerRole role) {
@@ -38,6 +35,14 @@ static int join_as(uid_t uid) {
 
     raw_expect(fd, PACKET_WELCOME, &packet, NULL);
     return fd;
+}
+
+static void begin(void) {
+    party_begin();
+    party_settle();
+    n_fds = 0;
+    bystander = join_as(0);
+    n_fds = 0;
 }
 
 static HostAccount *account_of(uid_t uid) {
@@ -64,6 +69,7 @@ static void forgive(uid_t uid) {
 }
 
 static void end(void) {
+    fd_close(bystander);
     while (n_fds > 0)
         fd_close(fds[--n_fds]);
     if (account_of(UNIT_UID))
@@ -112,7 +118,7 @@ START_TEST(time_is_not_forgotten_when_a_user_goes) {
     fd_close(join_as(UNIT_UID));
     n_fds = 0;
     account_of(UNIT_UID)->spent_ns = NS_PER_SEC * 1000;
-    AWAIT(party.host->n_clients == 0);
+    AWAIT(party.host->n_clients == 1);
     party.host->patience.idle_ns = 0;
     party_tick();
     ck_assert_ptr_nonnull(account_of(UNIT_UID));
@@ -154,6 +160,32 @@ START_TEST(worker_is_heard_whatever_its_user_owes) {
     fd_close(fd);
     n_fds = 0;
     AWAIT(party.host->workers.n == 0);
+}
+END_TEST
+
+START_TEST(user_who_is_alone_is_heard_whatever_he_owes_until_another_comes) {
+    (void)join_as(UNIT_UID);
+    bystander = fd_close(bystander);
+    AWAIT(party.host->n_clients == 1);
+    owe(UNIT_UID);
+    ck_assert(is_answered(ask_as(UNIT_UID)));
+    bystander = connect_as(0, PEER_CLIENT);
+    n_fds--;
+    raw_expect(bystander, PACKET_WELCOME, &(Packet){0}, NULL);
+    ck_assert(!is_answered(ask_as(UNIT_UID)));
+}
+END_TEST
+
+START_TEST(user_who_was_alone_owes_no_more_than_anybody_may_have) {
+    bystander = fd_close(bystander);
+    AWAIT(party.host->n_clients == 0);
+    party.host->patience.pace_ns = 1;
+    for (int i = 0; i < 3; i++)
+        (void)join_as(UNIT_UID);
+    party_settle();
+    ck_assert(!account_of(UNIT_UID)->owes);
+    ck_assert_uint_le(account_of(UNIT_UID)->spent_ns, 1);
+    ck_assert_uint_eq(party_n_events(EVENT_LIMIT), 0);
 }
 END_TEST
 
@@ -213,9 +245,9 @@ START_TEST(hang_up_of_a_user_who_owes_is_seen_later) {
     fd_close(fd);
     n_fds = 0;
     party_settle();
-    ck_assert_uint_eq(party.host->n_clients, 1);
+    ck_assert_uint_eq(party.host->n_clients, 2);
     forgive(UNIT_UID);
-    AWAIT(party.host->n_clients == 0);
+    AWAIT(party.host->n_clients == 1);
 }
 END_TEST
 
@@ -287,6 +319,8 @@ Suite *unit_suite(void) {
     tcase_add_test(all, root_is_not_paced);
     tcase_add_test(all, own_user_is_not_paced);
     tcase_add_test(all, worker_is_heard_whatever_its_user_owes);
+    tcase_add_test(all, user_who_is_alone_is_heard_whatever_he_owes_until_another_comes);
+    tcase_add_test(all, user_who_was_alone_owes_no_more_than_anybody_may_have);
     tcase_add_test(all, user_who_owes_is_not_heard_and_others_are);
     tcase_add_test(all, who_waits_is_looked_at_when_enough_is_paid_off);
     tcase_add_test(all, user_who_has_waited_is_heard_by_itself_and_told_of_in_the_log);

@@ -249,6 +249,7 @@ void client_attach(Peer *peer) {
     client->account->n_flying += WELCOME_N_FDS;
     if (!client->probe) {
         host->n_clients++;
+        client->uid->n_here++;
         tell(host, client, EVENT_CLIENT_ATTACHED);
     }
 }
@@ -354,6 +355,7 @@ int client_take_up(Host *host, const IndexClient *record, uint32_t number, int *
     peer_becomes(peer, PEER_CLIENT);
     peer->owes_again = true;
     host->n_clients++;
+    client->uid->n_here++;
     host_never_again(host, client->id);
     return 0;
 }
@@ -409,8 +411,10 @@ void client_hear_look(Host *host, HostClient *client, const PacketSlot *look) {
 }
 
 void host_client_gone(Host *host, HostClient *client) {
-    if (!client->probe)
+    if (!client->probe) {
         host->n_clients--;
+        client->uid->n_here--;
+    }
     for (uint32_t i = 0; i < client->n_slots; i++)
         if (host_end_wished(host, client, i, 0) == SLOT_CLAIMED)
             host_park_look(host, client, i);

@@ -56,7 +56,8 @@ struct HostUid {
     int queue;
     HostCharge *charge; /* of the queue */
     WaitSource source;
-    uint32_t n_clients;
+    uint32_t n_clients; /* those with them that are gone, while workers hold them */
+    uint32_t n_here;    /* likewise without, and without the probe */
     uint32_t n_owed; /* announcements */
     uint64_t idle_since_ns;
     uint32_t kept; /* one more than its record's number in the index; 0: none */

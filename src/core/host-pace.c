@@ -14,6 +14,8 @@
  * come in, too, and then takes nobody in for twenty times as long as that took.
  *
  * Root and the host's own user could end the host as well, and workers ask for others: they are not paced.
+ * Nor is the only user who has clients: there is nobody to be fair to. Once there is, he begins with the account
+ * of somebody who has just had as much as he may.
  */
 #include "core/host-internal.h"
 
@@ -40,6 +42,12 @@ bool account_has_spent(HostAccount *account, uint64_t now_ns) {
     return account->spent_ns > 0;
 }
 
+static bool is_alone(const Host *host, const HostAccount *account) {
+    const HostUid *uid = table_find(&host->uids, account->uid);
+
+    return host->n_clients == (uid ? uid->n_here : 0);
+}
+
 /* Down to this it waits, and so gets something done at a time. */
 static uint64_t low_mark(const Host *host) {
     return host->patience.pace_ns - host->patience.pace_ns / 50;
@@ -50,7 +58,7 @@ static bool owes(const Host *host, HostAccount *account) {
         settle(account, clock_now_ns());
         account->owes = account->spent_ns > low_mark(host);
     }
-    return account->owes;
+    return account->owes && !is_alone(host, account);
 }
 
 static void tell(Host *host, const HostAccount *account) {
@@ -65,10 +73,14 @@ static void tell(Host *host, const HostAccount *account) {
 static void charge(Host *host, HostAccount *account, uint64_t spent_ns) {
     settle(account, clock_now_ns());
     account->spent_ns += spent_ns;
-    if (account->owes || account->spent_ns <= host->patience.pace_ns)
+    if (account->spent_ns <= host->patience.pace_ns)
         return;
-    account->owes = true;
-    tell(host, account);
+    if (is_alone(host, account)) {
+        account->spent_ns = host->patience.pace_ns;
+    } else if (!account->owes) {
+        account->owes = true;
+        tell(host, account);
+    }
 }
 
 /* ---- time ---- */
