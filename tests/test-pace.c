@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pace: a user who asks too much of the host's time waits for it, and nobody else does. What somebody owes is
- * set by hand, so that no test depends on how fast a machine is. In each test somebody else is there, since who
- * is alone has all.
+ * set by hand, so that no test depends on how fast a machine is. In each test somebody else is there, since
+ * who is alone has all.
  */
 #include "party.h"
 

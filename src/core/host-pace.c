@@ -14,8 +14,8 @@
  * come in, too, and then takes nobody in for twenty times as long as that took.
  *
  * Root and the host's own user could end the host as well, and workers ask for others: they are not paced.
- * Nor is the only user who has clients: there is nobody to be fair to. Once there is, he begins with the account
- * of somebody who has just had as much as he may.
+ * Nor is the only user who has clients: there is nobody to be fair to. Once there is, he begins with the
+ * account of somebody who has just had as much as he may.
  */
 #include "core/host-internal.h"
 
