@@ -61,6 +61,7 @@ int host_new(Host **ret, const char *name, const HostSettings *settings) {
     limits_read(&host->limits);
     host->since_ns = host->settings_ns = clock_now_ns();
     host->next_id = first_id();
+    host_pace_begin(host);
     text_copy(host->name, sizeof(host->name), name);
     r = host_sweep(host);
     if (r < 0)
@@ -276,10 +277,8 @@ int host_wait(Host *host, uint64_t until_ns) {
     WaitSource *source;
     uint64_t now_ns;
     uint32_t events;
-    int r;
+    int r = wait_poll(host->wait, until_ns);
 
-    host_pace_begin(host);
-    r = wait_poll(host->wait, until_ns);
     while (r == 0 && (source = wait_next(host->wait, &events))) {
         r = work(host, source, events);
         if (r == 0)
@@ -306,7 +305,9 @@ int host_wait(Host *host, uint64_t until_ns) {
         host_judge_workers(host, now_ns);
     if (host->trace.look_ns && host->trace.look_ns <= now_ns)
         host_trace_look(host, now_ns);
-    return set_timer(host);
+    r = set_timer(host);
+    host_pace_begin(host);
+    return r;
 }
 
 void host_summary(const Host *host, HostSummary *ret_summary) {
