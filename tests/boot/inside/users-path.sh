@@ -59,6 +59,32 @@ doctor_sees_what_was_done_to_units() {
     systemctl daemon-reload
 }
 
+# Until they have run by the old one for a second.
+edited_file_is_seen() {
+    touch /etc/shmipc.conf
+    doctor_says "^warn +settings of $1: process .* older /etc/shmipc.conf.* => shmipc check && systemctl reload shmipc@$1\$"
+}
+
+# A handler as a user who has never heard of ProtectHome= would have it.
+doctor_sees_as_units_do() {
+    cp /etc/shmipc.conf /tmp/shipped.conf
+    install -m 755 /bin/cat /home/alice/handler
+    chmod 755 /home/alice
+    configure <<EOF
+host: { role = "host"; };
+worker: { role = "worker"; handler = { type = "exec"; command = [ "/home/alice/handler" ]; }; };
+EOF
+    within 10 edited_file_is_seen host
+    within 10 edited_file_is_seen worker
+    doctor_says '^FAIL +commands of worker: .*/home/alice/handler`, which its unit does not let it see \(ProtectHome='
+    sed -i 's,/home/alice/handler,ldconfig,' /etc/shmipc.conf # which is in /sbin: not in the PATH of every shell
+    systemctl reload shmipc@host shmipc@worker
+    (PATH=/usr/bin && doctor_says '^ok +commands: the commands of all handlers are there')
+    doctor_says '^ok +settings: '
+    cp /tmp/shipped.conf /etc/shmipc.conf
+    systemctl reload shmipc@host shmipc@worker
+}
+
 host_and_worker_start() {
     systemctl start shmipc@host shmipc@worker
     all_run shmipc@host shmipc@worker
@@ -157,6 +183,7 @@ check 'two starts and nothing else show the path at work in the journal' journal
 check 'journalctl -x explains' catalog_explains
 check 'the doctor is content' doctor_is_content
 check 'the doctor sees what was done to units' doctor_sees_what_was_done_to_units
+check 'the doctor sees what units see, and what they go by' doctor_sees_as_units_do
 check '100 MiB come back as they went' large_file_comes_back
 check 'file and output can be named' file_and_output_can_be_named
 check 'a member of the group may call' group_member_may_call
