@@ -284,8 +284,8 @@ void peer_refuse_for_system(Peer *peer, const char *text);
 void peer_refuse(Peer *peer, Reason code, const char *text, ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * host-pace.c: around each piece of work; the second charges whoever it was for. What the loop around the host
- * does between two turns goes to the first piece of the next.
+ * host-pace.c: around each piece of work; the second charges whoever it was for. What the loop around the
+ * host does between two turns goes to the first piece of the next.
  */
 void host_pace_begin(Host *host);
 int host_pace_end(Host *host);
