@@ -34,10 +34,12 @@ ERRORS = {
     "fchmod": "EPERM",
     "fcntl64": "EBUSY EINVAL EMFILE EPERM",
     "flock": "EINTR ENOLCK EWOULDBLOCK",
+    "fork": "EAGAIN ENOMEM",
     "fstat64": "ENOMEM",
     "fstatat64": "ENOENT EACCES ENOMEM",
     "ftruncate64": "EINTR ENOSPC",
     "getsockopt": "ENOBUFS ENOPROTOOPT",
+    "initgroups": "EPERM ENOMEM",
     "inotify_add_watch": "ENOENT ENOMEM ENOSPC",
     "inotify_init1": "EMFILE ENFILE ENOMEM",
     "ioctl": "ENOTTY",
@@ -68,8 +70,12 @@ ERRORS = {
     "readlink": "EACCES ENOENT",
     "recvmsg": "EAGAIN ECONNRESET EINTR ENOMEM",
     "sendmsg": "EAGAIN EINTR ENOBUFS EPIPE ETOOMANYREFS",
+    "setgid": "EPERM",
+    "setgroups": "EPERM ENOMEM",
+    "setns": "EPERM ENOMEM",
     "setpgid": "EACCES",
     "setsockopt": "ENOMEM ENOPROTOOPT",
+    "setuid": "EAGAIN EPERM",
     "shm_open": "EACCES EEXIST EMFILE ENFILE ENOSPC",
     "shm_unlink": "EACCES ENOENT",
     "socket": "EMFILE ENFILE ENOBUFS",
@@ -81,6 +87,7 @@ ERRORS = {
     "timerfd_create": "EMFILE ENFILE ENOMEM",
     "unlink": "EACCES ENOENT",
     "waitid": "EINTR",
+    "waitpid": "EINTR",
     "fdopendir": "ENOMEM",
     "fsync": "EIO ENOSPC",
     "openat64": "EACCES EMFILE ENFILE ENOENT ENOSPC",
@@ -101,7 +108,7 @@ CANNOT_FAIL = {
         __stack_chk_fail getuid getgid getegid time uname dirfd fileno ferror rewind globfree64""",
     "it works on memory that it is given": """
         memchr memcmp memcpy memmove memset strchr strcmp strcspn strlen strncasecmp strncmp strnlen strpbrk strrchr
-        strspn strstr strtoll strtoull snprintf vsnprintf __isoc99_sscanf getopt_long sigaddset sigemptyset sigfillset
+        strspn strstr strtoll strtoull snprintf vsnprintf __isoc99_sscanf getopt_long sigaddset sigdelset sigemptyset sigfillset
         sigismember pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock strcpy qsort
         bsearch memrchr stpcpy strtol strtoul gmtime_r localtime_r strftime
         strchrnul strtok_r""",
@@ -112,7 +119,8 @@ CANNOT_FAIL = {
         pthread_attr_setdetachstate pthread_attr_setstacksize getgroups""",
     "it fails when malloc or a system call in this list does, beneath it": """
         asprintf vasprintf __isoc99_fscanf fclose fflush fgets fopen fprintf fputc fputs fwrite perror printf putc puts vfprintf
-        readdir64 getgrnam getpwnam getpwuid glob64 dlopen fputs_unlocked putchar open_memstream""",
+        readdir64 getgrnam getpwnam getpwuid glob64 dlopen fputs_unlocked putchar open_memstream
+        getdelim""",
     "it makes a process that has to share the caller's stack: no library can stand between": """
         vfork""",
     "the only system call made so is pidfd_open, where SO_PEERPIDFD is missing": """
