@@ -573,6 +573,24 @@ static uint32_t measured(const Client *of) {
     return state_measured(party_client_of_host(of)->states.map);
 }
 
+START_TEST(host_that_ends_tells_what_has_ended_before) {
+    int fd = begin_trace((PacketTrace){0}), worker;
+    TraceRing *ring;
+    Page page;
+
+    worker = add_ring(&ring, &page);
+    party_settle();
+    party.host->trace.look_ns = UINT64_MAX;
+    write_many(ring, 1);
+    party_stop_host();
+    ck_assert_uint_eq(next(fd).record.client, client_id(client));
+    raw_expect_end(fd);
+    page_deinit(&page);
+    close(worker);
+    close(fd);
+}
+END_TEST
+
 static void check_nothing_is_left(void) {
     ck_assert_uint_eq(party.host->trace.n_tracers, 0);
     ck_assert_uint_eq(party.host->trace.look_ns, 0);
@@ -703,6 +721,7 @@ Suite *unit_suite(void) {
     tcase_add_test(ends, overrun_is_told_to_each_tracer);
     tcase_add_test(ends, tracer_that_takes_nothing_for_long_is_hung_up_on);
     tcase_add_test(ends, nothing_is_left_when_the_last_tracer_has_gone);
+    tcase_add_test(ends, host_that_ends_tells_what_has_ended_before);
     tcase_add_test(ends, least_time_is_what_the_most_curious_wants);
     tcase_add_test(kept, next_host_has_nobody_who_traces);
     return suite;

@@ -85,6 +85,8 @@ int host_new(Host **ret, const char *name, const HostSettings *settings) {
 Host *host_free(Host *host) {
     if (!host)
         return NULL;
+    if (host->trace.look_ns)
+        host_trace_look(host, clock_now_ns()); /* what ended just before, too, is told */
     host->store.closing = true;
     host_parking_deinit(host);
     host_probe_deinit(host);
