@@ -100,7 +100,7 @@ START_TEST(meters_lie_behind_the_records_and_within_the_page) {
     char *queued = (char *)slots_meter(page, STAGE_QUEUED, N_SLOTS);
     char *running = (char *)slots_meter(page, STAGE_RUNNING, N_SLOTS);
 
-    ck_assert_ptr_eq(queued, page + 128 + 128 + 8 * 128); /* head, one group of up to eight slots */
+    ck_assert_ptr_eq(queued, page + 128 + 8 * (64 + 128)); /* head, one group of up to eight slots */
     ck_assert_ptr_eq(running, queued + METER_BYTES);
     ck_assert(running + METER_BYTES <= page + slots_page_bytes(N_SLOTS));
     ck_assert_ptr_eq(slots_meter(page, STAGE_REPLIED, N_SLOTS), queued);

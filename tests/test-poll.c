@@ -254,7 +254,7 @@ START_TEST(size_that_is_none_is_not_waited_for) {
                                 sizeof(Message), 0),
                      0);
     AWAIT_UNTOLD(state_has_ended(client->states.map, 0, 2) && poller_of(client) == 0);
-    state_counts(client->states.map, &counts);
+    state_counts(client->states.map, client->n_slots, &counts);
     ck_assert_uint_eq(counts.request_bytes, 100);
     party_stop_worker(worker);
 }
@@ -510,6 +510,68 @@ START_TEST(who_polls_sees_the_end_of_another_than_the_oldest) {
 }
 END_TEST
 
+/* Of many it looks at one behind the oldest first: what was done before that one has ended, too. */
+START_TEST(who_polls_for_many_sees_all_ends_at_once) {
+    Request *requests[16];
+    Client *client;
+
+    party.settings.requests_per_client = ELEMENTS(requests);
+    client = party_add_client();
+    ck_assert(state_poll_begin(party_client_of_host(client)->states.map, STRANGER));
+    ck_assert_int_eq(client_set_spin(client, SPIN_ALWAYS), 0);
+    for (size_t i = 0; i < ELEMENTS(requests); i++)
+        requests[i] = post(client);
+    for (size_t i = 0; i < 4; i++)
+        end_by_hand(requests[i]);
+    ck_assert_int_eq(client_wait(client, UINT64_MAX), 0);
+    ck_assert_uint_eq(client->n_in_a_row, 1);
+    for (size_t i = 0; i < ELEMENTS(requests); i++) {
+        ck_assert(requests[i]->state == (i < 4 ? REQUEST_ENDED : REQUEST_SENT));
+        request_release(requests[i]);
+    }
+}
+END_TEST
+
+/* As where a worker dies as soon as it has ended it, or is slower with that than another with the next. */
+static void show_former_end(const Request *request) {
+    HostClient *of_host = party_client_of_host(request->client);
+    uint8_t *answer = (uint8_t *)of_host->states.map + 128 + 8 * 64 + request->slot * 128;
+    uint64_t *ended = (uint64_t *)(void *)answer;
+
+    ck_assert_uint_eq((uint32_t)*ended, request->generation);
+    *ended = 0;
+}
+
+START_TEST(end_that_is_not_shown_is_found_before_the_client_sleeps) {
+    Client *client = party_add_client();
+    Request *request;
+
+    ck_assert(state_poll_begin(party_client_of_host(client)->states.map, STRANGER));
+    ck_assert_int_eq(client_set_spin(client, NS_PER_US), 0);
+    request = post(client);
+    end_by_hand(request);
+    show_former_end(request);
+    ck_assert_int_eq(client_wait(client, UINT64_MAX), 0);
+    ck_assert(request->state == REQUEST_ENDED);
+    request_release(request);
+}
+END_TEST
+
+START_TEST(end_that_is_not_shown_is_found_by_who_never_sleeps) {
+    Client *client = party_add_client();
+    Request *request;
+
+    ck_assert(state_poll_begin(party_client_of_host(client)->states.map, STRANGER));
+    ck_assert_int_eq(client_set_spin(client, SPIN_ALWAYS), 0);
+    request = post(client);
+    end_by_hand(request);
+    show_former_end(request);
+    ck_assert_int_eq(client_wait(client, UINT64_MAX), 0);
+    ck_assert(request->state == REQUEST_ENDED);
+    request_release(request);
+}
+END_TEST
+
 START_TEST(requests_are_popped_as_they_ended) {
     static const size_t order[] = {2, 0, 1};
     Client *client = party_add_client();
@@ -585,6 +647,9 @@ Suite *unit_suite(void) {
     tcase_add_test(client, client_says_that_it_sleeps_before_it_does);
     tcase_add_test(client, descriptor_tells_of_what_ended_before_it_was_asked_for);
     tcase_add_test(client, who_polls_sees_the_end_of_another_than_the_oldest);
+    tcase_add_test(client, who_polls_for_many_sees_all_ends_at_once);
+    tcase_add_test(client, end_that_is_not_shown_is_found_before_the_client_sleeps);
+    tcase_add_test(client, end_that_is_not_shown_is_found_by_who_never_sleeps);
     tcase_add_test(client, requests_are_popped_as_they_ended);
     tcase_add_test(client, client_is_quiet_while_nothing_is_to_be_done);
     suite_add_tcase(suite, client);

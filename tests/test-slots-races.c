@@ -68,7 +68,7 @@ static void publish(uint32_t generation, uint64_t deadline_ns) {
 static uint64_t n_ended(void) {
     SlotCounts counts;
 
-    state_counts(state, &counts);
+    state_counts(state, N_SLOTS, &counts);
     return counts.n_done + counts.n_failed + counts.n_cancelled;
 }
 

@@ -21,7 +21,9 @@
 /* As docs/protocol.md, section 3, has them. */
 #define HEAD_BYTES   128u
 #define RECORD_BYTES 128u
-#define RECORD_AT    (HEAD_BYTES + SLOT * RECORD_BYTES) /* in the state page */
+#define CLAIM_BYTES  64u
+#define CLAIM_AT     (HEAD_BYTES + SLOT * CLAIM_BYTES) /* in the state page */
+#define ANSWER_AT    (HEAD_BYTES + 8 * CLAIM_BYTES + SLOT * RECORD_BYTES)
 #define USE_BYTES    8u
 #define USE_AT       (HEAD_BYTES + SLOT * USE_BYTES) /* in the submit page */
 #define SUBMIT_AT    (HEAD_BYTES + 128 + SLOT * RECORD_BYTES)
@@ -72,11 +74,11 @@ static uint64_t word_of(uint32_t generation, uint32_t owner, SlotState what, uin
 }
 
 static void put_word(uint64_t word) {
-    put64(state, RECORD_AT, word);
+    put64(state, CLAIM_AT, word);
 }
 
 static void check_word(uint32_t generation, uint32_t owner, SlotState what, uint32_t attempts) {
-    ck_assert_uint_eq(get64(state, RECORD_AT), word_of(generation, owner, what, attempts));
+    ck_assert_uint_eq(get64(state, CLAIM_AT), word_of(generation, owner, what, attempts));
 }
 
 static void publish(uint32_t generation, uint32_t flags, uint64_t deadline_ns) {
@@ -94,7 +96,7 @@ static void publish(uint32_t generation, uint32_t flags, uint64_t deadline_ns) {
 static uint64_t n_ended(void) {
     SlotCounts counts;
 
-    state_counts(state, &counts);
+    state_counts(state, N_SLOTS, &counts);
     return counts.n_done + counts.n_failed + counts.n_cancelled;
 }
 
@@ -102,9 +104,9 @@ static uint64_t n_ended(void) {
 
 START_TEST(pages_are_whole_and_hold_head_records_and_meters) {
     ck_assert_uint_eq(slots_page_bytes(1), 36864);
-    ck_assert_uint_eq(slots_page_bytes(32), 36864); /* 128 + 4 * (128 + 8 * 128) + 2 * 15936 = 36608 */
-    ck_assert_uint_eq(slots_page_bytes(33), 40960); /* one group more */
-    ck_assert_uint_eq(slots_page_bytes(SLOTS_MAX), 180224);
+    ck_assert_uint_eq(slots_page_bytes(24), 36864); /* 128 + 3 * 8 * (64 + 128) + 2 * 15936 = 36608 */
+    ck_assert_uint_eq(slots_page_bytes(25), 40960); /* one group more */
+    ck_assert_uint_eq(slots_page_bytes(SLOTS_MAX), 229376);
 }
 END_TEST
 
@@ -193,31 +195,77 @@ START_TEST(records_come_in_groups_of_eight) {
 }
 END_TEST
 
+START_TEST(claims_and_answers_come_in_groups_of_eight) {
+    const uint32_t slots[] = {0, 7, 8, 23};
+    const size_t group[] = {128, 128, 128 + 1536, 128 + 2 * 1536};
+    void *wishes = calloc(1, slots_page_bytes(24)), *page = calloc(1, slots_page_bytes(24));
+    SlotClaim claim;
+
+    for (uint32_t i = 0; i < ELEMENTS(slots); i++) {
+        size_t at = slots[i] % 8;
+
+        submit_publish(wishes, slots[i], &(SubmitRecord){.generation = 1});
+        ck_assert(slots_claim(wishes, page, slots[i], 1, OWNER, NOW, &claim));
+        ck_assert(slots_end(page, slots[i], &claim, SLOT_DONE, &(AnswerRecord){.payload_bytes = i + 9}));
+        ck_assert_uint_eq(get32(page, group[i] + at * 64), 1);
+        ck_assert_uint_eq(get64(page, group[i] + 8 * 64 + at * 128 + 8), i + 9);
+    }
+    free(page);
+    free(wishes);
+}
+END_TEST
+
 START_TEST(state_record_lies_where_the_protocol_says) {
     AnswerRecord answer = {.payload_bytes = UINT64_C(0x1112131415161718),
                            .segment_bytes = UINT64_C(0x2122232425262728),
                            .reason = 0x51525354,
                            .status = -9,
-                           .cpu = 0x61626364};
+                           .cpu = 0x61626364,
+                           .ended_ns = UINT64_C(0x7172737475767778)};
     SlotClaim claim;
 
     for (size_t i = 0; i < SLOT_USER_BYTES; i++)
         answer.user[i] = (uint8_t)(i + 1);
     publish(1, 0, 0);
     ck_assert(slots_claim(submit, state, SLOT, 1, OWNER, UINT64_C(0x3132333435363738), &claim));
-    ck_assert_uint_eq(get64(state, RECORD_AT), UINT64_C(0x12abcdef00000001));
-    ck_assert_uint_eq(get64(state, RECORD_AT + 24), UINT64_C(0x3132333435363738));
+    ck_assert_uint_eq(get64(state, CLAIM_AT), UINT64_C(0x12abcdef00000001));
+    ck_assert_uint_eq(get64(state, CLAIM_AT + 8), UINT64_C(0x3132333435363738));
+    ck_assert_uint_eq(get64(state, ANSWER_AT), 0);
     ck_assert(slots_end(state, SLOT, &claim, SLOT_FAILED, &answer));
-    ck_assert_uint_eq(get64(state, RECORD_AT), UINT64_C(0x14abcdef00000001));
-    ck_assert_uint_eq(get64(state, RECORD_AT + 8), UINT64_C(0x1112131415161718));
-    ck_assert_uint_eq(get64(state, RECORD_AT + 16), UINT64_C(0x2122232425262728));
-    ck_assert_uint_eq(get32(state, RECORD_AT + 32), 0x51525354);
-    ck_assert_int_eq((int32_t)get32(state, RECORD_AT + 36), -9);
-    ck_assert_uint_eq(get64(state, RECORD_AT + 40), 0);
-    ck_assert_uint_eq(get32(state, RECORD_AT + 48), 0x61626364);
-    ck_assert_uint_eq(get32(state, RECORD_AT + 52), 1);
-    ck_assert_uint_eq(get64(state, RECORD_AT + 56), 0);
-    ck_assert_mem_eq((uint8_t *)state + RECORD_AT + 64, answer.user, SLOT_USER_BYTES);
+    ck_assert_uint_eq(get64(state, CLAIM_AT), UINT64_C(0x14abcdef00000001));
+    ck_assert_uint_eq(get64(state, CLAIM_AT + 8), 0);
+    ck_assert_uint_eq(get64(state, ANSWER_AT), UINT64_C(0x14abcdef00000001));
+    ck_assert_uint_eq(get64(state, ANSWER_AT + 8), UINT64_C(0x1112131415161718));
+    ck_assert_uint_eq(get64(state, ANSWER_AT + 16), UINT64_C(0x2122232425262728));
+    ck_assert_uint_eq(get64(state, ANSWER_AT + 24), UINT64_C(0x7172737475767778));
+    ck_assert_uint_eq(get32(state, ANSWER_AT + 32), 0x51525354);
+    ck_assert_int_eq((int32_t)get32(state, ANSWER_AT + 36), -9);
+    ck_assert_uint_eq(get32(state, ANSWER_AT + 48), 0x61626364);
+    ck_assert_uint_eq(get32(state, ANSWER_AT + 52), 1);
+    ck_assert_uint_eq(get32(state, ANSWER_AT + 56), 0);
+    ck_assert_mem_eq((uint8_t *)state + ANSWER_AT + 64, answer.user, SLOT_USER_BYTES);
+}
+END_TEST
+
+START_TEST(what_the_host_notes_lies_where_the_protocol_says) {
+    state_reserve(state, SLOT, 4096);
+    state_reserve_response(state, SLOT, 8192);
+    ck_assert(slots_hold(submit, state, SLOT));
+    ck_assert_uint_eq(get64(state, CLAIM_AT), UINT64_C(0x00ffffff00000000));
+    ck_assert_uint_eq(get64(state, CLAIM_AT + 16), 8192);
+    ck_assert_uint_eq(get64(state, ANSWER_AT + 40), 4096);
+    ck_assert_uint_eq(get32(state, ANSWER_AT + 56), 1);
+    slots_let_go(state, SLOT);
+    ck_assert_uint_eq(get64(state, CLAIM_AT), 0);
+    ck_assert_uint_eq(get32(state, ANSWER_AT + 56), 0);
+}
+END_TEST
+
+START_TEST(slot_that_a_host_before_holds_is_said_to_be_held) {
+    put_word(word_of(0, SLOT_OWNER_HOST, SLOT_FRESH, 0));
+    ck_assert(slots_hold(submit, state, SLOT));
+    ck_assert_uint_eq(get32(state, ANSWER_AT + 56), 1);
+    ck_assert_uint_eq(submit_take(submit, state, SLOT), 0);
 }
 END_TEST
 
@@ -263,7 +311,7 @@ START_TEST(one_worker_polls_a_client_at_a_time) {
 }
 END_TEST
 
-START_TEST(counts_lie_in_the_state_pages_head) {
+START_TEST(counts_lie_beside_the_word) {
     static const SlotState ends[] = {SLOT_DONE, SLOT_FAILED, SLOT_CANCELLED, SLOT_EXPIRED};
     SlotClaim claim;
 
@@ -274,12 +322,27 @@ START_TEST(counts_lie_in_the_state_pages_head) {
         ck_assert(slots_claim(submit, state, SLOT, i + 1, OWNER, NOW, &claim));
         ck_assert(slots_end(state, SLOT, &claim, ends[i], &answer));
     }
-    ck_assert_uint_eq(get64(state, 64), 1);
-    ck_assert_uint_eq(get64(state, 72), 1);
-    ck_assert_uint_eq(get64(state, 80), 2); /* cancelled or expired */
-    ck_assert_uint_eq(get64(state, 88), 4 * 100);
-    ck_assert_uint_eq(get64(state, 96), 4 * 7);
-    ck_assert_uint_eq(get64(state, 104), 0);
+    ck_assert_uint_eq(get64(state, CLAIM_AT + 24), 1);
+    ck_assert_uint_eq(get64(state, CLAIM_AT + 32), 1);
+    ck_assert_uint_eq(get64(state, CLAIM_AT + 40), 2); /* cancelled or expired */
+    ck_assert_uint_eq(get64(state, CLAIM_AT + 48), 4 * 100);
+    ck_assert_uint_eq(get64(state, CLAIM_AT + 56), 4 * 7);
+}
+END_TEST
+
+START_TEST(counts_are_those_of_all_slots) {
+    SlotCounts counts;
+    SlotClaim claim;
+
+    for (uint32_t slot = 0; slot < N_SLOTS; slot++) {
+        submit_publish(submit, slot, &(SubmitRecord){.generation = 1, .payload_bytes = 10});
+        ck_assert(slots_claim(submit, state, slot, 1, OWNER, NOW, &claim));
+        ck_assert(slots_end(state, slot, &claim, SLOT_DONE, &(AnswerRecord){.payload_bytes = 3}));
+    }
+    state_counts(state, N_SLOTS, &counts);
+    ck_assert_uint_eq(counts.n_done, N_SLOTS);
+    ck_assert_uint_eq(counts.request_bytes, 10 * N_SLOTS);
+    ck_assert_uint_eq(counts.response_bytes, 3 * N_SLOTS);
 }
 END_TEST
 
@@ -293,7 +356,8 @@ START_TEST(slots_do_not_touch_each_other) {
     ck_assert(slots_claim(submit, state, SLOT, 1, SLOT_OWNER_MAX, UINT64_MAX, &claim));
     ck_assert(slots_end(state, SLOT, &claim, SLOT_DONE, &answer));
     for (size_t at = HEAD_BYTES; at < slots_page_bytes(N_SLOTS); at++) {
-        if (at < RECORD_AT || at >= RECORD_AT + RECORD_BYTES)
+        if ((at < CLAIM_AT || at >= CLAIM_AT + CLAIM_BYTES) &&
+            (at < ANSWER_AT || at >= ANSWER_AT + RECORD_BYTES))
             ck_assert_uint_eq(((uint8_t *)state)[at], 0);
         if ((at < SUBMIT_AT || at >= SUBMIT_AT + RECORD_BYTES) && (at < USE_AT || at >= USE_AT + USE_BYTES))
             ck_assert_uint_eq(((uint8_t *)submit)[at], 0);
@@ -361,7 +425,7 @@ static void check_claims(const Row *row, uint32_t generation) {
     uint64_t before;
 
     set_up(row, generation);
-    before = get64(state, RECORD_AT);
+    before = get64(state, CLAIM_AT);
     for (uint32_t message = generation - 2; message != generation + 4; message++) {
         bool may = row->whose == WAITS && message == wanted;
 
@@ -369,13 +433,13 @@ static void check_claims(const Row *row, uint32_t generation) {
         if (may)
             continue;
         ck_assert_msg(!slots_claim(submit, state, SLOT, message, OTHER, NOW, &claim), "%s", row->name);
-        ck_assert_uint_eq(get64(state, RECORD_AT), before);
+        ck_assert_uint_eq(get64(state, CLAIM_AT), before);
     }
     if (row->whose != WAITS)
         return;
     ck_assert_msg(slots_claim(submit, state, SLOT, wanted, OTHER, NOW, &claim), "%s", row->name);
     check_word(wanted, OTHER, SLOT_CLAIMED, row->state == SLOT_WAITING ? ATTEMPTS + 1 : 1);
-    ck_assert_uint_eq(claim.raw, get64(state, RECORD_AT));
+    ck_assert_uint_eq(claim.raw, get64(state, CLAIM_AT));
     ck_assert_uint_eq(claim.generation, wanted);
     ck_assert_uint_eq(claim.attempt, row->state == SLOT_WAITING ? ATTEMPTS + 1 : 1);
     ck_assert_uint_eq(claim.request.generation, wanted);
@@ -403,7 +467,7 @@ END_TEST
 
 /* The host looks: what waits ends as @wished, and the rest stays as it is. */
 static void check_look(const Row *row, bool gone, SlotState wished) {
-    uint64_t before = get64(state, RECORD_AT);
+    uint64_t before = get64(state, CLAIM_AT);
     uint32_t pending = 0;
     SlotState expected = row->whose == OWNED ? SLOT_CLAIMED : row->whose == NOBODYS ? SLOT_DONE : wished;
 
@@ -413,7 +477,7 @@ static void check_look(const Row *row, bool gone, SlotState wished) {
         check_word(pending, 0, expected, 0);
         ck_assert_uint_eq(n_ended(), 1);
     } else {
-        ck_assert_uint_eq(get64(state, RECORD_AT), before);
+        ck_assert_uint_eq(get64(state, CLAIM_AT), before);
         ck_assert_uint_eq(n_ended(), 0);
     }
 }
@@ -464,12 +528,12 @@ static void check_settled(const Row *row, uint32_t generation) {
     uint64_t before;
 
     set_up(row, generation);
-    before = get64(state, RECORD_AT);
+    before = get64(state, CLAIM_AT);
     ck_assert_int_eq(slots_settle(submit, state, SLOT, OTHER, ATTEMPTS + 1, true, false, NOW), SLOT_DONE);
-    ck_assert_uint_eq(get64(state, RECORD_AT), before);
+    ck_assert_uint_eq(get64(state, CLAIM_AT), before);
     if (row->whose != OWNED) {
         ck_assert_int_eq(slots_settle(submit, state, SLOT, OWNER, ATTEMPTS + 1, true, false, NOW), SLOT_DONE);
-        ck_assert_uint_eq(get64(state, RECORD_AT), before);
+        ck_assert_uint_eq(get64(state, CLAIM_AT), before);
         return;
     }
     ck_assert_int_eq(slots_settle(submit, state, SLOT, OWNER, ATTEMPTS + 1, true, false, NOW), SLOT_WAITING);
@@ -530,7 +594,7 @@ START_TEST(lost_claim_ends_nothing_while_the_slot_waits) {
     ck_assert_int_eq(slots_settle(submit, state, SLOT, OWNER, 2, true, false, NOW), SLOT_WAITING);
     ck_assert(!slots_end(state, SLOT, &claim, SLOT_DONE, &answer));
     check_word(1, 0, SLOT_WAITING, 1);
-    ck_assert_uint_eq(get64(state, RECORD_AT + 8), 0);
+    ck_assert_uint_eq(get64(state, ANSWER_AT + 8), 0);
 }
 END_TEST
 
@@ -560,7 +624,7 @@ START_TEST(claim_of_an_earlier_generation_ends_nothing_of_the_same_owners_next) 
     claim_next(2, OWNER, &claim);
     ck_assert(!slots_end(state, SLOT, &old, SLOT_DONE, &late));
     check_word(2, OWNER, SLOT_CLAIMED, 1);
-    ck_assert_uint_eq(get64(state, RECORD_AT + 8), 0);
+    ck_assert_uint_eq(get64(state, ANSWER_AT + 8), 0);
 }
 END_TEST
 
@@ -583,6 +647,38 @@ START_TEST(time_of_a_claim_is_forgotten_with_it) {
     claim_next(2, OWNER, &claim);
     slots_settle(submit, state, SLOT, OWNER, 2, true, false, NOW);
     ck_assert_uint_eq(state_claimed_ns(state, SLOT), 0);
+}
+END_TEST
+
+START_TEST(every_end_is_shown_where_its_client_polls) {
+    SlotClaim claim;
+
+    claim_next(1, OWNER, &claim);
+    ck_assert_uint_eq(state_shown(state, SLOT).generation, 0);
+    ck_assert(slots_end(state, SLOT, &claim, SLOT_DONE, &(AnswerRecord){0}));
+    ck_assert_uint_eq(state_shown(state, SLOT).generation, 1);
+    ck_assert_uint_eq(state_shown(state, SLOT).state, SLOT_DONE);
+    publish(2, 0, 0);
+    ck_assert_uint_eq(slots_look(submit, state, SLOT, true, NOW), SLOT_CANCELLED);
+    ck_assert_uint_eq(state_shown(state, SLOT).generation, 2);
+    ck_assert_uint_eq(state_shown(state, SLOT).state, SLOT_CANCELLED);
+    claim_next(3, OWNER, &claim);
+    ck_assert_uint_eq(slots_settle(submit, state, SLOT, OWNER, 2, true, false, NOW), SLOT_WAITING);
+    ck_assert_uint_eq(state_shown(state, SLOT).generation, 2);
+    ck_assert(slots_claim(submit, state, SLOT, 3, OWNER, NOW, &claim));
+    ck_assert_uint_eq(slots_settle(submit, state, SLOT, OWNER, 2, true, false, NOW), SLOT_FAILED);
+    ck_assert_uint_eq(state_shown(state, SLOT).generation, 3);
+    ck_assert_uint_eq(state_shown(state, SLOT).state, SLOT_FAILED);
+}
+END_TEST
+
+START_TEST(end_that_came_too_late_is_not_shown) {
+    SlotClaim claim;
+
+    claim_next(1, OWNER, &claim);
+    slots_settle(submit, state, SLOT, OWNER, 2, true, false, NOW);
+    ck_assert(!slots_end(state, SLOT, &claim, SLOT_DONE, &(AnswerRecord){0}));
+    ck_assert_uint_eq(state_shown(state, SLOT).generation, 0);
 }
 END_TEST
 
@@ -789,6 +885,8 @@ static void add_owner(TCase *tests) {
     tcase_add_test(tests, claim_of_an_earlier_generation_ends_nothing_of_the_same_owners_next);
     tcase_add_test(tests, time_of_a_claim_is_told_while_it_lasts);
     tcase_add_test(tests, time_of_a_claim_is_forgotten_with_it);
+    tcase_add_test(tests, every_end_is_shown_where_its_client_polls);
+    tcase_add_test(tests, end_that_came_too_late_is_not_shown);
 }
 
 static void add_client(TCase *tests) {
@@ -820,11 +918,15 @@ Suite *unit_suite(void) {
     tcase_add_test(layout, submit_record_lies_where_the_protocol_says);
     tcase_add_test(layout, use_lies_where_the_protocol_says);
     tcase_add_test(layout, records_come_in_groups_of_eight);
+    tcase_add_test(layout, claims_and_answers_come_in_groups_of_eight);
     tcase_add_test(layout, state_record_lies_where_the_protocol_says);
+    tcase_add_test(layout, what_the_host_notes_lies_where_the_protocol_says);
+    tcase_add_test(layout, slot_that_a_host_before_holds_is_said_to_be_held);
     tcase_add_test(layout, user_bytes_of_an_earlier_exchange_are_not_read_again);
     tcase_add_test(layout, heads_hold_who_is_awake_and_who_polls);
     tcase_add_test(layout, one_worker_polls_a_client_at_a_time);
-    tcase_add_test(layout, counts_lie_in_the_state_pages_head);
+    tcase_add_test(layout, counts_lie_beside_the_word);
+    tcase_add_test(layout, counts_are_those_of_all_slots);
     tcase_add_test(layout, slots_do_not_touch_each_other);
     add_table(add_case(suite, "table"));
     add_owner(add_case(suite, "owner"));

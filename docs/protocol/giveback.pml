@@ -3,8 +3,8 @@
  * Memory that is given back while nobody looks at it (docs/protocol.md, sections 3 to 5)
  *
  * One client sends exchange after exchange through one slot, some of them without bytes, or takes the slot
- * and sends nothing. The host may at any time find the slot idle: it holds the word, looks once more, punches
- * what nobody uses, says so in the state page and lets go. It may be killed after any step; the next one has
+ * and sends nothing. The host may at any time find the slot idle: it holds the word, shows that to the client in
+ * a place of its own, looks once more, punches what nobody uses, says so in the state page and lets go. It may be killed after any step; the next one has
  * what is in both pages. Loads and stores that another party can come between are steps of their own.
  *
  * Bounds: one slot, EXCHANGES 2 to 4, WORKERS 1 or 2, TRIMS 1 to 3 tries of the host, DEATHS 0 to 2 of it, a
@@ -18,7 +18,7 @@
  *   back     what was held is let go of
  *
  * Variants that must be rejected: NOT_TAKEN, TAKEN_LATE, LOOK_ONCE, CLAIM_HELD, NOT_HELD, NOT_RELEASED,
- * NOT_COMPARED, NOT_ANNOUNCED, ZERO_LATE; with DEATHS 1: HOLD_STAYS, HOLD_FORGOTTEN,
+ * NOT_COMPARED, NOT_ANNOUNCED, ZERO_LATE, NOT_SHOWN; with DEATHS 1: HOLD_STAYS, HOLD_FORGOTTEN,
  * PUNCH_FIRST.
  */
 #ifndef EXCHANGES
@@ -58,6 +58,7 @@ typedef Word {
     byte owner
 }
 Word word;
+bool held;  /* so says the host to the client, which does not look at the word */
 bool request_reserved;
 bool response_there;
 
@@ -89,11 +90,11 @@ bool finished;
 /* ---- the client ---- */
 
 #ifdef TAKEN_LATE
-#define LOOK_EARLY found = HELD
+#define LOOK_EARLY found = held
 #define LOOK       skip
 #else
 #define LOOK_EARLY skip
-#define LOOK       found = HELD
+#define LOOK       found = held
 #endif
 #ifdef NOT_TAKEN
 #define TAKE skip
@@ -117,7 +118,7 @@ proctype Client() {
         :: bytes = false
         fi };
         LOOK_EARLY;
-        TAKE;                                                     /* 1: taken; then the word, */
+        TAKE;                                                     /* 1: taken; then whether it is held, */
         LOOK;
         atomic {                                                  /* then what is reserved */
             if
@@ -226,6 +227,12 @@ end:
 #define UNHOLD word.owner = NOBODY
 #endif
 
+#if defined NOT_SHOWN || defined NOT_HELD
+#define SHOW skip
+#else
+#define SHOW held = true
+#endif
+
 /* The host tells what was submitted meanwhile: its message may have found the word held. */
 inline announce() {
     if
@@ -242,6 +249,7 @@ inline announce() {
  * that nothing is there, a client that comes meanwhile takes nothing for granted, and another host may go on.
  */
 inline give_back() {
+    SHOW;
     if
     :: MAY_PUNCH_RESPONSE ->
 #ifndef ZERO_LATE
@@ -265,6 +273,7 @@ inline give_back() {
         request_counted = false
     :: else
     fi;
+    held = false;
     atomic {
         UNHOLD;
         assert(request == HOLE || request_counted);               /* paid */
@@ -281,6 +290,7 @@ inline take_over() {
         request_counted = request_reserved;
         response_counted = response_there || (word.state == CLAIMED && response_counted) /* noted for it */ };
 #ifdef HOLD_FORGOTTEN
+    held = false;
     UNHOLD;
 #endif
 #ifndef HOLD_STAYS
@@ -342,6 +352,7 @@ active proctype Checker() {
     assert(finished); /* ends */
     assert(!PENDING); /* ends */
     assert(!HELD);    /* back */
+    assert(!held);    /* back */
     assert(request == HOLE || request_counted);   /* paid */
     assert(response == HOLE || response_counted)  /* paid */
 }

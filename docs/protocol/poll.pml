@@ -5,9 +5,10 @@
  * A worker that has just answered may poll the slots of that client; its number then stands in the client's
  * state page. A client inside a call looks at that number after it has submitted and skips the message if
  * somebody polls; it owes the message until the exchange is claimed, and pays when it has polled for long
- * enough. Whoever is about to block says so, looks once more, and then blocks: a client in its submit page
- * (blocked: *awake* is 0), a worker by taking its number away. A worker skips the reply message of a client that does not
- * block. Workers die anywhere, or stop while they poll; the host repairs what the dead leave, as in
+ * enough. An end is shown where the client polls in a step of its own, after the word has made it one: late, and
+ * by who is slow perhaps when the next has ended. Whoever is about to block says so, looks once more, at the
+ * word, and then blocks: a client in its submit page (blocked: *awake* is 0), a worker by taking its number away.
+ * A worker skips the reply message of a client that does not block. Workers die anywhere, or stop while they poll; the host repairs what the dead leave, as in
  * queue.pml. The queue of requests is large enough here; queue.pml fills it.
  *
  * Bounds: CLIENTS 1 or 2 with one slot each, ROUNDS exchanges, WORKERS 2 of which one may die (DEATHS) or
@@ -21,7 +22,7 @@
  *   clear    no dead worker's number stays
  *
  * Variants that must be rejected: SKIPPER_RETURNS, SLEEPS_BLIND, LOOKS_FIRST, WORKER_BLOCKS_BLIND,
- * TWO_POLLERS, ASKS_BEFORE_END, FORGET_POLLER.
+ * TWO_POLLERS, ASKS_BEFORE_END, FORGET_POLLER, LOOKS_AT_SHOWN.
  */
 #ifndef CLIENTS
 #define CLIENTS 1
@@ -40,6 +41,7 @@
 typedef Slot {
     byte submitted;
     byte ended;
+    byte shown;   /* the latest end, where the client polls */
     byte owner;
     byte poller;  /* in the state page */
     bool blocked; /* in the submit page */
@@ -48,7 +50,7 @@ typedef Slot {
 Slot slot[CLIENTS];
 
 mtype = { SUBMIT, ASK, POLL, PAY, ANNOUNCE, LOOK, BLOCK };
-mtype = { RECEIVE, CLAIM, END, TELL, ENTER, WATCH, LEAVE, AGAIN, DEAD, STOPPED };
+mtype = { RECEIVE, CLAIM, END, SHOW, TELL, ENTER, WATCH, LEAVE, AGAIN, DEAD, STOPPED };
 
 chan requests = [CLIENTS * ROUNDS * 3] of { byte, byte }; /* slot, generation */
 chan replies[CLIENTS] = [1] of { bit };
@@ -71,7 +73,12 @@ inline notify(c) {
 
 /* ---- a client, one call after the other ---- */
 
+#define IS_SHOWN  (slot[c].shown == slot[c].submitted)
+#ifdef LOOKS_AT_SHOWN
+#define HAS_ENDED IS_SHOWN
+#else
 #define HAS_ENDED (slot[c].ended == slot[c].submitted)
+#endif
 #define OVER      slot[c].blocked = false; slot[c].counts_on = 0; owes = false; step = SUBMIT
 
 /* What follows a poll that took too long: pay, say that it blocks, look once more, block. */
@@ -108,8 +115,8 @@ proctype Client(byte c) {
         :: else -> request(c)
         fi;
         step = POLL }
-    :: atomic { IS(POLL) && HAS_ENDED -> OVER }
-    :: atomic { IS(POLL) && !HAS_ENDED -> step = AFTER_POLL } /* long enough */
+    :: atomic { IS(POLL) && IS_SHOWN -> OVER }
+    :: atomic { IS(POLL) && !IS_SHOWN -> step = AFTER_POLL } /* long enough */
     :: atomic { IS(PAY) ->
         if
         :: owes && IS_OPEN(c) -> request(c)
@@ -140,6 +147,7 @@ proctype Work(byte number) {
     mtype step = RECEIVE;
     byte polls; /* 1 + the client that it polls; 0 for none */
     byte s, g;
+    byte e; /* what it has ended, and not shown yet */
     bool asked;
 
 end:
@@ -156,12 +164,18 @@ end:
         fi }
 #ifdef ASKS_BEFORE_END
     :: atomic { IS(END) && !asked -> asked = true; g = slot[s].blocked }
-    :: atomic { IS(END) && asked -> slot[s].owner = 0; slot[s].ended++; asked = false; step = TELL }
+    :: atomic { IS(END) && asked ->
+        slot[s].owner = 0;
+        slot[s].ended++;
+        e = slot[s].ended;
+        asked = false;
+        step = SHOW }
 #define BLOCKS g
 #else
-    :: atomic { IS(END) -> slot[s].owner = 0; slot[s].ended++; step = TELL }
+    :: atomic { IS(END) -> slot[s].owner = 0; slot[s].ended++; e = slot[s].ended; step = SHOW }
 #define BLOCKS slot[s].blocked
 #endif
+    :: atomic { IS(SHOW) -> slot[s].shown = e; e = 0; step = TELL }
     :: atomic { IS(TELL) ->
         if
         :: BLOCKS -> notify(s)

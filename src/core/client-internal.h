@@ -55,15 +55,18 @@ struct Client {
     char refused_text[REFUSED_TEXT_BYTES];
 };
 
-/* client-request.c: look at every slot in flight; end what has ended. Return: 0 or negative errno. */
+/*
+ * client-request.c: look at the word of every slot in flight; end what has ended.
+ * Return: 0 or negative errno.
+ */
 int client_look(Client *client);
 
-/* client-request.c: whether this one, which is in flight, shows an end. */
+/* client-request.c: whether this one, which is in flight, shows an end where its client polls. */
 bool request_shows_end(const Request *request);
 
 /*
- * client-request.c: end this one, which shows an end, and those that were sent after it, up to the first that
- * does not show one. Return: 0 or negative errno.
+ * client-request.c: end this one, which shows an end, and what has ended besides: from the oldest on, and
+ * from this one on, each up to the first that does not show an end. Return: 0 or negative errno.
  */
 int request_reap(Request *request);
 

@@ -13,14 +13,25 @@
 
 #define SERVED_NS    (10 * NS_PER_MS) /* more than the coarse clock is late */
 #define OTHERS_EVERY 16u              /* looks */
+#define BEHIND_MAX   4u
 
 /*
- * Which to look at: the oldest, since a worker takes them as they were sent, and a look takes the line from
- * whoever is about to write the end there; now and then another, which several workers may have done before.
+ * The oldest, since a worker takes them as they were sent. Of many, one a little behind it: a look takes the
+ * line from whoever is about to write the end there, and so it meets one exchange in some, not each of them.
  */
+static Request *next_to_end(const Client *client) {
+    uint32_t n = client->n_in_flight / 8;
+    Request *request = client->in_flight.first;
+
+    for (n = n < BEHIND_MAX ? n : BEHIND_MAX; n > 0; n--)
+        request = request->next;
+    return request;
+}
+
+/* Which to look at: now and then another, which several workers may have done before. */
 static Request *choose(const Client *client, const Spin *spin, Request **other) {
     if (spin->n % OTHERS_EVERY != OTHERS_EVERY - 1)
-        return client->in_flight.first;
+        return next_to_end(client);
     *other = *other && (*other)->next ? (*other)->next : client->in_flight.first;
     return *other;
 }
@@ -57,10 +68,7 @@ int client_poll(Client *client, uint64_t until_ns) {
     } while (!found && spin_once(&spin));
     spin_end(&client->pace, found);
     if (found) {
-        int r;
-
-        __builtin_prefetch(request->response.map);
-        r = request_reap(request);
+        int r = request_reap(request);
 
         client->served_ns = clock_coarse_ns();
         return r < 0 ? r : 1;

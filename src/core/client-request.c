@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests: one slot each, from taken to released (docs/protocol.md, section 5, "Client"). */
 #include "base/error.h"
+#include "base/prefetch.h"
 #include "base/probe.h"
 #include "base/units.h"
 #include "core/client-internal.h"
@@ -12,6 +13,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+#define AHEAD         4u /* slots: whoever takes, writes or sends one may do so with the next ones */
 
 static bool is_in_flight(const Request *request) {
     return request->state == REQUEST_SENT || request->state == REQUEST_ABANDONED;
@@ -97,40 +100,52 @@ static int request_answer(Request *request, SlotState end) {
     return 0;
 }
 
-/* The end that it shows, or SLOT_CLAIMED for none. */
-static SlotState end_shown(const Request *request) {
-    SlotWord word = state_load(request->client->states.map, request->slot, NULL);
-
+/* The end that the word says, or SLOT_CLAIMED for none. */
+static SlotState end_in(const Request *request, SlotWord word) {
     return word.generation == request->generation && state_is_end(word.state) ? word.state : SLOT_CLAIMED;
+}
+
+static SlotState end_shown(const Request *request) {
+    return end_in(request, state_shown(request->client->states.map, request->slot));
 }
 
 bool request_shows_end(const Request *request) {
     return end_shown(request) != SLOT_CLAIMED;
 }
 
-/* All from @request on, or until one has not ended. */
-static int look_from(Request *request, bool all) {
+int client_look(Client *client) {
     Request *next;
     int r = 0;
 
-    for (; request && r == 0; request = next) {
-        SlotState end = end_shown(request);
+    for (Request *request = client->in_flight.first; request && r == 0; request = next) {
+        SlotState end = end_in(request, state_load(client->states.map, request->slot, NULL));
 
         next = request->next; /* it may leave the list */
         if (end != SLOT_CLAIMED)
             r = request_answer(request, end);
-        else if (!all)
-            break;
     }
     return r;
 }
 
-int client_look(Client *client) {
-    return look_from(client->in_flight.first, true);
+/* From this one on, up to the first that does not show an end. */
+static int reap_from(Request *request) {
+    SlotState end;
+    int r = 0;
+
+    while (request && r == 0 && (end = end_shown(request)) != SLOT_CLAIMED) {
+        Request *next = request->next; /* it leaves the list */
+
+        prefetch_read(request->response.map);
+        r = request_answer(request, end);
+        request = next;
+    }
+    return r;
 }
 
 int request_reap(Request *request) {
-    return look_from(request, false);
+    int r = reap_from(request->client->in_flight.first);
+
+    return r == 0 && is_in_flight(request) ? reap_from(request) : r;
 }
 
 void client_end_all(Client *client) {
@@ -180,6 +195,12 @@ static void request_take(Request *request) {
     segment_published(&request->segment, 0);
 }
 
+/* What will be taken a few calls from now: its payload is in the worker's cache yet. */
+static void expect_take(const Request *request) {
+    if (request->slot + AHEAD < request->client->n_slots)
+        prefetch_write(request[AHEAD].segment.map);
+}
+
 int client_take(Client *client, Request **ret_request) {
     if (client->state != CLIENT_READY)
         return CLIENT_NOT_READY;
@@ -189,6 +210,7 @@ int client_take(Client *client, Request **ret_request) {
         if (request->state != REQUEST_FREE)
             continue;
         client->n_taken++;
+        expect_take(request);
         request_take(request);
         request->reason = REASON_NONE;
         request->payload_bytes = request->deadline_ns = 0;
@@ -419,6 +441,14 @@ static uint32_t request_weigh(const Request *request, bool may_skip) {
     return client->dice < measured ? UINT32_MAX / measured : 0;
 }
 
+/* What will be sent a few calls from now, where several are. */
+static void expect_submit(const Request *request) {
+    const Client *client = request->client;
+
+    if (request->slot + AHEAD < client->n_slots && request[AHEAD].state == REQUEST_TAKEN)
+        submit_expect(client->submit.map, request->slot + AHEAD);
+}
+
 /* @may_skip: the message may wait while somebody polls. */
 static int request_submit(Request *request, bool may_skip) {
     Client *client = request->client;
@@ -443,6 +473,7 @@ static int request_submit(Request *request, bool may_skip) {
         request_end(request, SLOT_FAILED, REASON_HOST_LOST);
         return 0;
     }
+    expect_submit(request);
     record.weight = request->weight = request_weigh(request, may_skip);
     record.submitted_ns = record.weight ? clock_now_ns() : 0;
     submit_publish(client->submit.map, request->slot, &record);

@@ -434,7 +434,7 @@ static void count_past(Host *host, const HostClient *client) {
     SlotCounts counts;
     IndexPast past;
 
-    state_counts(client->states.map, &counts);
+    state_counts(client->states.map, client->n_slots, &counts);
     host_keep_stages(host, client);
     if (host->store.index.map) {
         index_add_past(host->store.index.map, client->id, &counts);

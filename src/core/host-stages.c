@@ -19,7 +19,7 @@ static void read_stage(const HostClient *client, Stage stage, Histogram *into) {
         (void)meter_read(slots_meter(client->states.map, stage, client->n_slots), UINT64_MAX, into);
         return;
     }
-    state_counts(client->states.map, &counts);
+    state_counts(client->states.map, client->n_slots, &counts);
     (void)meter_read(slots_meter(client->submit.map, stage, client->n_slots),
                      SAID_MAX(counts.n_done + counts.n_failed), into);
 }

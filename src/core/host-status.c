@@ -31,7 +31,7 @@ void host_counts(const Host *host, SlotCounts *ret_counts) {
 
         if (client->probe)
             continue;
-        state_counts(client->states.map, &counts);
+        state_counts(client->states.map, client->n_slots, &counts);
         ret_counts->n_done += counts.n_done;
         ret_counts->n_failed += counts.n_failed;
         ret_counts->n_cancelled += counts.n_cancelled;
@@ -135,7 +135,7 @@ static void fill_client(const HostClient *client, PacketStatusClient *row) {
     SlotCounts counts;
     uint64_t requests = 0, responses = 0;
 
-    state_counts(client->states.map, &counts);
+    state_counts(client->states.map, client->n_slots, &counts);
     (void)object_usage(client->requests_fd, &requests);
     (void)object_usage(client->responses_fd, &responses);
     text_copy(row->name, sizeof(row->name), client->name);

@@ -105,5 +105,5 @@ void host_squeeze(Host *host, const HostAccount *account, uint64_t bytes) {
 void client_end_holds(Host *host, HostClient *client) {
     for (uint32_t slot = 0; slot < client->n_slots; slot++)
         if (slots_is_held(client->states.map, slot))
-            (void)give_back(host, client, slot);
+            (void)trim_slot(host, client, slot);
 }

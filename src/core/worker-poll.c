@@ -10,35 +10,48 @@
  */
 #include "core/worker-internal.h"
 
+#include "base/prefetch.h"
 #include "base/units.h"
 
 #define IN_A_ROW     16u
 #define IN_A_ROW_MAX 256u             /* of such that take SHORT_NS in all */
+#define ALL_EVERY    8u               /* looks */
 #define SHORT_NS     (20 * NS_PER_US)
 #define LONG_NS      (50 * NS_PER_US) /* past this the caller may have something to do before the next */
 
-/* Three lines that another processor has: asked for together, they come in the time of one. */
+/* Lines that another processor has: asked for together, they come in the time of one. */
 static void expect(WorkerClient *client, uint32_t slot) {
-    slots_expect_claim(client->states.map, slot);
-    __builtin_prefetch(client->slots[slot].request.map);
-    __builtin_prefetch(client->slots[slot].response.map, 1);
+    prefetch_read(client->slots[slot].request.map);
+    prefetch_write(client->slots[slot].response.map);
+}
+
+/* Who sends several sends them in a row: what comes after this one comes near while this one is handled. */
+static void expect_next(WorkerClient *client, uint32_t slot) {
+    if (slot + 2 < client->n_slots)
+        slots_expect_new(client->submit.map, slot + 2);
+    if (slot + 1 == client->n_slots ||
+        submit_generation(client->submit.map, slot + 1) == client->seen[slot + 1])
+        return;
+    slots_expect_end(client->states.map, slot + 1);
+    expect(client, slot + 1);
 }
 
 /*
- * Claim what is new in one client's slots, one at most. Return: 1 if something was claimed, 0, or negative
- * errno.
+ * Claim what is new in some of a client's slots, one at most. Return: 1 if something was claimed, 0, or
+ * negative errno.
  */
-static int look_at_client(Worker *worker, WorkerClient *client) {
+static int look_at_client(Worker *worker, WorkerClient *client, uint32_t n_looks) {
     uint32_t slot = client->seen_slot;
 
     /* A client that goes on changing what is looked at does not keep this worker from everything else. */
     for (uint32_t i = 0; i < client->n_slots; i++) {
         int r;
 
-        if (!submit_find_new(client->submit.map, client->seen, client->n_slots, &slot))
+        if (!submit_find_new(client->submit.map, client->seen, client->n_slots, n_looks, &slot))
             return 0;
 
         expect(client, slot);
+        expect_next(client, slot);
         client->seen_slot = slot;
         /* claimed by whomever, it is nothing new */
         client->seen[slot] = submit_generation(client->submit.map, slot);
@@ -51,12 +64,16 @@ static int look_at_client(Worker *worker, WorkerClient *client) {
     return 0;
 }
 
-/* One claim at a time, the clients in turn. */
+/*
+ * One claim at a time, the clients in turn. Who has one in flight uses the slot of last time, who has many
+ * the next one: these are looked at each time, the others now and then.
+ */
 static int look(Worker *worker) {
     uint32_t first = worker->poll_turn++;
 
     for (uint32_t i = 0; i < worker->n_polled; i++) {
-        int r = look_at_client(worker, worker->polled[(first + i) % worker->n_polled]);
+        WorkerClient *client = worker->polled[(first + i) % worker->n_polled];
+        int r = look_at_client(worker, client, first % ALL_EVERY == 0 ? client->n_slots : 2);
 
         if (r != 0)
             return r;
@@ -98,7 +115,7 @@ static int leave_all(Worker *worker) {
         int r;
 
         remove_at(worker, worker->n_polled - 1);
-        r = look_at_client(worker, client);
+        r = look_at_client(worker, client, client->n_slots);
         if (r != 0)
             return r; /* the others are still polled */
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/slots.h"
 
+#include "base/prefetch.h"
 #include "wire/reason.h"
 
 #include <stdatomic.h>
@@ -12,7 +13,6 @@
 #define USER_WORDS   (SLOT_USER_BYTES / sizeof(uint64_t))
 #define PAGE         4096u
 #define ANSWER_USER  1u                  /* flag */
-#define ENDED        (UINT64_C(1) << 63) /* claimed_ns says when it ended */
 #define PAGE_METERS  2u
 
 typedef struct Head {
@@ -21,19 +21,8 @@ typedef struct Head {
     _Atomic uint32_t n_slots;
     _Atomic uint32_t hand; /* submit page: awake; state page: poller */
     _Atomic uint32_t measured; /* state page; see state_set_measured() */
-    uint8_t reserved[44];
-    uint8_t rest[64]; /* state page: Counts. Far from the rest, which is read at every exchange */
+    uint8_t reserved[108];
 } Head;
-
-/* The state page's head goes on with these. */
-typedef struct Counts {
-    _Atomic uint64_t n_done;
-    _Atomic uint64_t n_failed;
-    _Atomic uint64_t n_cancelled;
-    _Atomic uint64_t request_bytes;
-    _Atomic uint64_t response_bytes;
-    uint8_t reserved[24];
-} Counts;
 
 typedef struct SubmitSlot {
     _Atomic uint32_t generation;
@@ -63,28 +52,60 @@ typedef struct SubmitGroup {
     SubmitSlot slots[GROUP_SLOTS];
 } SubmitGroup;
 
-typedef struct StateSlot {
+/* Whose a slot is. A client that polls does not look here: the line stays with the worker that claims. */
+typedef struct StateClaim {
     _Atomic uint64_t word;
+    _Atomic uint64_t claimed_ns;
+    _Atomic uint64_t reserved_response;
+    _Atomic uint64_t n_done;
+    _Atomic uint64_t n_failed;
+    _Atomic uint64_t n_cancelled;
+    _Atomic uint64_t request_bytes;
+    _Atomic uint64_t response_bytes;
+} StateClaim;
+
+/* What a client looks at: what has come of it. */
+typedef struct StateAnswer {
+    _Atomic uint64_t ended; /* the word of the latest end, once more */
     _Atomic uint64_t payload_bytes;
     _Atomic uint64_t segment_bytes;
-    _Atomic uint64_t claimed_ns;
+    _Atomic uint64_t ended_ns;
     _Atomic uint32_t reason;
     _Atomic int32_t status;
     _Atomic uint64_t reserved_bytes;
     _Atomic uint32_t cpu;
     _Atomic uint32_t flags;
-    _Atomic uint64_t reserved_response;
+    _Atomic uint32_t held;
+    uint8_t reserved[4];
     _Atomic uint64_t user[USER_WORDS];
-} StateSlot;
+} StateAnswer;
+
+/* Records of the state page, likewise. */
+typedef struct StateGroup {
+    StateClaim claims[GROUP_SLOTS];
+    StateAnswer answers[GROUP_SLOTS];
+} StateGroup;
 
 _Static_assert(offsetof(Head, measured) == STATE_MEASURED_AT, "docs/protocol.md, section 3");
-_Static_assert(sizeof(Head) == 128 && sizeof(Counts) == 64, "docs/protocol.md, section 3");
-_Static_assert(sizeof(SubmitSlot) == 128 && sizeof(StateSlot) == 128, "docs/protocol.md, section 3");
+_Static_assert(sizeof(Head) == 128, "docs/protocol.md, section 3");
+_Static_assert(sizeof(SubmitSlot) == 128 && sizeof(StateAnswer) == 128, "docs/protocol.md, section 3");
 _Static_assert(sizeof(SubmitGroup) == 128 + GROUP_SLOTS * 128, "docs/protocol.md, section 3");
+_Static_assert(sizeof(StateClaim) == 64 && sizeof(StateGroup) == GROUP_SLOTS * 192,
+               "docs/protocol.md, section 3");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the word is shared between processes");
 
 #define GET(field)        atomic_load_explicit(&(field), memory_order_relaxed)
 #define SET(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
+
+/*
+ * What is so already is not written again: the line stays with both sides, and the other one, which looks,
+ * does not take it away in the middle of many stores.
+ */
+#define UPDATE(field, value)                                                                                 \
+    do {                                                                                                     \
+        if (GET(field) != (value))                                                                           \
+            SET(field, value);                                                                               \
+    } while (0)
 
 static SubmitGroup *group_at(const void *page, uint32_t slot) {
     return (SubmitGroup *)(void *)((uint8_t *)(uintptr_t)page + sizeof(Head)) + slot / GROUP_SLOTS;
@@ -98,26 +119,36 @@ static SubmitUse *use_at(const void *page, uint32_t slot) {
     return &group_at(page, slot)->uses[slot % GROUP_SLOTS];
 }
 
-static StateSlot *state_at(const void *page, uint32_t slot) {
-    return (StateSlot *)(void *)((uint8_t *)(uintptr_t)page + sizeof(Head)) + slot;
+static StateGroup *states_at(const void *page, uint32_t slot) {
+    return (StateGroup *)(void *)((uint8_t *)(uintptr_t)page + sizeof(Head)) + slot / GROUP_SLOTS;
 }
 
-static Counts *counts_of(const void *page) {
-    return (Counts *)(void *)((Head *)(uintptr_t)page)->rest;
+static StateClaim *claim_at(const void *page, uint32_t slot) {
+    return &states_at(page, slot)->claims[slot % GROUP_SLOTS];
 }
 
-/* Only what a person looks at depends on them, so they need no order. */
-static void count(const void *state, SlotState end, uint64_t request_bytes, uint64_t response_bytes) {
-    Counts *counts = counts_of(state);
-    _Atomic uint64_t *n = end == SLOT_DONE     ? &counts->n_done
-                          : end == SLOT_FAILED ? &counts->n_failed
-                                               : &counts->n_cancelled;
+static StateAnswer *answer_at(const void *page, uint32_t slot) {
+    return &states_at(page, slot)->answers[slot % GROUP_SLOTS];
+}
 
-    atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
-    if (request_bytes)
-        atomic_fetch_add_explicit(&counts->request_bytes, request_bytes, memory_order_relaxed);
-    if (response_bytes)
-        atomic_fetch_add_explicit(&counts->response_bytes, response_bytes, memory_order_relaxed);
+/* An end that is not DONE. Only what a person looks at depends on counts, so they need no order. */
+static void count(const void *state, uint32_t slot, SlotState end) {
+    StateClaim *claim = claim_at(state, slot);
+
+    atomic_fetch_add_explicit(end == SLOT_FAILED ? &claim->n_failed : &claim->n_cancelled, 1,
+                              memory_order_relaxed);
+}
+
+/*
+ * Nobody else writes these three while the claim lasts: to lock the line for each would be felt. @n: 1, or
+ * UINT64_MAX where it was no end after all.
+ */
+static void count_owned(StateClaim *claim, SlotState end, uint64_t n, uint64_t request_bytes,
+                        uint64_t response_bytes) {
+    if (end == SLOT_DONE)
+        SET(claim->n_done, GET(claim->n_done) + n);
+    SET(claim->request_bytes, GET(claim->request_bytes) + n * request_bytes);
+    SET(claim->response_bytes, GET(claim->response_bytes) + n * response_bytes);
 }
 
 static uint64_t word_pack(SlotWord word) {
@@ -138,8 +169,20 @@ static SlotWord word_unpack(uint64_t raw) {
  * Sequentially consistent: a client that wishes and then looks, and a worker that claims and then looks, must
  * not miss each other.
  */
-static bool word_swap(StateSlot *slot, uint64_t expected, SlotWord next) {
-    return atomic_compare_exchange_strong(&slot->word, &expected, word_pack(next));
+static bool word_swap(void *state, uint32_t slot, uint64_t expected, SlotWord next) {
+    return atomic_compare_exchange_strong(&claim_at(state, slot)->word, &expected, word_pack(next));
+}
+
+/*
+ * An end is shown where its client polls after the word has made it one. Who dies in between leaves an end
+ * that only the word shows, and who is slow may show it when the next has ended: then the client finds its
+ * end in the word, where it looks before it sleeps.
+ */
+static bool word_end(void *state, uint32_t slot, uint64_t expected, SlotWord end) {
+    if (!word_swap(state, slot, expected, end))
+        return false;
+    atomic_store_explicit(&answer_at(state, slot)->ended, word_pack(end), memory_order_release);
+    return true;
 }
 
 static bool user_is_zero(const uint8_t *user) {
@@ -172,13 +215,13 @@ static void user_read(_Atomic uint64_t *shared, bool is_there, uint8_t *user) {
 }
 
 /*
- * After the records, as the submit page has them. Both pages have the same size, so that one has room for one
+ * After the records, as the state page has them. Both pages have the same size, so that one has room for one
  * more.
  */
 static size_t meters_offset(uint32_t n_slots) {
     size_t groups = (n_slots + GROUP_SLOTS - 1) / GROUP_SLOTS;
 
-    return sizeof(Head) + groups * sizeof(SubmitGroup);
+    return sizeof(Head) + groups * sizeof(StateGroup);
 }
 
 size_t slots_page_bytes(uint32_t n_slots) {
@@ -232,20 +275,24 @@ static bool word_is_held(SlotWord word) {
  */
 uint64_t submit_take(void *submit, const void *state, uint32_t slot) {
     atomic_store(&use_at(submit, slot)->taken, 1);
-    return word_is_held(state_load(state, slot, NULL)) ? 0 : state_reserved(state, slot);
+    return atomic_load(&answer_at(state, slot)->held) ? 0 : state_reserved(state, slot);
+}
+
+void submit_expect(void *submit, uint32_t slot) {
+    prefetch_write(submit_at(submit, slot));
 }
 
 void submit_publish(void *submit, uint32_t slot, const SubmitRecord *record) {
     SubmitSlot *shared = submit_at(submit, slot);
     bool plain = user_is_zero(record->user); /* as nearly always: saves moving a cache line */
 
-    SET(shared->flags, record->flags | (plain ? 0 : SUBMIT_USER));
-    SET(shared->payload_bytes, record->payload_bytes);
-    SET(shared->segment_bytes, record->segment_bytes);
-    SET(shared->deadline_ns, record->deadline_ns);
-    SET(shared->cpu, record->cpu);
-    SET(shared->submitted_ns, record->submitted_ns);
-    SET(shared->weight, record->weight);
+    UPDATE(shared->flags, record->flags | (plain ? 0 : SUBMIT_USER));
+    UPDATE(shared->payload_bytes, record->payload_bytes);
+    UPDATE(shared->segment_bytes, record->segment_bytes);
+    UPDATE(shared->deadline_ns, record->deadline_ns);
+    UPDATE(shared->cpu, record->cpu);
+    UPDATE(shared->submitted_ns, record->submitted_ns);
+    UPDATE(shared->weight, record->weight);
     if (!plain)
         user_write(shared->user, record->user);
     atomic_store(&shared->generation, record->generation);
@@ -296,8 +343,9 @@ bool submit_is_quiet(const void *submit, uint32_t slot) {
     return GET(submit_at(submit, slot)->flags) & SUBMIT_QUIET;
 }
 
-bool submit_find_new(const void *submit, const uint32_t *seen, uint32_t n_slots, uint32_t *slot) {
-    for (uint32_t i = 0, at = *slot; i < n_slots; i++, at++) {
+bool submit_find_new(const void *submit, const uint32_t *seen, uint32_t n_slots, uint32_t n_looks,
+                     uint32_t *slot) {
+    for (uint32_t i = 0, at = *slot; i < n_looks && i < n_slots; i++, at++) {
         at = at < n_slots ? at : 0;
         if (atomic_load(&submit_at(submit, at)->generation) != seen[at]) {
             *slot = at;
@@ -332,7 +380,7 @@ bool submit_is_cancelled(const void *submit, uint32_t slot, uint32_t generation)
 }
 
 SlotWord state_load(const void *state, uint32_t slot, uint64_t *ret_raw) {
-    uint64_t raw = atomic_load(&state_at(state, slot)->word);
+    uint64_t raw = atomic_load(&claim_at(state, slot)->word);
 
     if (ret_raw)
         *ret_raw = raw;
@@ -340,9 +388,13 @@ SlotWord state_load(const void *state, uint32_t slot, uint64_t *ret_raw) {
 }
 
 bool state_has_ended(const void *state, uint32_t slot, uint32_t generation) {
-    SlotWord word = word_unpack(atomic_load(&state_at(state, slot)->word));
+    SlotWord word = state_load(state, slot, NULL);
 
     return word.generation == generation && state_is_end(word.state);
+}
+
+SlotWord state_shown(const void *state, uint32_t slot) {
+    return word_unpack(atomic_load_explicit(&answer_at(state, slot)->ended, memory_order_acquire));
 }
 
 bool state_is_end(SlotState state) {
@@ -350,10 +402,9 @@ bool state_is_end(SlotState state) {
 }
 
 void state_answer_copy(const void *state, uint32_t slot, AnswerRecord *ret_record) {
-    StateSlot *shared = state_at(state, slot);
-    uint64_t ended_ns = GET(shared->claimed_ns);
+    StateAnswer *shared = answer_at(state, slot);
 
-    ret_record->ended_ns = ended_ns & ENDED ? ended_ns & ~ENDED : 0;
+    ret_record->ended_ns = GET(shared->ended_ns);
     ret_record->payload_bytes = GET(shared->payload_bytes);
     ret_record->segment_bytes = GET(shared->segment_bytes);
     ret_record->reason = GET(shared->reason);
@@ -363,25 +414,24 @@ void state_answer_copy(const void *state, uint32_t slot, AnswerRecord *ret_recor
 }
 
 uint64_t state_response_bytes(const void *state, uint32_t slot) {
-    return GET(state_at(state, slot)->segment_bytes);
+    return GET(answer_at(state, slot)->segment_bytes);
 }
 
-void state_counts(const void *state, SlotCounts *ret_counts) {
-    Counts *counts = counts_of(state);
+void state_counts(const void *state, uint32_t n_slots, SlotCounts *ret_counts) {
+    *ret_counts = (SlotCounts){0};
+    for (uint32_t slot = 0; slot < n_slots; slot++) {
+        StateClaim *claim = claim_at(state, slot);
 
-    *ret_counts = (SlotCounts){
-        .n_done = GET(counts->n_done),
-        .n_failed = GET(counts->n_failed),
-        .n_cancelled = GET(counts->n_cancelled),
-        .request_bytes = GET(counts->request_bytes),
-        .response_bytes = GET(counts->response_bytes),
-    };
+        ret_counts->n_done += GET(claim->n_done);
+        ret_counts->n_failed += GET(claim->n_failed);
+        ret_counts->n_cancelled += GET(claim->n_cancelled);
+        ret_counts->request_bytes += GET(claim->request_bytes);
+        ret_counts->response_bytes += GET(claim->response_bytes);
+    }
 }
 
 uint64_t state_claimed_ns(const void *state, uint32_t slot) {
-    uint64_t claimed_ns = GET(state_at(state, slot)->claimed_ns);
-
-    return claimed_ns & ENDED ? 0 : claimed_ns;
+    return GET(claim_at(state, slot)->claimed_ns);
 }
 
 /* Whether @word lets @generation be claimed, as far as the state page says. */
@@ -405,13 +455,17 @@ bool slots_pending(const void *submit, const void *state, uint32_t slot, uint32_
     return true;
 }
 
-void slots_expect_claim(void *state, uint32_t slot) {
-    __builtin_prefetch(state_at(state, slot), 1);
+void slots_expect_new(const void *submit, uint32_t slot) {
+    prefetch_read(submit_at(submit, slot));
+}
+
+void slots_expect_end(void *state, uint32_t slot) {
+    prefetch_write(claim_at(state, slot));
+    prefetch_write(answer_at(state, slot));
 }
 
 bool slots_claim(const void *submit, void *state, uint32_t slot, uint32_t generation, uint32_t owner,
                  uint64_t now_ns, SlotClaim *ret_claim) {
-    StateSlot *shared = state_at(state, slot);
     uint64_t raw;
     SlotWord word = state_load(state, slot, &raw);
     SlotWord claim = {.generation = generation, .owner = owner, .state = SLOT_CLAIMED, .attempts = 1};
@@ -420,10 +474,10 @@ bool slots_claim(const void *submit, void *state, uint32_t slot, uint32_t genera
         return false;
     if (word.state == SLOT_WAITING)
         claim.attempts = word.attempts < SLOT_ATTEMPTS_MAX ? word.attempts + 1 : SLOT_ATTEMPTS_MAX;
-    if (!word_swap(shared, raw, claim))
+    if (!word_swap(state, slot, raw, claim))
         return false;
 
-    SET(shared->claimed_ns, now_ns);
+    slots_note(state, slot, now_ns);
     ret_claim->raw = word_pack(claim);
     ret_claim->generation = generation;
     ret_claim->attempt = claim.attempts;
@@ -432,30 +486,36 @@ bool slots_claim(const void *submit, void *state, uint32_t slot, uint32_t genera
 }
 
 void slots_note(void *state, uint32_t slot, uint64_t now_ns) {
-    SET(state_at(state, slot)->claimed_ns, now_ns);
+    SET(claim_at(state, slot)->claimed_ns, now_ns);
 }
 
 bool slots_end(void *state, uint32_t slot, const SlotClaim *claim, SlotState end,
                const AnswerRecord *answer) {
-    StateSlot *shared = state_at(state, slot);
+    StateAnswer *shared = answer_at(state, slot);
+    StateClaim *mine = claim_at(state, slot);
     SlotWord word = word_unpack(claim->raw);
     bool plain = user_is_zero(answer->user);
 
-    if (atomic_load(&shared->word) != claim->raw)
+    if (atomic_load(&mine->word) != claim->raw)
         return false; /* ended or settled: the record is another's by now */
-    SET(shared->payload_bytes, answer->payload_bytes);
-    SET(shared->segment_bytes, answer->segment_bytes);
-    SET(shared->reason, answer->reason);
-    SET(shared->status, answer->status);
-    SET(shared->cpu, answer->cpu);
-    SET(shared->claimed_ns, answer->ended_ns ? answer->ended_ns | ENDED : 0);
-    SET(shared->flags, plain ? 0 : ANSWER_USER);
+    UPDATE(shared->payload_bytes, answer->payload_bytes);
+    UPDATE(shared->segment_bytes, answer->segment_bytes);
+    UPDATE(shared->reason, answer->reason);
+    UPDATE(shared->status, answer->status);
+    UPDATE(shared->cpu, answer->cpu);
+    UPDATE(shared->ended_ns, answer->ended_ns);
+    UPDATE(shared->flags, plain ? 0 : ANSWER_USER);
     if (!plain)
         user_write(shared->user, answer->user);
+    slots_note(state, slot, 0);
+    count_owned(mine, end, 1, claim->request.payload_bytes, answer->payload_bytes);
     word.state = end;
-    if (!word_swap(shared, claim->raw, word))
+    if (!word_end(state, slot, claim->raw, word)) {
+        count_owned(mine, end, UINT64_MAX, claim->request.payload_bytes, answer->payload_bytes);
         return false;
-    count(state, end, claim->request.payload_bytes, answer->payload_bytes);
+    }
+    if (end != SLOT_DONE)
+        count(state, slot, end);
     return true;
 }
 
@@ -472,8 +532,6 @@ static SlotState wish(const void *submit, uint32_t slot, uint32_t generation, bo
 }
 
 SlotState slots_look(const void *submit, void *state, uint32_t slot, bool gone, uint64_t now_ns) {
-    StateSlot *shared = state_at(state, slot);
-
     for (;;) {
         uint64_t raw;
         SlotWord word = state_load(state, slot, &raw);
@@ -487,8 +545,8 @@ SlotState slots_look(const void *submit, void *state, uint32_t slot, bool gone, 
         end = wish(submit, slot, generation, gone, now_ns);
         if (end == SLOT_WAITING)
             return SLOT_WAITING;
-        if (word_swap(shared, raw, (SlotWord){.generation = generation, .state = end})) {
-            count(state, end, 0, 0);
+        if (word_end(state, slot, raw, (SlotWord){.generation = generation, .state = end})) {
+            count(state, slot, end);
             return end;
         }
     }
@@ -517,12 +575,12 @@ bool slots_adopt(void *state, uint32_t slot, uint32_t owner) {
     if (word.state != SLOT_CLAIMED || word.owner != owner)
         return false;
     word.owner = SLOT_OWNER_ENDER;
-    return word_swap(state_at(state, slot), raw, word);
+    return word_swap(state, slot, raw, word);
 }
 
 SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t owner, uint32_t max_attempts,
                        bool again, bool gone, uint64_t now_ns) {
-    StateSlot *shared = state_at(state, slot);
+    StateAnswer *shared = answer_at(state, slot);
     uint64_t raw;
     SlotWord word = state_load(state, slot, &raw);
     SlotState end = verdict(submit, slot, word, owner, max_attempts, again, gone, now_ns);
@@ -534,13 +592,15 @@ SlotState slots_settle(const void *submit, void *state, uint32_t slot, uint32_t 
         SET(shared->reason, REASON_WORKER_LOST);
         SET(shared->status, 0);
         SET(shared->flags, 0);
+        SET(shared->ended_ns, 0);
     }
-    SET(shared->claimed_ns, 0);
+    slots_note(state, slot, 0);
     word = (SlotWord){.generation = word.generation, .state = end, .attempts = word.attempts};
-    if (!word_swap(shared, raw, word))
+    if (end == SLOT_WAITING)
+        return word_swap(state, slot, raw, word) ? end : SLOT_DONE;
+    if (!word_end(state, slot, raw, word))
         return SLOT_DONE;
-    if (end != SLOT_WAITING)
-        count(state, end, 0, 0);
+    count(state, slot, end);
     return end;
 }
 
@@ -570,16 +630,20 @@ bool slots_is_held(const void *state, uint32_t slot) {
     return word_is_held(state_load(state, slot, NULL));
 }
 
+/* The word is for workers; what is said to be held besides is for the client, which does not look there. */
 bool slots_hold(const void *submit, void *state, uint32_t slot) {
     uint64_t raw;
     SlotWord word = state_load(state, slot, &raw);
 
-    if (word_is_held(word))
-        return true;
-    if (!is_idle(submit, slot, word))
-        return false;
-    word.owner = SLOT_OWNER_HOST;
-    return word_swap(state_at(state, slot), raw, word);
+    if (!word_is_held(word)) {
+        if (!is_idle(submit, slot, word))
+            return false;
+        word.owner = SLOT_OWNER_HOST;
+        if (!word_swap(state, slot, raw, word))
+            return false;
+    }
+    atomic_store(&answer_at(state, slot)->held, 1);
+    return true;
 }
 
 /*
@@ -587,12 +651,11 @@ bool slots_hold(const void *submit, void *state, uint32_t slot) {
  * nothing. A host that was killed before it had punched may have left it so.
  */
 unsigned slots_empty(const void *submit, void *state, uint32_t slot) {
-    StateSlot *shared = state_at(state, slot);
     SlotWord word = state_load(state, slot, NULL);
     unsigned windows = 0;
 
     if (submit_released(submit, slot) == word.generation) {
-        SET(shared->segment_bytes, 0);
+        SET(answer_at(state, slot)->segment_bytes, 0);
         windows |= WINDOW_RESPONSE;
     }
     if (state_reserved(state, slot) == 0 ||
@@ -610,21 +673,22 @@ void slots_let_go(void *state, uint32_t slot) {
     if (!word_is_held(word))
         return;
     word.owner = 0;
-    (void)word_swap(state_at(state, slot), raw, word); /* nobody else changes a word that is held */
+    atomic_store(&answer_at(state, slot)->held, 0);
+    (void)word_swap(state, slot, raw, word); /* nobody else changes a word that is held */
 }
 
 void state_reserve(void *state, uint32_t slot, uint64_t bytes) {
-    SET(state_at(state, slot)->reserved_bytes, bytes);
+    SET(answer_at(state, slot)->reserved_bytes, bytes);
 }
 
 uint64_t state_reserved(const void *state, uint32_t slot) {
-    return GET(state_at(state, slot)->reserved_bytes);
+    return GET(answer_at(state, slot)->reserved_bytes);
 }
 
 uint64_t state_reserved_response(const void *state, uint32_t slot) {
-    return GET(state_at(state, slot)->reserved_response);
+    return GET(claim_at(state, slot)->reserved_response);
 }
 
 void state_reserve_response(void *state, uint32_t slot, uint64_t bytes) {
-    SET(state_at(state, slot)->reserved_response, bytes);
+    SET(claim_at(state, slot)->reserved_response, bytes);
 }

@@ -124,6 +124,9 @@ bool state_page_is_valid(const void *page, uint32_t n_slots);
  */
 uint64_t submit_take(void *submit, const void *state, uint32_t slot);
 
+/** submit_expect() - have the record near by the time that it is written. */
+void submit_expect(void *submit, uint32_t slot);
+
 /** submit_publish() - write a record, its generation last. The slot was taken. */
 void submit_publish(void *submit, uint32_t slot, const SubmitRecord *record);
 
@@ -154,12 +157,14 @@ uint32_t submit_generation(const void *submit, uint32_t slot);
 bool submit_is_quiet(const void *submit, uint32_t slot);
 
 /**
- * submit_find_new() - look through all slots for a generation that is not the one in @seen
+ * submit_find_new() - look through slots for a generation that is not the one in @seen
  * @seen:       for each slot
+ * @n_looks:    at how many of them, at most
  * @slot:       where to begin; the slot that was found
  * Return: whether there is one.
  */
-bool submit_find_new(const void *submit, const uint32_t *seen, uint32_t n_slots, uint32_t *slot);
+bool submit_find_new(const void *submit, const uint32_t *seen, uint32_t n_slots, uint32_t n_looks,
+                     uint32_t *slot);
 
 /** submit_released() - the last generation whose response the client no longer reads. */
 uint32_t submit_released(const void *submit, uint32_t slot);
@@ -179,6 +184,13 @@ SlotWord state_load(const void *state, uint32_t slot, uint64_t *ret_raw);
 /** state_has_ended() - whether this generation's exchange shows an end. */
 bool state_has_ended(const void *state, uint32_t slot, uint32_t generation);
 
+/**
+ * state_shown() - the word of the latest end, where a client that polls finds it: no worker that claims
+ * loses a cache line by that. It may be late, or for ever that of an end before: look at the word before
+ * sleeping.
+ */
+SlotWord state_shown(const void *state, uint32_t slot);
+
 /** state_is_end() - whether a client may submit the next generation. FRESH counts. */
 bool state_is_end(SlotState state);
 
@@ -188,8 +200,8 @@ void state_answer_copy(const void *state, uint32_t slot, AnswerRecord *ret_recor
 /** state_response_bytes() - the answer's segment_bytes alone, also of an exchange before. */
 uint64_t state_response_bytes(const void *state, uint32_t slot);
 
-/** state_counts() - what has ended so far. */
-void state_counts(const void *state, SlotCounts *ret_counts);
+/** state_counts() - what has ended so far, in all slots. */
+void state_counts(const void *state, uint32_t n_slots, SlotCounts *ret_counts);
 
 /**
  * state_claimed_ns() - when the present claim was made. 0 while there is none, and in the moment between
@@ -239,8 +251,11 @@ typedef struct SlotClaim {
  */
 bool slots_is_open(const void *submit, const void *state, uint32_t slot, uint32_t generation);
 
-/** slots_expect_claim() - have the word near by the time that it is claimed. */
-void slots_expect_claim(void *state, uint32_t slot);
+/** slots_expect_new() - have the submit record near by the time that it is looked at. */
+void slots_expect_new(const void *submit, uint32_t slot);
+
+/** slots_expect_end() - have the state record near by the time that it is claimed, and ended. */
+void slots_expect_end(void *state, uint32_t slot);
 
 /**
  * slots_claim() - claim first, then look
@@ -295,8 +310,8 @@ SlotState slots_verdict(const void *submit, const void *state, uint32_t slot, ui
 bool slots_is_idle(const void *submit, const void *state, uint32_t slot, uint32_t *ret_generation);
 
 /**
- * slots_hold() - host: keep workers from an idle slot. Return: whether it is held, perhaps by a host before
- * this one.
+ * slots_hold() - host: keep workers from an idle slot, and say so to its client. Return: whether it is held,
+ * perhaps by a host before this one, which may have been killed before it had said so.
  */
 bool slots_hold(const void *submit, void *state, uint32_t slot);
 

@@ -68,12 +68,13 @@ static void write_state(Input *input) {
 /* A slot's word and answer, that would end what the client has submitted there. */
 static void end_slot(Input *input) {
     uint8_t how = input_u8(input);
-    size_t at = 128 + (size_t)(how % WORLD_SLOTS) * 128;
+    size_t slot = how % WORLD_SLOTS, claim = 128 + slot * 64, answer = 128 + 8 * 64 + slot * 128;
     uint64_t word = submit_generation(world.submit.map, how % WORLD_SLOTS) | (uint64_t)(how >> 2 & 7) << 56;
     uint64_t numbers[] = {input_number(input), input_number(input)};
 
-    memcpy((uint8_t *)world.states.map + at + 8, numbers, sizeof(numbers));
-    memcpy((uint8_t *)world.states.map + at, &word, sizeof(word));
+    memcpy((uint8_t *)world.states.map + answer + 8, numbers, sizeof(numbers));
+    memcpy((uint8_t *)world.states.map + answer, &word, sizeof(word));
+    memcpy((uint8_t *)world.states.map + claim, &word, sizeof(word));
 }
 
 static void send_reply(Input *input) {

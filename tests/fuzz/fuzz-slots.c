@@ -160,7 +160,7 @@ static void look_around(World *world, uint32_t slot) {
     (void)submit_is_cancelled(world->submit, slot, record.generation);
     (void)submit_released(world->submit, slot);
     (void)slots_is_idle(world->submit, world->state, slot, &generation);
-    state_counts(world->state, &counts);
+    state_counts(world->state, N_SLOTS, &counts);
     MUST(state_page_is_valid(world->state, N_SLOTS));
 }
 
