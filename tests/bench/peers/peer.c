@@ -183,6 +183,10 @@ static uint64_t in_batches(const Peer *peer, const Task *task, uint64_t until) {
     uint64_t n = 0, now = ticks();
 
     while (now < until) {
+        if (task->gap_us) {
+            rest(task);
+            now = ticks();
+        }
         for (uint32_t i = 0; i < task->n_in_flight; i++)
             begin(peer, task, i, (unsigned char)n);
         peer->call_many(task->n_in_flight);

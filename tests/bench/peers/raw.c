@@ -6,6 +6,8 @@
  *   poll    each side looks at a number in shared memory until it changes
  *   queue   POSIX message queues; who has nothing sleeps in poll(), then receives without ever blocking
  *   spin    likewise, but asks again instead of sleeping
+ *   flag    looks at a number for a while, then says that it sleeps, and does so until a message comes:
+ *           queues are for sleepers only
  */
 #include "peer.h"
 
@@ -26,6 +28,7 @@
 #endif
 
 #define HUGE    (UINT64_C(2) << 20)
+#define LOOK_NS 50000 /* as long as waking somebody takes */
 #define N_SLOTS 1024u
 
 /* A number that one side writes, alone in its cache line. */
@@ -37,6 +40,8 @@ typedef struct Flag {
 typedef struct Shared {
     Flag asked[N_SLOTS];
     Flag answered[N_SLOTS];
+    Flag server_sleeps;
+    Flag client_sleeps;
 } Shared;
 
 static const Task *task;
@@ -197,6 +202,78 @@ static const void *queue_take(uint32_t slot) {
     return response_of(slot);
 }
 
+/* --- looking at memory, and queues for sleepers --- */
+
+static void prepare_flags(const Task *with) {
+    prepare(with);
+    to_server = queue_new("server");
+    to_client = queue_new("client");
+}
+
+static bool flag_shows(const Flag *flag, uint32_t value) {
+    return __atomic_load_n(&flag->value, __ATOMIC_SEQ_CST) == value;
+}
+
+/* Return: whether it came within a while. */
+static bool flag_look(const Flag *flag, uint32_t value) {
+    bool shares_cpu = task->client_cpu == task->server_cpu;
+    uint64_t until_ns = 0;
+
+    for (uint32_t n = 1; !flag_shows(flag, value); n++) {
+        if (shares_cpu)
+            sched_yield();
+        if (n % 64 == 0 && until_ns == 0)
+            until_ns = peer_now_ns() + LOOK_NS;
+        else if (n % 64 == 0 && peer_now_ns() >= until_ns)
+            return false;
+    }
+    return true;
+}
+
+/* One message at most lies there that nobody waits for: it wakes once for nothing. */
+static void sleep_until_rung(mqd_t queue) {
+    struct pollfd ready = {.fd = queue, .events = POLLIN};
+    char message[32];
+
+    (void)ppoll(&ready, 1, NULL, NULL);
+    (void)mq_timedreceive(queue, message, sizeof(message), NULL, &at_once);
+}
+
+static void flag_await_asleep(const Flag *flag, uint32_t value, Flag *sleeps, mqd_t queue) {
+    while (!flag_look(flag, value)) {
+        __atomic_store_n(&sleeps->value, 1, __ATOMIC_SEQ_CST);
+        if (!flag_shows(flag, value))
+            sleep_until_rung(queue);
+        __atomic_store_n(&sleeps->value, 0, __ATOMIC_SEQ_CST);
+    }
+}
+
+static void flag_ring(Flag *flag, uint32_t value, const Flag *sleeps, mqd_t queue) {
+    const char message[32] = {0};
+
+    __atomic_store_n(&flag->value, value, __ATOMIC_SEQ_CST);
+    if (!flag_shows(sleeps, 0))
+        (void)mq_timedsend(queue, message, sizeof(message), 0, &at_once); /* a full one wakes, too */
+}
+
+static void flag_serve(const Task *with) {
+    for (uint32_t n = 1;; n++)
+        for (uint32_t slot = 0; slot < with->n_in_flight; slot++) {
+            flag_await_asleep(&shared->asked[slot], n, &shared->server_sleeps, to_server);
+            peer_answer(with, request_of(slot), response_of(slot));
+            flag_ring(&shared->answered[slot], n, &shared->client_sleeps, to_client);
+        }
+}
+
+static void flag_ask(uint32_t slot) {
+    flag_ring(&shared->asked[slot], ++turn[slot], &shared->server_sleeps, to_server);
+}
+
+static const void *flag_take(uint32_t slot) {
+    flag_await_asleep(&shared->answered[slot], turn[slot], &shared->client_sleeps, to_client);
+    return response_of(slot);
+}
+
 /* --- nobody else --- */
 
 static void floor_serve(const Task *with) {
@@ -224,6 +301,7 @@ static const Peer modes[] = {
     MODE("poll", prepare, poll_serve, poll_send, poll_receive),
     MODE("queue", prepare_queues, queue_serve, queue_ask, queue_take),
     MODE("spin", prepare_queues, queue_serve, queue_ask, queue_take),
+    MODE("flag", prepare_flags, flag_serve, flag_ask, flag_take),
     MODE("floor", prepare, floor_serve, floor_send, floor_receive),
 };
 
@@ -233,5 +311,5 @@ int main(int argc, char **argv) {
         for (size_t i = 0; !strcmp(argv[at], "--mode") && i < sizeof(modes) / sizeof(modes[0]); i++)
             if (!strcmp(argv[at + 1], modes[i].name))
                 return peer_main(argc, argv, &modes[i]);
-    errx(2, "usage: bench-raw --mode poll|queue|spin|floor [OPTION...]");
+    errx(2, "usage: bench-raw --mode poll|queue|spin|flag|floor [OPTION...]");
 }
