@@ -395,7 +395,7 @@ static uint64_t time_of_claim(const Job *job) {
     uint64_t now_ns = clock_coarse_ns();
 
     if (request->submitted_ns || (request->deadline_ns && request->deadline_ns < now_ns + NEAR_NS) ||
-        worker->settings->timeout_ns < NEAR_NS || !worker->is_terse)
+        worker->settings->timeout_ns < NEAR_NS || !worker->is_terse || worker->ring.map)
         return clock_now_ns();
     return now_ns;
 }
