@@ -102,7 +102,7 @@ def write_head(results):
     print("# How fast an exchange is\n")
     print("Generated: do not edit. To measure again and write this page anew, as root on a machine that does nothing else, "
           "with a release build in `build`:\n")
-    print("    tests/bench/install-peers && meson setup build --buildtype=release && meson compile -C build && \\\n"
+    print("    tests/bench/install-peers && meson setup build --buildtype=release -Db_lto=true && \\\n"
           "        meson compile -C build $(tests/bench/run.py build --targets) && \\\n"
           f"        docs/performance.py run build --rounds {values['rounds']} --ms {values['ms']} && \\\n"
           "        docs/performance.py write >docs/performance.md\n")

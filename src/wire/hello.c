@@ -145,8 +145,7 @@ int hello_check(const PacketHello *hello, const char **ret_text) {
 }
 
 void text_copy(char *field, size_t bytes, const char *text) {
-    size_t length = strnlen(text, bytes - 1);
-
     memset(field, 0, bytes);
-    memcpy(field, text, length);
+    for (size_t i = 0; i + 1 < bytes && text[i]; i++)
+        field[i] = text[i];
 }

@@ -376,8 +376,8 @@ def choose(names):
 
 def targets(build):
     said = subprocess.run(["meson", "introspect", "--targets", build], capture_output=True, check=True).stdout
-    return [target["name"] for target in json.loads(said) if target["name"].startswith("bench-")
-            and target["type"] == "executable"]
+    return ["shmipc:executable"] + [target["name"] for target in json.loads(said)
+                                    if target["name"].startswith("bench-") and target["type"] == "executable"]
 
 
 def go_first():
