@@ -205,6 +205,22 @@ full_memory_fails() {
     umount /dev/shm
 }
 
+# Which the machine's says nothing of.
+host_with_memory_of_its_own_is_looked_at_there() {
+    configure "$small"
+    start_host unshare --mount sh -c 'mount -t tmpfs -o size=20M,mode=1777 tmpfs /dev/shm && exec "$@"' sh
+    start_workers worker
+    mount -t tmpfs -o size=8M,mode=1777 tmpfs /dev/shm
+    doctor 0 env
+    found ok memory 'has 8M, of which 0 % are used'
+    found ok memory\ of\ host 'its own /dev/shm has 20M'
+    fails 1 found warn memory\ of\ host 'is more than the 8M'
+    fallocate -l 19M "/proc/${pids[host]}/root/dev/shm/others"
+    doctor 0 env
+    found warn memory\ of\ host '/dev/shm is full to 9[0-9] %.*=> a larger TemporaryFileSystem=/dev/shm by'
+    umount /dev/shm
+}
+
 budget_over_the_file_system_is_a_warning() {
     start_pair "$small"
     mount -t tmpfs -o size=8M,mode=1777 tmpfs /dev/shm
@@ -440,6 +456,8 @@ scenario_if has_uids 'limits of queues are those of the IPC namespace of the hos
     limits_are_those_of_the_namespace_of_the_host
 scenario 'too small a RLIMIT_NOFILE of the process is a warning' too_few_descriptors_are_a_warning
 scenario_if has_namespaces 'a full /dev/shm fails, and the cure mends it' full_memory_fails
+scenario_if has_namespaces 'a host with a /dev/shm of its own is looked at there' \
+    host_with_memory_of_its_own_is_looked_at_there
 scenario_if has_namespaces 'a budget over the size of /dev/shm is a warning' budget_over_the_file_system_is_a_warning
 scenario_if has_uids 'a budget over the limit of the control group is a warning' \
     budget_over_the_control_group_is_a_warning

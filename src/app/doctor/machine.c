@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -20,6 +21,34 @@
 #define MIB             (UINT64_C(1) << 20)
 
 /* ---- memory ---- */
+
+#define PATH_BYTES 64
+
+/* A file system of shared memory. */
+typedef struct Shm {
+    const char *host; /* that has it to itself; NULL: the machine's */
+    char path[PATH_BYTES];
+    uint64_t all; /* bytes; 0: it has no size of its own */
+    uint64_t used;
+} Shm;
+
+/* Where a host finds its memory: its process may have a /dev/shm of its own (own-shm.conf), which root can
+ * see. */
+static void shm_of(const Doctor *doctor, const char *host, char path[static PATH_BYTES]) {
+    const Daemon *daemon = doctor_daemon(doctor, host);
+    struct stat here, there;
+
+    snprintf(path, PATH_BYTES, "/proc/%d/root/dev/shm", daemon ? (int)daemon->pid : 0);
+    if (!daemon || stat("/dev/shm", &here) < 0 || stat(path, &there) < 0 || here.st_dev == there.st_dev)
+        strcpy(path, "/dev/shm");
+}
+
+static bool is_in(const Doctor *doctor, const char *host, const Shm *shm) {
+    char path[PATH_BYTES];
+
+    shm_of(doctor, host, path);
+    return !strcmp(path, shm->path);
+}
 
 /* Where the kernel kills, if the memory of @instance counts there. UINT64_MAX: nowhere, or not known. */
 static uint64_t memory_limit_of(const Doctor *doctor, const char *instance) {
@@ -64,15 +93,15 @@ static void look_at_budget(Doctor *doctor, const Instance *host, uint64_t shm) {
     }
 }
 
-/* What the hosts may use in all, and have in use now. */
-static void sum_hosts(const Doctor *doctor, uint64_t *ret_memory, uint64_t *ret_used) {
+/* What the hosts in it may use in all, and have in use now. */
+static void sum_hosts(const Doctor *doctor, const Shm *shm, uint64_t *ret_memory, uint64_t *ret_used) {
     *ret_memory = *ret_used = 0;
     for (size_t i = 0; i < config_count(doctor->config); i++) {
         const Daemon *daemon;
         Instance instance;
 
         config_at(doctor->config, i, &instance);
-        if (!instance.host)
+        if (!instance.host || !is_in(doctor, instance.name, shm))
             continue;
         daemon = doctor_daemon(doctor, instance.name);
         *ret_memory += instance.host->memory;
@@ -86,60 +115,80 @@ static uint64_t machine_memory(void) {
 
 /* The cure is a size in which others keep what they have, hosts get what they may ask for, and a tenth is
  * free. */
-static void note_full(Doctor *doctor, uint64_t all, uint64_t used, unsigned percent) {
+static void note_full(Doctor *doctor, const Shm *shm, unsigned percent) {
     uint64_t memory, ours, others, wanted;
     char sizes[4][UNITS_TEXT_MAX];
 
-    sum_hosts(doctor, &memory, &ours);
-    others = used > ours ? used - ours : 0;
+    sum_hosts(doctor, shm, &memory, &ours);
+    others = shm->used > ours ? shm->used - ours : 0;
     wanted = (others + (memory > ours ? memory : ours)) / (SHM_NEARLY_FULL - 1) * 100;
-    doctor_note(doctor, percent < 100 ? VERDICT_WARN : VERDICT_FAIL, NULL,
+    doctor_note(doctor, percent < 100 ? VERDICT_WARN : VERDICT_FAIL, shm->host,
                 "/dev/shm is full to %u %% (%s of %s): requests are refused, or soon will be. Hosts may use "
                 "%s of it (`memory`; `shmipc status` says who has how much), others have %s there (`ls -l "
                 "/dev/shm` says what): with less of either, or with room for both, it is well",
-                percent, size_format(used, sizes[0]), size_format(all, sizes[1]),
+                percent, size_format(shm->used, sizes[0]), size_format(shm->all, sizes[1]),
                 size_format(memory, sizes[2]), size_format(others, sizes[3]));
-    if (wanted <= machine_memory())
+    if (shm->host)
+        doctor_cure(doctor,
+                    "a larger TemporaryFileSystem=/dev/shm by `systemctl edit shmipc@%s`, then restart it",
+                    shm->host);
+    else if (wanted <= machine_memory())
         doctor_cure(doctor, "mount -o remount,size=%" PRIu64 "M /dev/shm", (wanted + MIB - 1) / MIB);
     else
         doctor_cure(doctor, "less `memory` in %s, or rm what is not needed there: the machine has no more",
                     doctor->path);
 }
 
-static void note_use(Doctor *doctor, uint64_t all, uint64_t used) {
-    unsigned percent = all ? (unsigned)(used * 100 / all) : 0;
+static void note_use(Doctor *doctor, const Shm *shm) {
+    unsigned percent = shm->all ? (unsigned)(shm->used * 100 / shm->all) : 0;
     char size[UNITS_TEXT_MAX];
 
     if (percent >= SHM_NEARLY_FULL)
-        note_full(doctor, all, used, percent);
+        note_full(doctor, shm, percent);
     else
-        doctor_note(doctor, VERDICT_OK, NULL, "/dev/shm has %s, of which %u %% are used",
-                    size_format(all, size), percent);
+        doctor_note(doctor, VERDICT_OK, shm->host, "%s/dev/shm has %s, of which %u %% are used",
+                    shm->host ? "its own " : "", size_format(shm->all, size), percent);
 }
 
-static void look_at_budgets(Doctor *doctor, uint64_t shm) {
+/* Return: whether it is one. */
+static bool look_at_shm(Doctor *doctor, Shm *shm) {
+    struct statvfs use;
+    struct statfs kind;
+
+    if (statfs(shm->path, &kind) < 0 || statvfs(shm->path, &use) < 0 || kind.f_type != SHM_MAGIC)
+        return false;
+    shm->all = use.f_blocks * use.f_frsize;
+    shm->used = (use.f_blocks - use.f_bfree) * use.f_frsize;
+    note_use(doctor, shm);
+    return true;
+}
+
+/* The budget of each host, and a /dev/shm that it has to itself. */
+static void look_at_hosts(Doctor *doctor, const Shm *ours) {
     for (size_t i = 0; i < config_count(doctor->config); i++) {
         Instance instance;
+        Shm own = {.host = instance.name};
 
         config_at(doctor->config, i, &instance);
-        if (instance.host)
-            look_at_budget(doctor, &instance, shm);
+        if (!instance.host)
+            continue;
+        shm_of(doctor, instance.name, own.path);
+        if (is_in(doctor, instance.name, ours))
+            look_at_budget(doctor, &instance, ours->all);
+        else if (look_at_shm(doctor, &own))
+            look_at_budget(doctor, &instance, own.all);
     }
 }
 
 void doctor_check_memory(Doctor *doctor) {
-    struct statvfs shm;
-    struct statfs kind;
-    uint64_t all;
+    Shm ours = {.path = "/dev/shm"};
 
-    if (statfs("/dev/shm", &kind) < 0 || statvfs("/dev/shm", &shm) < 0 || kind.f_type != SHM_MAGIC) {
+    if (!look_at_shm(doctor, &ours)) {
         doctor_note(doctor, VERDICT_FAIL, NULL, "/dev/shm is no tmpfs: there is no shared memory");
         doctor_cure(doctor, "mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /dev/shm");
         return;
     }
-    all = shm.f_blocks * shm.f_frsize;
-    note_use(doctor, all, (shm.f_blocks - shm.f_bfree) * shm.f_frsize);
-    look_at_budgets(doctor, all);
+    look_at_hosts(doctor, &ours);
 }
 
 /* ---- what makes it slow ---- */
