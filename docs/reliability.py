@@ -97,10 +97,7 @@ NOTES = {
         "seen to their end, `unfinished` went through up to 1.5 million states each, without a fault. The other 19 "
         "were not run.",
     "Killed everywhere":
-        "The deep run of `kills-step` was done in pieces, of 324 points for each operation, the system calls and atomic "
-        "instructions of each first. Its first part found that the test waited for ever where a host dies while it "
-        "lets a client in: its service manager did not hear that the client's socket was to be let go of. That was "
-        "mended, and the others done anew. `lost=1` of the deep `kills-sweep` (the host killed at its 13th `openat`, "
+        "`lost=1` of the deep `kills-sweep` (the host killed at its 13th `openat`, "
         "before it has made anything) is a call that was not over after 60 s, though its own limit was 30 s. It was "
         "not seen again in 240 runs of that point, 200 of them beside six processes that take all CPUs. Other "
         "measurements at a raised priority had one of the two CPUs at about that time, and the kernel complained that "
