@@ -26,6 +26,7 @@
 #define WINDOW_BYTES (UINT64_C(64) << 20)
 #define OFFSET       PAGE_BYTES
 #define MIB          (UINT64_C(1) << 20)
+#define PIPE_UNASKED (UINT64_C(64) << 10)
 
 #define COMMAND(...)  ((const char *[]){__VA_ARGS__, NULL})
 #define SHELL(script) COMMAND("sh", "-c", script)
@@ -51,6 +52,7 @@ typedef struct Rig {
     unsigned n_awaited;
     unsigned n_on_roll;
     unsigned n_asked;
+    uint64_t pipe_bytes; /* the most that all pipes could hold when it was asked */
 } Rig;
 
 static Rig rig;
@@ -70,12 +72,30 @@ static int rig_grow(Exchange *exchange, uint64_t segment_bytes) {
     return of->refuse_growth && segment_bytes > of->growth_limit ? (int)of->refuse_growth : 0;
 }
 
+/* What can lie in all pipes that this process has an end of. */
+static uint64_t count_pipe_bytes(void) {
+    DIR *directory = opendir("/proc/self/fd");
+    struct dirent *entry;
+    uint64_t bytes = 0;
+
+    ck_assert_ptr_nonnull(directory);
+    while ((entry = readdir(directory))) {
+        int size = fcntl(atoi(entry->d_name), F_GETPIPE_SZ);
+
+        bytes += size > 0 ? (uint64_t)size : 0;
+    }
+    closedir(directory);
+    return bytes;
+}
+
 static bool rig_cancelled(Exchange *exchange) {
     Rig *of = exchange->wire;
     char bytes[64];
     ssize_t n = read(roll_fd, bytes, sizeof(bytes));
+    const uint64_t pipe_bytes = count_pipe_bytes();
 
     of->n_asked++;
+    of->pipe_bytes = pipe_bytes > of->pipe_bytes ? pipe_bytes : of->pipe_bytes;
     of->n_on_roll += n > 0 ? (unsigned)n : 0;
     if (of->n_on_roll < of->n_awaited)
         return false;
@@ -242,6 +262,16 @@ static unsigned count_descriptors(void) {
     return n;
 }
 
+/* The pipes of a command that says it runs. */
+static uint64_t pipe_bytes_of(const char **command) {
+    const uint64_t before = count_pipe_bytes();
+
+    await_roll(1, THEN_GO_ON);
+    handle(command);
+    ck_assert_uint_gt(rig.n_asked, 0);
+    return rig.pipe_bytes - before;
+}
+
 /* ---- payloads ---- */
 
 START_TEST(request_comes_back_through_cat) {
@@ -249,6 +279,26 @@ START_TEST(request_comes_back_through_cat) {
     handle(COMMAND("cat"));
     assert_answered(8 * MIB);
     assert_pattern(rig.response.map, 8 * MIB);
+}
+END_TEST
+
+/* Else a user's share of pipes would be used up by a few commands at a time. */
+START_TEST(pipes_are_no_bigger_than_what_goes_through_them) {
+    set_request_text("small");
+    rig.settings.max_response = PAGE_BYTES;
+    ck_assert_uint_le(pipe_bytes_of(SHELL("echo > $ROLL; cat")), 4 * PIPE_UNASKED);
+    assert_answer("small");
+}
+END_TEST
+
+START_TEST(pipes_of_big_payloads_are_big) {
+    uint64_t bytes;
+
+    set_request(4 * MIB);
+    bytes = pipe_bytes_of(SHELL("echo > $ROLL; cat"));
+    ck_assert_uint_ge(bytes, 2 * MIB);
+    ck_assert_uint_le(bytes, 2 * MIB + 4 * PIPE_UNASKED);
+    assert_answered(4 * MIB);
 }
 END_TEST
 
@@ -741,6 +791,8 @@ Suite *unit_suite(void) {
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, request_comes_back_through_cat);
     tcase_add_test(tests, request_of_odd_size_comes_back_through_cat);
+    tcase_add_test(tests, pipes_are_no_bigger_than_what_goes_through_them);
+    tcase_add_test(tests, pipes_of_big_payloads_are_big);
     tcase_add_test(tests, request_is_what_sha256sum_reads);
     tcase_add_test(tests, empty_request_is_an_empty_input);
     tcase_add_test(tests, empty_response_takes_no_memory);

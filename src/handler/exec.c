@@ -38,9 +38,10 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-#define PIPE_BYTES   (1 << 20)           /* what fs.pipe-max-size allows to everybody */
-#define SPLICE_BYTES (UINT64_C(1) << 30) /* of one call, which takes no more than 2^31 */
-#define N_OWN        3                   /* variables of ours in the environment */
+#define PIPE_BYTES   (UINT64_C(1) << 20)  /* what fs.pipe-max-size allows to everybody */
+#define PIPE_FIRST   (UINT64_C(64) << 10) /* what a pipe has unasked */
+#define SPLICE_BYTES (UINT64_C(1) << 30)  /* of one call, which takes no more than 2^31 */
+#define N_OWN        3                    /* variables of ours in the environment */
 
 typedef struct Exec {
     Handler handler;
@@ -133,14 +134,18 @@ static int exec_new(Handler **ret, const HandlerSettings *settings, char *error)
 
 /* ---- the start ---- */
 
-/* A pipe whose end @ours does not block. The command's end has flags of its own. */
-static int pipe_new(int ours, int *ret_ours, int *ret_theirs) {
+/*
+ * A pipe for so many bytes, whose end @ours does not block. The command's end has flags of its own. A bigger
+ * pipe is faster, and no more than that: a user has a share of them (fs.pipe-user-pages-soft), past which all
+ * of its pipes are tiny. So none is bigger than it can be filled.
+ */
+static int pipe_new(int ours, uint64_t bytes, int *ret_ours, int *ret_theirs) {
     int fds[2];
 
     if (pipe2(fds, O_CLOEXEC) < 0)
         return error_errno();
-    /* Bigger is faster, and no more: a user's share of big pipes may be used up. */
-    (void)fcntl(fds[ours], F_SETPIPE_SZ, PIPE_BYTES);
+    if (bytes > PIPE_FIRST)
+        (void)fcntl(fds[ours], F_SETPIPE_SZ, (int)(bytes < PIPE_BYTES ? bytes : PIPE_BYTES));
     (void)fcntl(fds[ours], F_SETFL, O_NONBLOCK);
     *ret_ours = fds[ours];
     *ret_theirs = fds[!ours];
@@ -159,8 +164,9 @@ static int run_start(Run *run) {
     _cleanup_close_ int in = -1, out = -1, errors = -1;
     int r;
 
-    if ((r = pipe_new(1, &run->stdin_fd, &in)) < 0 || (r = pipe_new(0, &run->stdout_fd, &out)) < 0 ||
-        (r = pipe_new(0, &run->stderr_fd, &errors)) < 0)
+    if ((r = pipe_new(1, run->exchange->request_bytes, &run->stdin_fd, &in)) < 0 ||
+        (r = pipe_new(0, run->limit, &run->stdout_fd, &out)) < 0 ||
+        (r = pipe_new(0, PIPE_FIRST, &run->stderr_fd, &errors)) < 0)
         return r;
     environment_update(exec, run->exchange);
     return process_spawn(&run->process, exec->settings->command, exec->environment,
