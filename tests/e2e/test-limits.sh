@@ -70,6 +70,11 @@ response_over_the_budget_is_refused() {
     all_is_well "$before"
 }
 
+# A client's memory is given back when it has gone, and the workers have heard of it.
+only_the_probe_has_memory() {
+    [ "$(host_says memory_bytes)" -lt "$MIB" ]
+}
+
 budget_is_shared_and_given_back() {
     local large small
     large=$(payload $((3 * MIB)))
@@ -83,7 +88,9 @@ budget_is_shared_and_given_back() {
     start_workers worker
     fails 0 ended waiting
     cmp "$large" "$world/out"
+    wait_for only_the_probe_has_memory
     call "$small" | cmp - "$small"
+    wait_for only_the_probe_has_memory
     call "$large" | cmp - "$large"
 }
 
