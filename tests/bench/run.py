@@ -174,11 +174,14 @@ class Bench:
             with open(source, "wb") as file:
                 for _ in range(megabytes):
                     file.write(os.urandom(4096) * 256)
-            command = f"exec {self.shmipc} call <{source} >{target}"
-            ours = self.time(command)
-            if subprocess.run(["cmp", "-s", source, target], check=False).returncode != 0:
-                raise Skipped("what came back is not what was sent")
-            return {"p50_ns": ours}, {"p50_ns": self.time(f"cat <{source} | cat >{target}")}
+            commands = {"ours": f"exec {self.shmipc} call <{source} >{target}", "theirs": f"cat <{source} | cat >{target}"}
+            took = {}
+            for name, command in (*commands.items(), *commands.items()):  # the second time, either follows the other
+                target.unlink(missing_ok=True)
+                took[name] = {"p50_ns": self.time(command)}
+                if subprocess.run(["cmp", "-s", source, target], check=False).returncode != 0:
+                    raise Skipped("what came back is not what was sent")
+            return took["ours"], took["theirs"]
         finally:
             self.stop(worker)
             source.unlink(missing_ok=True)
