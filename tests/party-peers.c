@@ -172,6 +172,27 @@ void raw_expect_end(int fd) {
         ;
 }
 
+int raw_join(int *ret_queue) {
+    int fds[CHANNEL_FDS_MAX], fd = raw_connect(PEER_WORKER);
+    Packet packet;
+
+    raw_expect(fd, PACKET_WELCOME, &packet, NULL);
+    raw_expect(fd, PACKET_QUEUE, &packet, fds);
+    ck_assert_uint_eq(packet.number.number, geteuid());
+    *ret_queue = fds[0];
+    return fd;
+}
+
+void raw_leave(int fd, int queue) {
+    Packet packet;
+
+    packet_init(&packet, PACKET_LEAVING, 0);
+    raw_say(fd, &packet);
+    fd_close(fd);
+    fd_close(queue);
+    AWAIT(party.host->workers.n == 0);
+}
+
 /* ---- a worker by hand ---- */
 
 /* In a child nobody hears an assertion: it ends with a status of its own. */

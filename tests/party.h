@@ -222,6 +222,10 @@ void raw_expect(int fd, PacketType type, Packet *ret_packet, int *ret_fds);
 /* Until the host has hung up. */
 void raw_expect_end(int fd);
 
+/* A worker that has come, and the queue that it was sent; it goes by its own will. */
+int raw_join(int *ret_queue);
+void raw_leave(int fd, int queue);
+
 /* --- a worker by hand, in a child --- */
 
 typedef struct Hand {
