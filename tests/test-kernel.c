@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -42,12 +41,6 @@ static int reopen(int fd, int flags) {
 
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     return open(path, flags);
-}
-
-static bool is_readable(int fd) {
-    struct pollfd pollfd = {.fd = fd, .events = POLLIN};
-
-    return poll(&pollfd, 1, 0) == 1;
 }
 
 static void set_limit(int resource, rlim_t limit) {
@@ -245,13 +238,13 @@ START_TEST(message_is_handed_to_a_blocked_receiver_and_dies_with_it) {
     struct mq_attr attributes;
 
     ck_assert_int_eq(mq_send(fd, "x", 1, 0), 0);
-    ck_assert(!is_readable(poller));
+    ck_assert(!unit_is_readable(poller));
     ck_assert_int_eq(kill(pid, SIGKILL), 0);
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
     ck_assert_int_eq(mq_getattr(fd, &attributes), 0);
     ck_assert_int_eq(attributes.mq_curmsgs, 0);
     ck_assert_int_eq(mq_send(fd, "x", 1, 0), 0);
-    ck_assert(is_readable(poller));
+    ck_assert(unit_is_readable(poller));
 }
 END_TEST
 
@@ -276,7 +269,7 @@ START_TEST(queue_that_was_passed_works_across_ipc_namespaces) {
 
     ck_assert_int_eq(unshare(CLONE_NEWIPC), 0);
     ck_assert_int_eq(send_from_elsewhere(&fd), 0);
-    ck_assert(is_readable(fd));
+    ck_assert(unit_is_readable(fd));
 }
 END_TEST
 

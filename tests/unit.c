@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <grp.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +62,12 @@ size_t unit_n_fds(void) {
         n++;
     closedir(directory);
     return n - 3; /* "." and ".." and the directory's own */
+}
+
+bool unit_is_readable(int fd) {
+    struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+
+    return poll(&pollfd, 1, 0) > 0;
 }
 
 static void write_file(const char *path, const char *text) {

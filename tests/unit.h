@@ -34,3 +34,6 @@ void unit_small_shm(size_t bytes);
 
 /* How many descriptors this process has open. */
 size_t unit_n_fds(void);
+
+/* Whether there is something to read at this moment. */
+bool unit_is_readable(int fd);
