@@ -73,6 +73,10 @@ int child_end(Child *child) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+void child_check_killed(Child *child) {
+    ck_assert_int_eq(child_end(child), -SIGKILL);
+}
+
 int child_work(const HandlerKind *kind, uint64_t timeout_ns) {
     const WorkerSettings settings = {
         .serves = (char *)"test", .timeout_ns = timeout_ns, .poll_ns = party.poll_ns};
@@ -96,6 +100,10 @@ int child_wait_for_ever(uint64_t timeout_ns) {
     const HandlerKind kind = {.handle = report_and_wait};
 
     return child_work(&kind, timeout_ns);
+}
+
+int child_echo(void) {
+    return child_work(&handler_echo, 1000 * NS_PER_SEC);
 }
 
 Child party_add_child_of(uid_t uid, int (*function)(void)) {

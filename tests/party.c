@@ -300,6 +300,13 @@ uint64_t party_reserved(const Client *client) {
     return of_host->reserved_bytes[0] + of_host->reserved_bytes[1];
 }
 
+void party_check_only_probe(void) {
+    const HostClient *probe = table_at(&party.host->clients, 0);
+
+    ck_assert_uint_eq(party.host->clients.n, 1);
+    ck_assert_uint_eq(party.host->memory_bytes, probe->reserved_bytes[0] + probe->reserved_bytes[1]);
+}
+
 static void fill(Request *request) {
     uint8_t *data = request->segment.map;
     unsigned seed = request->slot * 7 + request->generation;

@@ -113,6 +113,9 @@ HostClient *party_client_of_host(const Client *client);
 uint64_t party_resident(const Client *client);
 uint64_t party_reserved(const Client *client);
 
+/* Of all clients none is left but the host's own, and no memory is reserved but for it. */
+void party_check_only_probe(void);
+
 /* A request with @bytes of payload; not sent yet. */
 /* As libshmipc does it: until the host has answered. Return: 0 or CLIENT_NOT_GRANTED. */
 int party_reserve(Request *request, uint64_t bytes);
@@ -197,11 +200,17 @@ char child_await(const Child *child);
 /* Until it has ended. Return: exit status, or minus the signal. */
 int child_end(Child *child);
 
+/* Likewise; it must have been killed. */
+void child_check_killed(Child *child);
+
 /* In a child: be a worker with this handler, for ever. */
 int child_work(const HandlerKind *kind, uint64_t timeout_ns);
 
 /* Likewise, with one that reports 'c' at each exchange, and never comes back from it. */
 int child_wait_for_ever(uint64_t timeout_ns);
+
+/* Likewise, with one that echoes, and has all the time there is. */
+int child_echo(void);
 
 /* A child that is a worker, and that the host has let in. */
 Child party_add_child_of(uid_t uid, int (*function)(void));

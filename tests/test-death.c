@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is left when a party dies, at each point at which it may: workers here are processes. Those that die
- * at a point of their own choice kill themselves there, so that no test depends on when a signal comes.
+ * at a point of their own choice kill themselves there, so that no test depends on when a signal comes. Those
+ * that die where no handler is asked, or only seem to die, are in test-death-hands.c.
  */
 #include "party.h"
 
 #include "base/units.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #define LONG_NS (1000 * NS_PER_SEC)
@@ -74,26 +70,10 @@ static int work_and_wait_for_ever(void) {
     return run(wait_first, UINT64_MAX);
 }
 
-static int work_well(void) {
-    return child_work(&handler_echo, LONG_NS);
-}
-
 /* ---- helpers ---- */
-
-/* A worker process that has attached. */
-static void check_only_probes_memory(void) {
-    const HostClient *probe = table_at(&party.host->clients, 0);
-
-    ck_assert_uint_eq(party.host->clients.n, 1);
-    ck_assert_uint_eq(party.host->memory_bytes, probe->reserved_bytes[0] + probe->reserved_bytes[1]);
-}
 
 static void await_probe(void) {
     AWAIT(party.host->probe.round > 0 && !party.host->probe.request);
-}
-
-static void check_killed(Child *child) {
-    ck_assert_int_eq(child_end(child), -SIGKILL);
 }
 
 static void check_lost(Request *request, uint32_t attempts) {
@@ -112,7 +92,7 @@ START_TEST(exchange_of_a_dead_worker_is_given_to_another) {
     Request *request = party_send(client, MIB);
     const Event *event;
 
-    check_killed(&first);
+    child_check_killed(&first);
     AWAIT(party_word(request).state == SLOT_WAITING);
     second = party_add_child(work_and_die_first);
     party_check_echo(request);
@@ -145,7 +125,7 @@ START_TEST(exchange_that_kills_its_workers_is_given_up) {
     ck_assert_uint_eq(party_n_events(EVENT_EXCHANGE_FAILED), 1);
     for (size_t i = 0; i < ELEMENTS(workers); i++) {
         kill(workers[i].pid, SIGKILL);
-        check_killed(&workers[i]);
+        child_check_killed(&workers[i]);
     }
     AWAIT(party.host->workers.n == 0);
 }
@@ -159,9 +139,9 @@ START_TEST(one_attempt_is_at_most_once) {
     first = party_add_child(work_and_die_always);
     request = party_send(party_add_client(), 100);
     check_lost(request, 1);
-    check_killed(&first);
+    child_check_killed(&first);
     ck_assert_uint_eq(party_n_events(EVENT_EXCHANGE_REDELIVERED), 0);
-    second = party_add_child(work_well);
+    second = party_add_child(child_echo);
     request_release(request);
     party_echo(request->client, 10); /* the slot is usable */
     party_kill_child(&second);
@@ -176,7 +156,7 @@ START_TEST(memory_of_a_dead_workers_response_is_used_again) {
 
     ck_assert_int_eq(child_await(&first), 'c');
     party_kill_child(&first);
-    second = party_add_child(work_well);
+    second = party_add_child(child_echo);
     party_check_echo(request);
     reserved = party_client_of_host(client)->reserved_bytes[1];
     ck_assert_uint_eq(reserved, 4 * MIB);
@@ -195,7 +175,7 @@ START_TEST(others_of_the_same_client_go_on) {
     ck_assert_int_eq(child_await(&first), 'c');
     for (size_t i = 0; i < ELEMENTS(others); i++)
         others[i] = party_send(client, 1000 * (i + 1));
-    second = party_add_child(work_well);
+    second = party_add_child(child_echo);
     for (size_t i = 0; i < ELEMENTS(others); i++)
         party_check_echo(others[i]);
     ck_assert_int_eq(request->state, REQUEST_SENT);
@@ -245,337 +225,14 @@ START_TEST(memory_comes_back_when_client_and_worker_are_both_dead) {
     AWAIT(party.host->n_clients == 0);
     ck_assert_uint_eq(party.host->clients.n, 2);
     party_kill_child(&worker);
-    check_only_probes_memory();
-}
-END_TEST
-
-/* ---- without a claim ---- */
-
-/* Known to the child: it is forked after they were set. */
-static uint64_t wanted_client;
-static uid_t party_uid;
-
-/* A message dies in its hands. */
-static int take_and_die(void) {
-    Message message;
-    Hand hand;
-
-    hand_attach(&hand, party_uid);
-    hand_take(&hand, wanted_client, &message);
-    raise(SIGKILL);
-    return 0;
-}
-
-START_TEST(message_that_died_in_a_workers_hands_is_sent_again) {
-    Client *client = party_add_client();
-    Child first, second;
-    Request *request;
-
-    wanted_client = client_id(client);
-    first = party_add_child(take_and_die);
-    request = party_send(client, 100);
-    check_killed(&first);
-    AWAIT(party.host->workers.n == 0);
-    ck_assert_int_eq(party_word(request).state, SLOT_FRESH); /* it was never claimed */
-    second = party_add_child(work_well);
-    party_check_echo(request);
-    ck_assert_uint_eq(party_word(request).attempts, 1);
-    party_kill_child(&second);
-}
-END_TEST
-
-START_TEST(messages_of_all_clients_are_sent_again) {
-    Request *requests[3][2];
-    Child first, second;
-
-    party.settings.queue_depth = 10;
-    for (size_t i = 0; i < ELEMENTS(requests); i++) {
-        Client *client = party_add_client();
-
-        for (size_t j = 0; j < 2; j++)
-            requests[i][j] = party_send(client, 100 * i + j);
-        wanted_client = client_id(client); /* the last: all others are thrown away on the way there */
-    }
-    first = party_add_child(take_and_die);
-    check_killed(&first);
-    second = party_add_child(work_well);
-    for (size_t i = 0; i < ELEMENTS(requests); i++)
-        for (size_t j = 0; j < 2; j++)
-            party_check_echo(requests[i][j]);
-    party_kill_child(&second);
-}
-END_TEST
-
-/* The answer is there, but nobody is told. */
-static int end_and_die(void) {
-    Message message;
-    SlotClaim claim;
-    Hand hand;
-
-    hand_attach(&hand, party_uid);
-    hand_take(&hand, wanted_client, &message);
-    hand_meet(&hand, &message);
-    hand_claim(&hand, &message, &claim);
-    if (!slots_end(hand.states.map, message.slot, &claim, SLOT_DONE, &(AnswerRecord){.status = 5}))
-        return 1;
-    raise(SIGKILL);
-    return 0;
-}
-
-START_TEST(client_hears_of_an_answer_whose_message_was_never_sent) {
-    Client *client = party_add_client();
-    Request *request;
-    Child worker;
-
-    wanted_client = client_id(client);
-    worker = party_add_child(end_and_die);
-    request = party_send(client, 0);
-    AWAIT(request->state == REQUEST_ENDED);
-    ck_assert_int_eq(request->end, SLOT_DONE);
-    ck_assert_int_eq(request->status, 5);
-    check_killed(&worker);
-    AWAIT(party.host->workers.n == 0);
-    ck_assert_uint_eq(party.host->n_redelivered, 0);
-}
-END_TEST
-
-static int meet_and_die(void) {
-    Message message;
-    Hand hand;
-
-    hand_attach(&hand, party_uid);
-    hand_take(&hand, wanted_client, &message);
-    hand_meet(&hand, &message);
-    raise(SIGKILL);
-    return 0;
-}
-
-START_TEST(client_that_a_dead_worker_had_met_is_forgotten_when_it_goes) {
-    Client *client = party_add_client();
-    Child worker;
-
-    wanted_client = client_id(client);
-    worker = party_add_child(meet_and_die);
-    party_send(client, MIB);
-    check_killed(&worker);
-    AWAIT(party.host->workers.n == 0);
-    ck_assert_uint_eq(party_client_of_host(client)->n_met, 0);
-    party_remove_client(client);
-    AWAIT(party.host->clients.n == 1);
-    check_only_probes_memory();
-}
-END_TEST
-
-/* ---- signs of death ---- */
-
-/* A child of the worker's keeps its socket open. */
-static int leave_an_heir_and_die(void) {
-    Message message;
-    SlotClaim claim;
-    Hand hand;
-
-    hand_attach(&hand, party_uid);
-    hand_take(&hand, wanted_client, &message);
-    hand_meet(&hand, &message);
-    hand_claim(&hand, &message, &claim);
-    if (fork() == 0)
-        hand_await_end(&hand);
-    raise(SIGKILL);
-    return 0;
-}
-
-START_TEST(death_is_seen_though_a_child_holds_the_socket) {
-    Client *client = party_add_client();
-    Child first, second;
-    Request *request;
-
-    wanted_client = client_id(client);
-    first = party_add_child(leave_an_heir_and_die);
-    request = party_send(client, 100);
-    check_killed(&first);
-    second = party_add_child(work_well);
-    party_check_echo(request);
-    ck_assert_uint_eq(party_word(request).attempts, 2);
-    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DIED), 1);
-    ck_assert_uint_eq(party_n_events(EVENT_WORKER_KILLED), 0);
-    party_kill_child(&second);
-}
-END_TEST
-
-/* What it says last, and its exit, are seen at one time. */
-static int leave_and_exit(void) {
-    Packet packet;
-    Hand hand;
-
-    hand_attach(&hand, party_uid);
-    packet_init(&packet, PACKET_LEAVING, 0);
-    if (channel_send(hand.channel, &packet, packet.header.bytes, NULL, 0) < 0)
-        return 1;
-    return 0;
-}
-
-START_TEST(worker_that_leaves_and_exits_has_not_died) {
-    Child worker = party_add_child(leave_and_exit);
-    int status;
-
-    /* The host does not turn until it is gone. */
-    ck_assert_int_eq(waitpid(worker.pid, &status, 0), worker.pid);
-    close(worker.pidfd);
-    close(worker.report_fd);
-    ck_assert_int_eq(status, 0);
-    AWAIT(party.host->workers.n == 0);
-    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DETACHED), 1);
-    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DIED), 0);
-}
-END_TEST
-
-/* It asks, leaves without the answer, and lives on: a program that was a worker for a while. */
-static int ask_and_leave(void) {
-    Packet packet;
-    Hand hand;
-
-    hand_attach(&hand, party_uid);
-    packet_init(&packet, PACKET_MEET, 1);
-    packet.meet.client = UINT64_MAX;
-    packet.meet.uid = party_uid;
-    if (channel_send(hand.channel, &packet, packet.header.bytes, NULL, 0) < 0)
-        return 1;
-    packet_init(&packet, PACKET_LEAVING, 0);
-    if (channel_send(hand.channel, &packet, packet.header.bytes, NULL, 0) < 0)
-        return 2;
-    close(hand.channel);
-    child_report('l');
-    pause();
-    return 3;
-}
-
-START_TEST(worker_that_leaves_without_an_answer_is_not_killed) {
-    Child worker = party_add_child(ask_and_leave);
-    char what = 0;
-
-    /* The host does not turn until all is said. */
-    ck_assert_int_eq(read(worker.report_fd, &what, 1), 1);
-    ck_assert_int_eq(what, 'l');
-    AWAIT(party.host->workers.n == 0);
-    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DETACHED), 1);
-    ck_assert_uint_eq(party_n_events(EVENT_WORKER_DIED), 0);
-    ck_assert_int_eq(waitpid(worker.pid, NULL, WNOHANG), 0);
-    ck_assert_int_eq(kill(worker.pid, SIGKILL), 0);
-    check_killed(&worker);
-}
-END_TEST
-
-/* It hangs up while it holds an exchange, but lives on. */
-static int hang_up(void) {
-    Message message;
-    SlotClaim claim;
-    Hand hand;
-
-    hand_attach(&hand, party_uid);
-    hand_take(&hand, wanted_client, &message);
-    hand_meet(&hand, &message);
-    hand_claim(&hand, &message, &claim);
-    close(hand.channel);
-    pause();
-    return 1;
-}
-
-START_TEST(worker_that_hangs_up_is_killed_before_another_gets_its_exchange) {
-    Client *client = party_add_client();
-    Child first, second;
-    Request *request;
-
-    wanted_client = client_id(client);
-    first = party_add_child(hang_up);
-    request = party_send(client, 100);
-    check_killed(&first);
-    second = party_add_child(work_well);
-    party_check_echo(request);
-    ck_assert_uint_eq(party_word(request).attempts, 2);
-    party_kill_child(&second);
-}
-END_TEST
-
-static int misbehave(void) {
-    Message message;
-    SlotClaim claim;
-    Packet packet;
-    Hand hand;
-
-    hand_attach(&hand, party_uid);
-    hand_take(&hand, wanted_client, &message);
-    hand_meet(&hand, &message);
-    hand_claim(&hand, &message, &claim);
-    packet_init(&packet, PACKET_RESERVE, 1);
-    packet.reserve.client = wanted_client + 1;
-    packet.reserve.bytes = 4096;
-    packet.reserve.direction = DIRECTION_RESPONSE;
-    if (channel_send(hand.channel, &packet, packet.header.bytes, NULL, 0) < 0)
-        return 1;
-    hand_await_end(&hand);
-}
-
-/* Otherwise it would end its exchange as for a host that is lost. */
-START_TEST(worker_that_is_thrown_out_is_killed_before_it_sees_that) {
-    Client *client = party_add_client();
-    Child first, second;
-    Request *request;
-
-    wanted_client = client_id(client);
-    first = party_add_child(misbehave);
-    request = party_send(client, 100);
-    check_killed(&first);
-    second = party_add_child(work_well);
-    party_check_echo(request);
-    ck_assert_uint_eq(party_word(request).attempts, 2);
-    ck_assert_uint_eq(party_n_events(EVENT_PEER_MISBEHAVED), 1);
-    ck_assert_uint_eq(party_n_events(EVENT_WORKER_KILLED), 1);
-    party_kill_child(&second);
-}
-END_TEST
-
-/* Run as another user than root, who may become root again. */
-static void set_user(uid_t uid) {
-    ck_assert_int_eq(seteuid(uid), 0);
-    ck_assert_int_eq(prctl(PR_SET_DUMPABLE, 1), 0); /* or it cannot open its own descriptors again */
-}
-
-/* Its children may still be at work: nobody can tell. */
-START_TEST(exchange_of_a_worker_that_cannot_be_killed_waits_for_its_exit) {
-    Child first, second;
-    Request *request;
-    Client *client;
-
-    set_user(UNIT_UID);
-    party_begin();
-    party_uid = UNIT_UID;
-    client = party_add_client();
-    wanted_client = client_id(client);
-    first = party_add_child_of(UNIT_OTHER_UID, hang_up);
-    request = party_send(client, 100);
-    AWAIT(((HostWorker *)table_at(&party.host->workers, 0))->suspect);
-    second = party_add_child(work_well);
-    party_echo(client, 10);
-    ck_assert_int_eq(request_cancel(request), 0);
-    party_settle();
-    ck_assert_int_eq(party_word(request).state, SLOT_CLAIMED);
-    set_user(0);
-    ck_assert_int_eq(kill(first.pid, SIGKILL), 0);
-    set_user(UNIT_UID);
-    check_killed(&first);
-    AWAIT(request->state == REQUEST_ENDED);
-    ck_assert_int_eq(request->end, SLOT_CANCELLED);
-    ck_assert_uint_eq(party.host->n_redelivered, 0);
-    party_kill_child(&second);
-    party_end();
-    set_user(0);
+    party_check_only_probe();
 }
 END_TEST
 
 /* ---- judgement ---- */
 
 START_TEST(stopped_worker_without_a_claim_is_killed) {
-    Child worker = party_add_child(work_well);
+    Child worker = party_add_child(child_echo);
     int status;
 
     await_probe(); /* it has been seen to work */
@@ -587,7 +244,7 @@ START_TEST(stopped_worker_without_a_claim_is_killed) {
     AWAIT(party_n_events(EVENT_WORKER_DIED) == 1);
     ck_assert(party_event(EVENT_WORKER_KILLED)->ok);
     ck_assert_uint_eq(party_event(EVENT_WORKER_KILLED)->client, 0);
-    check_killed(&worker);
+    child_check_killed(&worker);
 }
 END_TEST
 
@@ -602,11 +259,11 @@ START_TEST(stopped_worker_with_a_claim_is_killed_and_its_exchange_given_to_anoth
     party.host->patience.grace_ns = 1;
     party_tick();
     AWAIT(party_n_events(EVENT_WORKER_DIED) == 1);
-    check_killed(&first);
+    child_check_killed(&first);
     ck_assert(party_event(EVENT_WORKER_KILLED)->ok);
     ck_assert_uint_eq(party_event(EVENT_WORKER_KILLED)->client, client_id(client));
     ck_assert_uint_eq(party_event(EVENT_WORKER_KILLED)->slot, request->slot);
-    second = party_add_child(work_well);
+    second = party_add_child(child_echo);
     party_check_echo(request);
     party_kill_child(&second);
 }
@@ -672,11 +329,11 @@ START_TEST(dead_client_leaves_nothing) {
 
     ck_assert_int_eq(child_await(&client), 's');
     ck_assert_int_eq(kill(client.pid, SIGKILL), 0);
-    check_killed(&client);
+    child_check_killed(&client);
     AWAIT(party_n_events(EVENT_CLIENT_DETACHED) == 1 && party.host->clients.n == 1);
     ck_assert_uint_eq(party.host->memory_bytes, 0);
     ck_assert_uint_eq(party.host->past.n_cancelled, 1);
-    worker = party_add_child(work_well); /* finds the message of somebody who is gone */
+    worker = party_add_child(child_echo); /* finds the message of somebody who is gone */
     party_echo(party_add_client(), 10);
     party_kill_child(&worker);
 }
@@ -689,11 +346,11 @@ START_TEST(dead_clients_exchange_is_ended_by_its_worker) {
     client = child_start(UNIT_SAME_UID, send_and_wait);
     ck_assert_int_eq(child_await(&worker), 'c');
     ck_assert_int_eq(kill(client.pid, SIGKILL), 0);
-    check_killed(&client);
+    child_check_killed(&client);
     AWAIT(party.host->n_clients == 0);
     ck_assert_uint_eq(party.host->clients.n, 2);
     party_kill_child(&worker);
-    check_only_probes_memory();
+    party_check_only_probe();
 }
 END_TEST
 
@@ -709,7 +366,7 @@ static void check_answered(Request *request) {
 
 START_TEST(whoever_dies_and_whenever_each_exchange_ends_once) {
     enum { N = 200, N_EACH = 5 };
-    Child workers[2] = {party_add_child(work_well), party_add_child(work_well)};
+    Child workers[2] = {party_add_child(child_echo), party_add_child(child_echo)};
     Client *client = party_add_client();
     unsigned n_sent = 0, n_ended = 0;
     Request *request;
@@ -724,27 +381,22 @@ START_TEST(whoever_dies_and_whenever_each_exchange_ends_once) {
             unsigned i = n_ended / N_EACH % 2;
 
             ck_assert_int_eq(kill(workers[i].pid, SIGKILL), 0);
-            check_killed(&workers[i]);
-            workers[i] = child_start(UNIT_SAME_UID, work_well);
+            child_check_killed(&workers[i]);
+            workers[i] = child_start(UNIT_SAME_UID, child_echo);
         }
     }
     for (unsigned i = 0; i < 2; i++) {
         ck_assert_int_eq(kill(workers[i].pid, SIGKILL), 0);
-        check_killed(&workers[i]);
+        child_check_killed(&workers[i]);
     }
     AWAIT(party.host->workers.n == 0);
     party_remove_client(client);
     AWAIT(party.host->clients.n == 1);
-    check_only_probes_memory();
+    party_check_only_probe();
 }
 END_TEST
 
 /* ---- suite ---- */
-
-static void begin(void) {
-    party_begin();
-    party_uid = geteuid();
-}
 
 static void add_claims(TCase *tests) {
     tcase_add_test(tests, exchange_of_a_dead_worker_is_given_to_another);
@@ -757,21 +409,6 @@ static void add_claims(TCase *tests) {
     tcase_add_test(tests, memory_comes_back_when_client_and_worker_are_both_dead);
 }
 
-static void add_messages(TCase *tests) {
-    tcase_add_test(tests, message_that_died_in_a_workers_hands_is_sent_again);
-    tcase_add_test(tests, messages_of_all_clients_are_sent_again);
-    tcase_add_test(tests, client_hears_of_an_answer_whose_message_was_never_sent);
-    tcase_add_test(tests, client_that_a_dead_worker_had_met_is_forgotten_when_it_goes);
-}
-
-static void add_signs(TCase *tests) {
-    tcase_add_test(tests, death_is_seen_though_a_child_holds_the_socket);
-    tcase_add_test(tests, worker_that_leaves_and_exits_has_not_died);
-    tcase_add_test(tests, worker_that_leaves_without_an_answer_is_not_killed);
-    tcase_add_test(tests, worker_that_hangs_up_is_killed_before_another_gets_its_exchange);
-    tcase_add_test(tests, worker_that_is_thrown_out_is_killed_before_it_sees_that);
-}
-
 static void add_judgement(TCase *tests) {
     tcase_add_test(tests, stopped_worker_without_a_claim_is_killed);
     tcase_add_test(tests, stopped_worker_with_a_claim_is_killed_and_its_exchange_given_to_another);
@@ -779,28 +416,16 @@ static void add_judgement(TCase *tests) {
     tcase_add_test(tests, worker_that_has_just_become_idle_has_time_to_answer);
 }
 
-static void add_users(Suite *suite) {
-    TCase *tests = tcase_create("users");
-
-    tcase_add_test(tests, exchange_of_a_worker_that_cannot_be_killed_waits_for_its_exit);
-    tcase_set_timeout(tests, 60);
-    suite_add_tcase(suite, tests);
-}
-
 Suite *unit_suite(void) {
     Suite *suite = suite_create("death");
     TCase *tests;
 
-    add_claims(party_add_case(suite, "claims", begin, party_end));
-    add_messages(party_add_case(suite, "messages", begin, party_end));
-    add_signs(party_add_case(suite, "signs", begin, party_end));
-    add_judgement(party_add_case(suite, "judgement", begin, party_end));
-    tests = party_add_case(suite, "clients", begin, party_end);
+    add_claims(party_add_case(suite, "claims", party_begin, party_end));
+    add_judgement(party_add_case(suite, "judgement", party_begin, party_end));
+    tests = party_add_case(suite, "clients", party_begin, party_end);
     tcase_add_test(tests, dead_client_leaves_nothing);
     tcase_add_test(tests, dead_clients_exchange_is_ended_by_its_worker);
-    tests = party_add_case(suite, "storm", begin, party_end);
+    tests = party_add_case(suite, "storm", party_begin, party_end);
     tcase_add_test(tests, whoever_dies_and_whenever_each_exchange_ends_once);
-    if (unit_is_root())
-        add_users(suite);
     return suite;
 }
