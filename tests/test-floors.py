@@ -106,10 +106,11 @@ def owners_that_are_wrong(root):
 
 
 def files_that_are_too_long(root):
-    for path in c_files(root):
+    tests = [path for path in (root / "tests").rglob("*") if path.suffix in {".c", ".h", ".py", ".sh"}]
+    for path in c_files(root) + sorted(tests):
         n = len(path.read_text().splitlines())
         if n > FILE_LINES:
-            yield f"{name_of(root, path)} has {n} lines"
+            yield f"{path.relative_to(root)} has {n} lines"
 
 
 def lines_that_are_too_long(root):
@@ -184,7 +185,7 @@ def include_of(header):
 
 
 def lay_out(root, changed):
-    """A small tree that keeps all rules but for the files that are @changed."""
+    """A small tree that keeps all rules but for the files of src, or of its neighbours, that are @changed."""
     files = {owner: [header] for header, owners in OWNERS.items() for owner in owners}
     for header, owners in OWNERS.items():
         for owner in owners:
@@ -220,6 +221,9 @@ BROKEN = {
     "a header that nobody should include": (
         owners_that_are_wrong, "os/process.c", LICENCE + include_of("spawn.h")),
     "a file of 801 lines": (files_that_are_too_long, "app/main.c", LICENCE + "\n" * 800),
+    "a test of 801 lines": (files_that_are_too_long, "../tests/test-main.c", LICENCE + "\n" * 800),
+    "a test in Python of 801 lines": (files_that_are_too_long, "../tests/python/main.py", "\n" * 801),
+    "a test of a shell of 801 lines": (files_that_are_too_long, "../tests/e2e/main.sh", "\n" * 801),
     "a line of 111 columns": (lines_that_are_too_long, "app/main.c", LICENCE + "x" * 111 + "\n"),
     "too many functions of 61 lines": (functions_that_are_too_long, "app/main.c", LONG),
     "too many functions of 16 lines": (functions_that_are_too_long, "app/main.c", HALF),
