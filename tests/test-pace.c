@@ -308,6 +308,72 @@ START_TEST(newcomers_are_taken_in_again_after_a_rest) {
 }
 END_TEST
 
+/* How many answers have come on @fd, each of which has it ask again. */
+static unsigned hear_and_ask(int fd) {
+    int passed[CHANNEL_FDS_MAX];
+    size_t bytes, n_passed;
+    unsigned n = 0;
+    Packet packet;
+
+    while (channel_receive(fd, &packet, sizeof(packet), &bytes, passed, &n_passed) == 0) {
+        if (packet.header.type != PACKET_STATUS_END)
+            continue;
+        ask(fd);
+        n++;
+    }
+    return n;
+}
+
+/* All are heard again at a time, and what the first one asks is already too much. */
+START_TEST(each_connection_of_a_user_who_owes_has_its_turn) {
+    unsigned n_heard[3] = {0};
+    int askers[3];
+
+    (void)join_as(UNIT_UID);
+    for (int i = 0; i < 3; i++)
+        askers[i] = connect_as(UNIT_UID, PEER_STATUS);
+    party_settle();
+    party.host->patience.pace_ns = 1;
+    for (int i = 0; i < 3; i++)
+        ask(askers[i]);
+    while (n_heard[0] < 2 || n_heard[1] < 2 || n_heard[2] < 2) { /* or the test's time is over */
+        ck_assert_int_eq(host_wait(party.host, clock_now_ns() + NS_PER_MS), 0);
+        for (int i = 0; i < 3; i++)
+            n_heard[i] += hear_and_ask(askers[i]);
+    }
+    party.host->patience.pace_ns = NS_PER_SEC;
+}
+END_TEST
+
+START_TEST(debt_is_not_forgotten_by_the_tick_that_reaps_its_last_stranger) {
+    (void)connect_as(UNIT_UID, PEER_STRANGER);
+    party_settle();
+    owe(UNIT_UID);
+    party.host->patience.hello_ns = 0;
+    party_tick();
+    ck_assert_ptr_nonnull(account_of(UNIT_UID));
+    ck_assert_uint_gt(account_of(UNIT_UID)->spent_ns, 0);
+}
+END_TEST
+
+START_TEST(hello_that_waited_is_heard_though_a_tick_comes_first) {
+    int fd;
+
+    (void)join_as(UNIT_UID);
+    owe(UNIT_UID);
+    fd = connect_as(UNIT_UID, PEER_CLIENT);
+    AWAIT(account_of(UNIT_UID)->n_half_open == 1);
+    party_settle();
+    party.host->patience.hello_ns = 0;
+    account_of(UNIT_UID)->spent_ns = 0;
+    party.host->pace.hear_ns = 1;
+    party.host->tick_ns = 0;
+    ck_assert_int_eq(host_wait(party.host, 1), 0);
+    party_settle();
+    raw_expect(fd, PACKET_WELCOME, &(Packet){0}, NULL);
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *suite = suite_create("pace");
     TCase *all = party_add_case(suite, "pace", begin, end);
@@ -328,5 +394,8 @@ Suite *unit_suite(void) {
     tcase_add_test(all, newcomer_of_a_user_who_owes_is_in_time_however_long_it_waits);
     tcase_add_test(all, one_newcomer_too_many_of_a_user_who_owes_is_told_and_nobody_else);
     tcase_add_test(all, newcomers_are_taken_in_again_after_a_rest);
+    tcase_add_test(all, each_connection_of_a_user_who_owes_has_its_turn);
+    tcase_add_test(all, debt_is_not_forgotten_by_the_tick_that_reaps_its_last_stranger);
+    tcase_add_test(all, hello_that_waited_is_heard_though_a_tick_comes_first);
     return suite;
 }

@@ -592,6 +592,7 @@ START_TEST(host_that_ends_tells_what_has_ended_before) {
 END_TEST
 
 static void check_nothing_is_left(void) {
+    party_tick();
     ck_assert_uint_eq(party.host->trace.n_tracers, 0);
     ck_assert_uint_eq(party.host->trace.look_ns, 0);
     ck_assert_ptr_null(party.host->trace.records);
@@ -603,6 +604,27 @@ static void check_nothing_is_left(void) {
         ck_assert(!worker->has_ring);
     }
 }
+
+START_TEST(who_traces_next_has_the_same_rings_and_nothing_of_before) {
+    PartyWorker *worker = party_add_worker(NULL);
+    int fd = begin_trace((PacketTrace){0});
+    const HostWorker *of_host = table_at(&party.host->workers, 0);
+    const TraceRing *ring = of_host->ring.map;
+
+    ck_assert_ptr_nonnull(ring);
+    while (trace_end(ring) == 0) /* the worker may not have heard yet */
+        party_echo(client, 1);
+    close(fd);
+    AWAIT(party.host->trace.n_tracers == 0);
+    fd = begin_trace((PacketTrace){0});
+    ck_assert_ptr_eq(of_host->ring.map, ring);
+    ck_assert_uint_ge(of_host->ring_at, 1);
+    close(fd);
+    AWAIT(party.host->trace.n_tracers == 0);
+    check_nothing_is_left();
+    party_stop_worker(worker);
+}
+END_TEST
 
 START_TEST(tracer_that_takes_nothing_for_long_is_hung_up_on) {
     PartyWorker *worker = party_add_worker(NULL);
@@ -720,6 +742,7 @@ Suite *unit_suite(void) {
     tcase_add_test(ends, slow_tracer_delays_nobody_and_is_told_what_it_missed);
     tcase_add_test(ends, overrun_is_told_to_each_tracer);
     tcase_add_test(ends, tracer_that_takes_nothing_for_long_is_hung_up_on);
+    tcase_add_test(ends, who_traces_next_has_the_same_rings_and_nothing_of_before);
     tcase_add_test(ends, nothing_is_left_when_the_last_tracer_has_gone);
     tcase_add_test(ends, host_that_ends_tells_what_has_ended_before);
     tcase_add_test(ends, least_time_is_what_the_most_curious_wants);

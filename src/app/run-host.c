@@ -26,7 +26,8 @@ typedef struct HostRun {
     Loop *loop;
     Host *host;
     HostSummary told;
-    uint64_t told_ns;
+    uint64_t n_exchanges; /* as of counted_ns */
+    uint64_t counted_ns;
     bool is_explained; /* why it cannot go on: nothing more is to be said */
 } HostRun;
 
@@ -41,7 +42,7 @@ static const char *latency(const HostRun *state, char *text, size_t bytes) {
     char brief[_STAGE_N * 2][UNITS_TEXT_MAX];
     StageTimes times[_STAGE_N];
 
-    if (state->told.n_exchanges == 0)
+    if (state->n_exchanges == 0)
         return "";
     host_stage_times(state->host, times);
     for (int i = 0; i < _STAGE_N; i++) {
@@ -58,19 +59,21 @@ static void tell_status(HostRun *state, bool always) {
     uint64_t now_ns = clock_now_ns();
     HostSummary now;
     char text[64 + _STAGE_N * 2 * UNITS_TEXT_MAX];
-    bool goes_on;
+    uint64_t before = state->n_exchanges;
 
     host_summary(state->host, &now);
-    goes_on = now.n_exchanges != state->told.n_exchanges && now_ns - state->told_ns >= TELL_NS;
-    if (!always && !goes_on && now.n_clients == state->told.n_clients &&
+    if (always || now_ns - state->counted_ns >= TELL_NS) {
+        state->n_exchanges = host_n_exchanges(state->host);
+        state->counted_ns = now_ns;
+    }
+    if (!always && state->n_exchanges == before && now.n_clients == state->told.n_clients &&
         now.n_workers == state->told.n_workers && now.known == state->told.known &&
         now.healthy == state->told.healthy)
         return;
     state->told = now;
-    state->told_ns = now_ns;
     loop_notify("STATUS=%u client%s, %u worker%s, %" PRIu64 " exchange%s%s%s", now.n_clients,
-                plural(now.n_clients), now.n_workers, plural(now.n_workers), now.n_exchanges,
-                plural(now.n_exchanges), now.known && !now.healthy ? "; not healthy" : "",
+                plural(now.n_clients), now.n_workers, plural(now.n_workers), state->n_exchanges,
+                plural(state->n_exchanges), now.known && !now.healthy ? "; not healthy" : "",
                 latency(state, text, sizeof(text)));
 }
 

@@ -34,6 +34,8 @@ typedef struct HostAccount {
     uint64_t refused_until_ns;
     uint64_t spent_ns;   /* of the host's time, as of settled_ns; see host-pace.c */
     uint64_t settled_ns;
+    uint64_t heard;      /* the latest of its peers that was heard after it had waited: number */
+    uint64_t told_ns;    /* when the log was told that it owes */
     bool owes;           /* too much of it */
     uint64_t deaths_ns[ACCOUNT_DEATHS]; /* when its latest requests killed workers; 0: none */
 } HostAccount;

@@ -46,6 +46,7 @@ typedef struct Peer {
     bool status_slots;    /* asked for, too */
     HostTracer *tracer;   /* NULL: it does not trace */
     bool owes_again; /* it is still to be told AGAIN, before anything else */
+    bool waits;      /* it was hushed, and has not been heard since */
     uint32_t hushed; /* what is waited for once it is heard again; 0: it is heard; see host-pace.c */
 } Peer;
 
@@ -291,6 +292,7 @@ void host_pace_begin(Host *host);
 int host_pace_end(Host *host);
 int host_hear_peer(Peer *peer, uint32_t events); /* peer_dispatch(), if its user does not have to wait */
 bool host_paces_newcomer(Host *host, int fd);    /* if so, it is to be turned away */
+bool host_paces_trace(Peer *peer); /* whether it is told nothing now; host_pace_end() charges what follows */
 bool account_has_spent(HostAccount *account, uint64_t now_ns);
 
 /* When something of it is due, UINT64_MAX for never; and do it. */

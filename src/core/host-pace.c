@@ -27,12 +27,16 @@
 #define REST        20 /* times as long as it took to turn newcomers away */
 #define REST_MIN_NS (2 * NS_PER_MS) /* less is not worth being woken for */
 #define REST_MAX_NS (250 * NS_PER_MS)
+#define TOLD_EVERY_NS (60 * NS_PER_SEC)
 
 /* ---- accounts ---- */
 
 static void settle(HostAccount *account, uint64_t now_ns) {
-    uint64_t paid_ns = (now_ns - account->settled_ns) / PART;
+    uint64_t paid_ns;
 
+    if (now_ns <= account->settled_ns)
+        return; /* the caller has looked at the clock before somebody else did */
+    paid_ns = (now_ns - account->settled_ns) / PART;
     account->spent_ns -= paid_ns < account->spent_ns ? paid_ns : account->spent_ns;
     account->settled_ns = now_ns;
 }
@@ -61,10 +65,15 @@ static bool owes(const Host *host, HostAccount *account) {
     return account->owes && !is_alone(host, account);
 }
 
-static void tell(Host *host, const HostAccount *account) {
-    Event *event = event_push_of(&host->events, EVENT_LIMIT, account->uid);
+/* Now and then: it owes again as often as it has been heard. */
+static void tell(Host *host, HostAccount *account) {
+    Event *event;
 
+    if (account->told_ns && account->settled_ns - account->told_ns < TOLD_EVERY_NS)
+        return;
+    account->told_ns = account->settled_ns;
     host->n_limits++;
+    event = event_push_of(&host->events, EVENT_LIMIT, account->uid);
     snprintf(event->text, sizeof(event->text),
              "user %u asks for more than a tenth of the host's time, and is made to wait for it",
              (unsigned)account->uid);
@@ -128,7 +137,8 @@ bool host_paces_newcomer(Host *host, int fd) {
 
     if (channel_uid(fd, &uid) < 0)
         return false; /* it is told from others later, or is no more */
-    serve(host, uid);
+    if (host->pace.n_shed == host->pace.n_shed_before)
+        serve(host, uid); /* those before it that were turned away are not its fault */
     account = table_find(&host->accounts, uid);
     if (!account || !owes(host, account) ||
         account->n_half_open < host_share(host, account, PEERS_BESIDE_CLIENTS))
@@ -153,6 +163,7 @@ static int hush(Peer *peer) {
     if (r < 0)
         return r;
     peer->hushed = events;
+    peer->waits = true;
     hear_at(peer->host, peer->account);
     return 0;
 }
@@ -165,7 +176,20 @@ int host_hear_peer(Peer *peer, uint32_t events) {
     if (owes(host, peer->account))
         return hush(peer);
     serve(host, peer->who.uid);
+    if (peer->waits)
+        peer->account->heard = peer->number;
+    peer->waits = false;
     return peer_dispatch(peer, events);
+}
+
+bool host_paces_trace(Peer *peer) {
+    Host *host = peer->host;
+
+    host_pace_begin(host);
+    if (!host_limits_uid(host, peer->who.uid))
+        return false;
+    serve(host, peer->who.uid);
+    return owes(host, peer->account);
 }
 
 /* What it waits for now, if the host had to say something meanwhile, stands. */
@@ -173,17 +197,18 @@ static int hear_again(Peer *peer) {
     uint32_t events = peer->hushed;
 
     peer->hushed = 0;
+    peer->since_ns = peer->role == PEER_STRANGER ? clock_now_ns() : peer->since_ns;
     return peer->source.events ? 0 : wait_modify(&peer->source, events);
 }
 
-static int hear_all_again(Host *host) {
+/* Those behind the one that was heard last, or the others. */
+static int hear_some_again(Host *host, bool behind) {
     int r = 0;
 
-    host->pace.hear_ns = 0;
     for (size_t i = 0; r == 0 && i < host->peers.n; i++) {
         Peer *peer = table_at(&host->peers, i);
 
-        if (!peer->hushed)
+        if (!peer->hushed || (peer->number > peer->account->heard) != behind)
             continue;
         if (owes(host, peer->account))
             hear_at(host, peer->account);
@@ -191,6 +216,15 @@ static int hear_all_again(Host *host) {
             r = hear_again(peer);
     }
     return r;
+}
+
+/* Each in its turn: the kernel tells of them in the order in which they are waited for again. */
+static int hear_all_again(Host *host) {
+    int r;
+
+    host->pace.hear_ns = 0;
+    r = hear_some_again(host, true);
+    return r == 0 ? hear_some_again(host, false) : r;
 }
 
 /* ---- when ---- */

@@ -68,12 +68,19 @@ static void end(Host *host) {
         return;
     free(host->trace.records);
     host->trace = (HostTrace){0};
-    for (size_t i = 0; i < host->workers.n; i++)
-        page_deinit(&((HostWorker *)table_at(&host->workers, i))->ring);
     if (host->store.closing)
         return; /* the next host does it */
     mark_clients(host);
     host_sync_workers(host);
+}
+
+/*
+ * Whoever traces next has the same rings: a worker that reads nothing has them in its socket, and a new one
+ * for each who comes and goes would be memory that nobody has counted.
+ */
+void host_reap_rings(Host *host) {
+    for (size_t i = 0; !is_traced(host) && i < host->workers.n; i++)
+        page_deinit(&((HostWorker *)table_at(&host->workers, i))->ring);
 }
 
 void trace_leave(Peer *peer) {
@@ -206,7 +213,8 @@ void host_trace(Host *host, const HostClient *client, uint32_t slot, TraceEnd en
 static bool is_plausible(const HostClient *client, const TraceRecord *record, uint64_t now_ns) {
     return client && !client->probe && record->slot < client->n_slots && record->end >= TRACE_DONE &&
            record->end <= TRACE_EXPIRED && record->attempt >= 1 && record->attempt <= SLOT_ATTEMPTS_MAX &&
-           record->reason < _REASON_N && record->request_bytes <= client->stride &&
+           record->reason < _REASON_N && record->status > INT32_MIN &&
+           record->request_bytes <= client->stride &&
            record->response_bytes <= client->stride && record->ended_ns <= now_ns &&
            record->claimed_ns <= record->ended_ns && record->submitted_ns <= record->claimed_ns;
 }
@@ -259,7 +267,12 @@ void host_trace_look(Host *host, uint64_t now_ns) {
 
         if (!peer->tracer)
             continue;
+        if (host_paces_trace(peer)) {
+            peer->tracer->n_lost += trace->n + trace->n_lost;
+            continue;
+        }
         tell(peer, now_ns);
+        (void)host_pace_end(host);
         if (is_stuck(peer, now_ns))
             peer_misbehaved(peer, "it traces, but does not read what it is told");
     }
@@ -287,12 +300,13 @@ static int give_ring(HostWorker *worker, const Host *host) {
 
     if (r < 0)
         return r;
-    worker->ring_at = 0;
+    worker->ring_at = trace_end(worker->ring.map);
     trace_set_least(worker->ring.map, host->trace.least_ns);
     r = say_ring(worker);
     if (r < 0)
         page_deinit(&worker->ring);
-    worker->has_ring = r == 0;
+    if (r == 0)
+        worker->has_ring = true; /* or it has one still, which it could not be told to let go of */
     return r;
 }
 

@@ -58,6 +58,9 @@ void trace_leave(Peer *peer);
 void host_trace(Host *host, const HostClient *client, uint32_t slot, TraceEnd end, Reason reason,
                 uint32_t worker, uint64_t claimed_ns);
 
+/** host_reap_rings() - free those that nobody has traced with for a while. */
+void host_reap_rings(Host *host);
+
 /** host_trace_gather() - read the rings now, before a client or a worker that records may name is forgotten.
  */
 void host_trace_gather(Host *host);

@@ -221,6 +221,7 @@ static int tick(Host *host, uint64_t now_ns) {
     host_store_again(host);
     host_reap_uids(host, now_ns);
     host_reap_accounts(host, now_ns);
+    host_reap_rings(host);
     host_sync_workers(host); /* what could not be said for want of a descriptor */
     host_ping_workers(host, now_ns);
     if (host->repeat_due)
@@ -313,16 +314,19 @@ int host_wait(Host *host, uint64_t until_ns) {
 }
 
 void host_summary(const Host *host, HostSummary *ret_summary) {
-    SlotCounts counts;
-
-    host_counts(host, &counts);
     *ret_summary = (HostSummary){
         .n_clients = host->n_clients,
         .n_workers = host->n_workers,
-        .n_exchanges = counts.n_done + counts.n_failed + counts.n_cancelled,
         .known = host->probe.known,
         .healthy = host->probe.healthy,
     };
+}
+
+uint64_t host_n_exchanges(const Host *host) {
+    SlotCounts counts;
+
+    host_counts(host, &counts);
+    return counts.n_done + counts.n_failed + counts.n_cancelled;
 }
 
 bool host_pop_event(Host *host, Event *ret_event) {

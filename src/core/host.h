@@ -28,8 +28,7 @@ typedef struct Host Host;
 typedef struct HostSummary {
     uint32_t n_clients;
     uint32_t n_workers;
-    uint64_t n_exchanges; /* ended, in all */
-    bool known;           /* whether a probe has ended yet */
+    bool known; /* whether a probe has ended yet */
     bool healthy;
 } HostSummary;
 
@@ -118,6 +117,10 @@ int host_park_in(Host *host, const char *path);
 void host_set_settings(Host *host, const HostSettings *settings);
 
 void host_summary(const Host *host, HostSummary *ret_summary);
+
+/** host_n_exchanges() - how many have ended, in all. Looks at every slot of every client: not for each turn.
+ */
+uint64_t host_n_exchanges(const Host *host);
 
 /** host_stage_times() - how long the stages of all exchanges took since the host's start. Takes a while. */
 void host_stage_times(Host *host, StageTimes ret_times[static _STAGE_N]);

@@ -63,12 +63,12 @@ static void copy(const TraceRing *ring, uint64_t number, TraceRecord *ret) {
     memcpy(ret, words, sizeof(words));
 }
 
-static uint64_t count_written(const TraceRing *ring) {
+uint64_t trace_end(const TraceRing *ring) {
     return atomic_load_explicit(&((TraceRing *)(uintptr_t)ring)->n, memory_order_acquire);
 }
 
 size_t trace_read(const TraceRing *ring, uint64_t *at, TraceRecord *records, size_t n_max, uint64_t *n_lost) {
-    uint64_t end = count_written(ring), first = *at, torn = 0;
+    uint64_t end = trace_end(ring), first = *at, torn = 0;
     size_t n;
 
     if (end - first > PLAUSIBLE) { /* it went back, or leapt: nobody knows what there was */
@@ -81,7 +81,7 @@ size_t trace_read(const TraceRing *ring, uint64_t *at, TraceRecord *records, siz
     n = end - first < n_max ? (size_t)(end - first) : n_max;
     for (size_t i = 0; i < n; i++)
         copy(ring, first + i, &records[i]);
-    end = count_written(ring);
+    end = trace_end(ring);
     if (end > first + TRACE_RING_ROOM)
         torn = end - TRACE_RING_ROOM - first;
     torn = torn < n ? torn : n;

@@ -56,6 +56,9 @@ uint64_t trace_took_ns(const TraceRecord *record);
  */
 void trace_set_least(TraceRing *ring, uint64_t least_ns);
 
+/** trace_end() - host: how far it is written now. */
+uint64_t trace_end(const TraceRing *ring);
+
 /** trace_write() - worker: unless it is a good one that took too little. One thread alone. */
 void trace_write(TraceRing *ring, const TraceRecord *record);
 
