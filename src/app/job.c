@@ -171,3 +171,9 @@ char *job_unit_of(pid_t pid) {
         return NULL;
     return unit;
 }
+
+bool job_is_in_unit(pid_t pid, const char *unit) {
+    _cleanup_free_ char *is = NULL;
+
+    return pid > 0 && sd_pid_get_unit(pid, &is) >= 0 && !strcmp(is, unit);
+}

@@ -48,3 +48,9 @@ int job_login_removes(bool *ret_removes);
  * Return: the caller's to free; NULL if it is in none, or that cannot be seen.
  */
 char *job_unit_of(pid_t pid);
+
+/**
+ * job_is_in_unit() - whether a process is in this unit of the system's manager, into which nobody but root
+ * puts one. Units of users' own managers have the names that their users give them.
+ */
+bool job_is_in_unit(pid_t pid, const char *unit);

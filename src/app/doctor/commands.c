@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define PATH_MOST    4096
+#define LOOK_SECONDS 10 /* what he sees may be a file system of his own, which need not answer */
 #define PATH_DEFAULT "/usr/local/bin:/usr/bin:/bin" /* of the exec handler */
 
 /* Who runs the commands of an instance, and what he sees. */
@@ -168,6 +169,7 @@ static int look_as(const Runner *runner, const char *command) {
     if (pid < 0)
         return errno;
     if (pid == 0) {
+        alarm(LOOK_SECONDS);
         if ((user ? initgroups(user->pw_name, gid) : setgroups(0, NULL)) < 0 || setgid(gid) < 0 ||
             setuid(runner->uid) < 0)
             _exit(errno);

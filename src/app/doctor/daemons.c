@@ -81,8 +81,8 @@ static bool is_same_file(const char *given, const char *path) {
            (stat(given, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino);
 }
 
-/* Whether it is `shmipc run NAME` with the configuration @path. Return: the name, a valid one, or NULL. */
-static const char *instance_of(const char *const *arguments, size_t n, const char *path) {
+/* Whether it is `shmipc run NAME`, with which configuration. Return: the name, a valid one, or NULL. */
+static const char *instance_of(const char *const *arguments, size_t n, const char **ret_file) {
     const char *file = SHMIPC_CONFIG_FILE, *name = NULL;
 
     if (n < 3 || strcmp(base_name(arguments[0]), "shmipc") != 0 || strcmp(arguments[1], "run") != 0)
@@ -95,7 +95,8 @@ static const char *instance_of(const char *const *arguments, size_t n, const cha
         else if (arguments[i][0] != '-')
             name = arguments[i];
     }
-    return name && instance_name_is_valid(name) && is_same_file(file, path) ? name : NULL;
+    *ret_file = file;
+    return name && instance_name_is_valid(name) ? name : NULL;
 }
 
 /*
@@ -143,11 +144,10 @@ bool doctor_program_of(pid_t pid, char *program, size_t bytes, bool *ret_gone) {
 }
 
 static bool is_in_unit_of(pid_t pid, const char *name) {
-    _cleanup_free_ char *unit = job_unit_of(pid);
-    char wanted[128];
+    char unit[128];
 
-    snprintf(wanted, sizeof(wanted), "shmipc@%s.service", name);
-    return unit && !strcmp(unit, wanted);
+    snprintf(unit, sizeof(unit), "shmipc@%s.service", name);
+    return job_is_in_unit(pid, unit);
 }
 
 static bool is_honest(const Doctor *doctor, uid_t uid) {
@@ -179,19 +179,20 @@ static int add_daemon(Doctor *doctor, const Daemon *daemon) {
 }
 
 static int look_at_process(Doctor *doctor, pid_t pid) {
-    const char *arguments[ARGUMENTS_MAX], *name;
+    const char *arguments[ARGUMENTS_MAX], *name, *file;
     char room[4096];
     size_t n = arguments_of(pid, room, sizeof(room), arguments);
     Daemon daemon = {.pid = pid};
 
-    name = instance_of(arguments, n, doctor->path);
+    name = instance_of(arguments, n, &file);
     if (!name || !is_in_our_namespace(pid, &daemon.uid))
         return 0;
     daemon.in_unit = is_in_unit_of(pid, name);
     snprintf(daemon.name, sizeof(daemon.name), "%s", name);
     if (!daemon.in_unit && !(is_honest(doctor, daemon.uid) && runs_our_program(pid)))
         return 0;
-    return add_daemon(doctor, &daemon);
+    /* Only now: a stranger's path may lead to where a look takes for ever, or has something mounted. */
+    return is_same_file(file, doctor->path) ? add_daemon(doctor, &daemon) : 0;
 }
 
 int doctor_find_daemons(Doctor *doctor) {

@@ -14,6 +14,13 @@
 
 /* ---- findings ---- */
 
+/* What comes from processes and hosts may hold anything; on a terminal it steers nothing and ends no line. */
+static void clean(char *text) {
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
 void doctor_note(Doctor *doctor, Verdict verdict, const char *subject, const char *text, ...) {
     Finding *more = reallocarray(doctor->findings, doctor->n_findings + 1, sizeof(*more));
     va_list arguments;
@@ -29,6 +36,7 @@ void doctor_note(Doctor *doctor, Verdict verdict, const char *subject, const cha
     va_start(arguments, text);
     vsnprintf(more->text, sizeof(more->text), text, arguments);
     va_end(arguments);
+    clean(more->text);
 }
 
 void doctor_cure(Doctor *doctor, const char *text, ...) {
@@ -41,6 +49,7 @@ void doctor_cure(Doctor *doctor, const char *text, ...) {
     va_start(arguments, text);
     vsnprintf(latest->cure, sizeof(latest->cure), text, arguments);
     va_end(arguments);
+    clean(latest->cure);
 }
 
 size_t doctor_count(const Doctor *doctor, Verdict verdict) {
