@@ -77,10 +77,13 @@ static void on_signal(int number) {
     told_to_end = number;
 }
 
-/* They come only while we wait. What is ignored stays so: nohup. */
+/*
+ * They come only while we wait for the host or for whoever reads our lines; a second one ends us at once.
+ * What is ignored stays so: nohup.
+ */
 static void catch_signals(sigset_t *ret_while_waiting) {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = on_signal}, before;
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, before;
     sigset_t blocked;
 
     sigemptyset(&blocked);
@@ -149,11 +152,23 @@ static int hear(Trace *trace) {
     PacketTraced traced;
     int r = 0, shown = 0;
 
-    while (!trace->ends && shown == 0 && (r = status_hear_traced(&trace->line, &trace->status, &traced)) > 0)
+    while (!trace->ends && !told_to_end && shown == 0 &&
+           (r = status_hear_traced(&trace->line, &trace->status, &traced)) > 0)
         shown = show(trace, &traced);
     if (!command_flush())
         trace->ends = true; /* which is said at the end */
     return shown < 0 ? shown : trace->ends ? 0 : r;
+}
+
+/* Whoever reads our lines may take long, or not read at all. */
+static int hear_until_told(Trace *trace, const sigset_t *while_waiting) {
+    sigset_t blocked;
+    int r;
+
+    sigprocmask(SIG_SETMASK, while_waiting, &blocked);
+    r = hear(trace);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+    return told_to_end ? 0 : r;
 }
 
 /* It was there: it may come back. */
@@ -182,7 +197,7 @@ static int follow(Trace *trace, const sigset_t *while_waiting) {
         if (r == 0 && trace->line.fd < 0)
             r = call_host(trace);
         if (r == 0 && trace->line.fd >= 0)
-            r = hear(trace);
+            r = hear_until_told(trace, while_waiting);
         if (r < 0 && trace->begun && !trace->status.refused && r != -ENOMEM) {
             lose_host(trace);
             r = 0;
