@@ -20,7 +20,7 @@ START_TEST(heads_say_what_the_protocol_says) {
     for (size_t i = 0; i < 2; i++) {
         const void *page = i ? state : submit;
 
-        ck_assert_uint_eq(get32(page, 4), 1);
+        ck_assert_uint_eq(get32(page, 4), 2);
         ck_assert_uint_eq(get32(page, 8), N_SLOTS);
         for (size_t at = 12; at < slots_page_bytes(N_SLOTS); at += 4)
             ck_assert_uint_eq(get32(page, at), 0);
@@ -35,7 +35,7 @@ START_TEST(page_is_valid_only_with_its_own_head) {
     ck_assert(!state_page_is_valid(submit, N_SLOTS));
     ck_assert(!submit_page_is_valid(submit, N_SLOTS + 1));
     ck_assert(!state_page_is_valid(state, N_SLOTS - 1));
-    ((uint8_t *)state)[4] = 2; /* a version that is not spoken */
+    ((uint8_t *)state)[4] = 1; /* a version that is not spoken */
     ck_assert(!state_page_is_valid(state, N_SLOTS));
 }
 END_TEST

@@ -9,7 +9,7 @@
 
 #define SUBMIT_MAGIC UINT32_C(0x53484d50)
 #define STATE_MAGIC  UINT32_C(0x53484d53)
-#define VERSION      1u
+#define VERSION      2u
 #define USER_WORDS   (SLOT_USER_BYTES / sizeof(uint64_t))
 #define PAGE         4096u
 #define ANSWER_USER  1u                  /* flag */

@@ -101,7 +101,7 @@ typedef enum Stage {
  */
 Meter *slots_meter(const void *page, Stage stage, uint32_t n_slots);
 
-/** slots_page_bytes() - the size of either page, in whole pages: both have that of the submit page. */
+/** slots_page_bytes() - the size of either page, in whole pages: both have that of the state page. */
 size_t slots_page_bytes(uint32_t n_slots);
 
 /** submit_page_format() / state_page_format() - host: write the head of a zeroed page. */
