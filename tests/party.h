@@ -28,6 +28,7 @@ typedef struct Party {
     char path[96]; /* of the host's socket */
     HostSettings settings;
     uint64_t poll_ns; /* of workers that are started from now on */
+    bool terse;       /* likewise, as those of programs are */
     Host *host;
     int bell_fd; /* rung by threads that have done something */
     Client *clients[PARTY_CLIENTS];

@@ -577,6 +577,42 @@ START_TEST(claim_that_was_handed_out_outlives_its_host) {
 }
 END_TEST
 
+/* ---- clocks ---- */
+
+/* The coarse clock is late, and would let run what is past its deadline. */
+START_TEST(claim_with_a_deadline_near_has_the_time_at_which_it_was_made) {
+    PartyWorker *workers[2];
+    Request *held, *request;
+    Client *client;
+    Gate gate;
+
+    party.terse = true;
+    gate_init(&gate);
+    for (size_t i = 0; i < ELEMENTS(workers); i++)
+        workers[i] = party_add_worker(&gate.handler);
+    client = party_add_client();
+    held = party_send(client, 100); /* so that the others are not all measured */
+    gate_await_entry(&gate);
+    for (unsigned n_not_measured = 0; n_not_measured < 20;) {
+        uint64_t before_ns;
+
+        request = party_take(client, 100);
+        before_ns = clock_now_ns();
+        request->deadline_ns = before_ns + 9 * NS_PER_SEC;
+        ck_assert_int_eq(request_send(request), 0);
+        n_not_measured += request->weight == 0;
+        gate_await_entry(&gate);
+        ck_assert_uint_ge(state_claimed_ns(client->states.map, request->slot), before_ns);
+        request_release(request); /* which cancels it */
+        AWAIT(client->n_in_flight == 1);
+    }
+    request_release(held);
+    for (size_t i = 0; i < ELEMENTS(workers); i++)
+        party_stop_worker(workers[i]);
+    gate_deinit(&gate);
+}
+END_TEST
+
 /* ---- suite ---- */
 
 static void add_hosts(TCase *tests) {
@@ -596,6 +632,10 @@ static void add_handlers(TCase *tests) {
     tcase_add_test(tests, request_of_another_user_is_never_mapped);
     tcase_add_test(tests, request_that_is_cut_off_while_it_is_read_fails);
     tcase_add_test(tests, request_that_is_cut_off_under_its_mapping_fails);
+}
+
+static void add_clocks(TCase *tests) {
+    tcase_add_test(tests, claim_with_a_deadline_near_has_the_time_at_which_it_was_made);
 }
 
 static void add_bad_clients(TCase *tests) {
@@ -618,6 +658,7 @@ Suite *unit_suite(void) {
 
     add_hosts(party_add_case(suite, "hosts", party_begin, party_end));
     add_handlers(party_add_case(suite, "handlers", party_begin, party_end));
+    add_clocks(party_add_case(suite, "clocks", party_begin, party_end));
     add_bad_clients(party_add_case(suite, "bad-clients", party_begin, party_end));
     add_holders(party_add_case(suite, "holders", party_begin, party_end));
     return suite;

@@ -70,10 +70,12 @@ static int look_at_client(Worker *worker, WorkerClient *client, uint32_t n_looks
  */
 static int look(Worker *worker) {
     uint32_t first = worker->poll_turn++;
+    /* as many in a row as there are clients, so that each is the first of one of them */
+    bool is_all = worker->n_polled && first / worker->n_polled % ALL_EVERY == 0;
 
     for (uint32_t i = 0; i < worker->n_polled; i++) {
         WorkerClient *client = worker->polled[(first + i) % worker->n_polled];
-        int r = look_at_client(worker, client, first % ALL_EVERY == 0 ? client->n_slots : 2);
+        int r = look_at_client(worker, client, is_all ? client->n_slots : 2);
 
         if (r != 0)
             return r;
