@@ -457,7 +457,7 @@ PUBLIC size_t shmipc_text(const shmipc_request *request, char *buffer, size_t by
 PUBLIC size_t shmipc_sequence(const shmipc_request *request, char *buffer, size_t bytes) {
     const Request *core = core_of(request);
 
-    if (core->state != REQUEST_TAKEN)
+    if (core->state == REQUEST_SENT || core->state == REQUEST_ENDED)
         return lib_sequence(client_id(core->client), core->slot, core->generation, buffer, bytes);
     if (bytes > 0)
         buffer[0] = 0;
