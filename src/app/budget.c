@@ -12,8 +12,7 @@ bool budget_exceeds(const HostSettings *host, uint64_t limit, char text[static B
         return false;
     snprintf(text, BUDGET_TEXT_MAX,
              "`memory` = %s is more than the %s that the control group may have (MemoryMax=): the kernel "
-             "would kill "
-             "where the host refuses; set less, or \"auto\", or raise MemoryMax=",
+             "would kill before the host refuses; set less, or \"auto\", or raise MemoryMax=",
              size_format(host->memory, sizes[0]), size_format(limit, sizes[1]));
     return true;
 }

@@ -60,11 +60,12 @@ n_runs() {
     [ "$(wc -l <"$world/runs")" = "$1" ]
 }
 
-# Longer, shorter, or another file with the times of the first.
+# Other bytes, longer, shorter, or another file with the times of the first.
 input_that_was_changed_meanwhile_is_sent_again() {
     local change
     start_pair '' "$(waiting_handler)"
-    for change in 'echo more >>"$0"' ': >"$0"' 'cp -p "$0" "$0.new" && echo other | dd of="$0.new" conv=notrunc &&
+    for change in 'printf X | dd of="$0" conv=notrunc' 'echo more >>"$0"' ': >"$0"' \
+        'cp -p "$0" "$0.new" && echo other | dd of="$0.new" conv=notrunc &&
         touch -r "$0" "$0.new" && mv "$0.new" "$0"'; do
         rm -rf "$world"/in "$world"/out "$world"/runs "$world/go-on"
         make_files a
