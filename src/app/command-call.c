@@ -14,11 +14,11 @@
 #include "base/units.h"
 #include "core/client.h"
 #include "os/wait.h"
+#include "wire/message.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -441,12 +441,12 @@ static int say_failed(const Call *call) {
 static void say_which(const Call *call) {
     const Request *request = call->request;
 
-    if (request && request->generation)
-        fail(0,
-             "it was exchange %" PRIu64 "-%" PRIu32 "-%" PRIu32
-             "; `journalctl SHMIPC_SEQUENCE=%" PRIu64 "-%" PRIu32 "-%" PRIu32 "` has what is known of it",
-             client_id(call->client), request->slot, request->generation, client_id(call->client),
-             request->slot, request->generation);
+    char text[SEQUENCE_TEXT_MAX];
+
+    if (!request || !request->generation)
+        return;
+    sequence_format(client_id(call->client), request->slot, request->generation, text);
+    fail(0, "it was exchange %s; `journalctl SHMIPC_SEQUENCE=%s` has what is known of it", text, text);
 }
 
 /* --- the command --- */

@@ -5,6 +5,7 @@
 #include "app/message-ids.h"
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "wire/message.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -130,8 +131,14 @@ static char *put_worker(char *at, char *end, const Event *event) {
                   (int)event->pid, (unsigned)event->uid);
 }
 
+static const char *sequence_of(const Event *event, char text[static SEQUENCE_TEXT_MAX]) {
+    return sequence_format(event->client, event->slot, event->generation, text);
+}
+
 static char *put_exchange(char *at, char *end, const Event *event) {
-    return append(at, end, "exchange %" PRIu64 "-%u-%u", event->client, event->slot, event->generation);
+    char sequence[SEQUENCE_TEXT_MAX];
+
+    return append(at, end, "exchange %s", sequence_of(event, sequence));
 }
 
 static void say_worker(const Event *event, char *at, char *end) {
@@ -184,15 +191,14 @@ static void say_redelivered(const Event *event, char *at, char *end) {
 }
 
 static void say_parked(const Event *event, char *at, char *end) {
-    char size[UNITS_TEXT_MAX];
+    char size[UNITS_TEXT_MAX], sequence[SEQUENCE_TEXT_MAX];
 
     at = put_exchange(at, end, event);
     at = append(at, end, " of uid %u (%s, pid %d), %s, is%s parked: %s", (unsigned)event->uid, event->name,
                 (int)event->pid, size_format(event->request_bytes, size),
                 event->kind == EVENT_EXCHANGE_PARKED ? "" : " not", event->text);
     if (event->kind == EVENT_EXCHANGE_PARKED)
-        append(at, end, "; see `shmipc parked show %" PRIu64 "-%u-%u`", event->client, event->slot,
-               event->generation);
+        append(at, end, "; see `shmipc parked show %s`", sequence_of(event, sequence));
 }
 
 static void say_user(const Event *event, char *at, char *end) {
@@ -330,11 +336,12 @@ static int level_of(const Event *event) {
 }
 
 static void add_event_fields(Entry *entry, const Event *event) {
+    char sequence[SEQUENCE_TEXT_MAX];
+
     if (event->client)
         add_field(entry, "SHMIPC_CLIENT", "%" PRIu64, event->client);
     if (event->client && event->generation)
-        add_field(entry, "SHMIPC_SEQUENCE", "%" PRIu64 "-%u-%u", event->client, event->slot,
-                  event->generation);
+        add_field(entry, "SHMIPC_SEQUENCE", "%s", sequence_of(event, sequence));
     if (event->worker)
         add_field(entry, "SHMIPC_WORKER", "%u", event->worker);
     if (event->client || event->pid || event->kind == EVENT_USER_REFUSED)

@@ -6,7 +6,6 @@
 #include "os/wait.h"
 #include "wire/reason.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -61,8 +60,7 @@ static const char *name_of(uid_t uid) {
 void trace_row_init(TraceRow *row, const TracedRecord *said, bool json) {
     *row = (TraceRow){.said = *said};
     fill_time(row, json);
-    snprintf(row->sequence, sizeof(row->sequence), "%" PRIu64 "-%u-%u", said->record.client,
-             said->record.slot, said->record.generation);
+    sequence_format(said->record.client, said->record.slot, said->record.generation, row->sequence);
     strcpy(row->user, name_of(said->uid));
     if (said->record.reason != REASON_NONE)
         fill_reason(row);

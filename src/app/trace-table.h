@@ -5,11 +5,12 @@
 #include "app/output.h"
 #include "app/status-tables.h"
 #include "wire/hello.h"
+#include "wire/message.h"
 
 typedef struct TraceRow {
     TracedRecord said;
     char time[32];     /* of its end */
-    char sequence[48]; /* as SHMIPC_SEQUENCE in the journal */
+    char sequence[SEQUENCE_TEXT_MAX]; /* as SHMIPC_SEQUENCE in the journal */
     char user[USER_NAME_BYTES];
     char reason[64];
 } TraceRow;

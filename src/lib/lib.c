@@ -6,10 +6,10 @@
 #include "core/endpoint.h"
 #include "core/spin.h"
 #include "os/wait.h"
+#include "wire/message.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -143,5 +143,7 @@ int lib_result(SlotState end, Reason reason) {
 
 /* As the daemon's log has it: SHMIPC_SEQUENCE. */
 size_t lib_sequence(uint64_t client, uint32_t slot, uint32_t generation, char *buffer, size_t bytes) {
-    return (size_t)snprintf(buffer, bytes, "%" PRIu64 "-%" PRIu32 "-%" PRIu32, client, slot, generation);
+    char text[SEQUENCE_TEXT_MAX];
+
+    return (size_t)snprintf(buffer, bytes, "%s", sequence_format(client, slot, generation, text));
 }

@@ -23,3 +23,9 @@ _Static_assert(sizeof(Message) == 32, "docs/protocol.md says 32 bytes");
  * missing one.
  */
 #define REPLY_QUEUE_DEPTH 2
+
+#define SEQUENCE_TEXT_MAX 43u /* with the NUL */
+
+/** sequence_format() - what everybody calls an exchange: SHMIPC_SEQUENCE in the journal. Return: @text. */
+const char *sequence_format(uint64_t client, uint32_t slot, uint32_t generation,
+                            char text[static SEQUENCE_TEXT_MAX]);

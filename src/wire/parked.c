@@ -9,9 +9,7 @@
 #define FIRST_LINE "shmipc parked request 1\n"
 
 const char *parked_id(const Parked *parked, char id[static PARKED_ID_BYTES]) {
-    snprintf(id, PARKED_ID_BYTES, "%" PRIu64 "-%" PRIu32 "-%" PRIu32, parked->client, parked->slot,
-             parked->generation);
-    return id;
+    return sequence_format(parked->client, parked->slot, parked->generation, id);
 }
 
 /*

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "wire/hello.h"
+#include "wire/message.h"
 #include "wire/slots.h"
 
 #include <stdbool.h>
