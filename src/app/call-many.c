@@ -18,10 +18,10 @@
 #include "base/units.h"
 #include "os/file.h"
 #include "os/wait.h"
+#include "wire/message.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -291,7 +291,7 @@ static bool is_want_of_memory(Reason reason) {
 /* What became of its exchange, in words. Return: the exit status for it. */
 static int say_end(Batch *batch, const File *file) {
     const Request *request = file->request;
-    char how[64] = "";
+    char how[64] = "", sequence[SEQUENCE_TEXT_MAX];
     const char *what = request->end == SLOT_EXPIRED     ? "timed out; wait longer with -t"
                        : request->end == SLOT_CANCELLED ? "was cancelled"
                                                         : reason_name(request->reason);
@@ -303,8 +303,8 @@ static int say_end(Batch *batch, const File *file) {
         snprintf(how, sizeof(how), " with exit status %d", request->status);
     else if (request->end == SLOT_FAILED && request->status < 0)
         snprintf(how, sizeof(how), " by signal %d", -request->status);
-    complain(batch, status, "%s: %s%s (exchange %" PRIu64 "-%" PRIu32 "-%" PRIu32 ")", file->path, what, how,
-             client_id(batch->client), request->slot, request->generation);
+    complain(batch, status, "%s: %s%s (exchange %s)", file->path, what, how,
+             sequence_format(client_id(batch->client), request->slot, request->generation, sequence));
     if (request->end == SLOT_FAILED)
         call_show_text(request, TEXT_BYTES_MAX);
     return status;
@@ -542,14 +542,6 @@ static int wait_once(Batch *batch) {
     return look_at_client(batch);
 }
 
-/* What whoever started it has it ignore stays ignored. */
-static void catch_signal(int number) {
-    struct sigaction action = {.sa_handler = on_signal}, before;
-
-    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-        (void)sigaction(number, &action, NULL);
-}
-
 static int send_all(Batch *batch) {
     uint32_t n_slots, n_workers;
     int r =
@@ -558,8 +550,8 @@ static int send_all(Batch *batch) {
     if (r != 0)
         return r;
     /* Until now there was nothing to tell of: they ended it at once. */
-    catch_signal(SIGINT);
-    catch_signal(SIGTERM);
+    (void)command_catch(SIGINT, on_signal, 0);
+    (void)command_catch(SIGTERM, on_signal, 0);
     n_slots = client_n_slots(batch->client);
     n_workers = client_n_workers(batch->client);
     batch->limit = batch->order->n_jobs ? batch->order->n_jobs : n_workers ? n_workers : 1;

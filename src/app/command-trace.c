@@ -79,21 +79,18 @@ static void on_signal(int number) {
 
 /*
  * They come only while we wait for the host or for whoever reads our lines; a second one ends us at once.
- * What is ignored stays so: nohup.
  */
 static void catch_signals(sigset_t *ret_while_waiting) {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, before;
     sigset_t blocked;
 
     sigemptyset(&blocked);
     sigprocmask(SIG_BLOCK, NULL, ret_while_waiting);
     for (size_t i = 0; i < ELEMENTS(numbers); i++) {
-        if (sigaction(numbers[i], NULL, &before) < 0 || before.sa_handler == SIG_IGN)
+        if (!command_catch(numbers[i], on_signal, (int)SA_RESETHAND))
             continue;
         sigaddset(&blocked, numbers[i]);
         sigdelset(ret_while_waiting, numbers[i]);
-        sigaction(numbers[i], &action, NULL);
     }
     sigprocmask(SIG_BLOCK, &blocked, NULL);
 }

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -70,6 +71,13 @@ int command_no_host(const char *command, const char *host, const char *path) {
     return command_fail(command, EXIT_NO_HOST,
                         "there is no host `%s` at %s; start it, as in `systemctl start shmipc@%s`", host,
                         path, host);
+}
+
+bool command_catch(int number, void (*handler)(int), int flags) {
+    struct sigaction action = {.sa_handler = handler, .sa_flags = flags}, before;
+
+    return sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN &&
+           sigaction(number, &action, NULL) == 0;
 }
 
 int command_status_of(Reason reason) {

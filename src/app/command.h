@@ -31,6 +31,9 @@ enum {
 int command_fail(const char *command, int status, const char *text, ...)
     __attribute__((format(printf, 3, 4)));
 
+/** command_no_host() - likewise, that nobody listens for @host on @path. Return: EXIT_NO_HOST. */
+int command_no_host(const char *command, const char *host, const char *path);
+
 /**
  * command_end() - the end of every command: what it has said on standard output must have arrived
  * @command:    as for command_fail(); NULL for none
@@ -50,8 +53,12 @@ int command_end(const char *command, int status, int lost);
 bool command_write(const void *data, size_t bytes);
 bool command_flush(void);
 
-/** command_no_host() - likewise, that nobody listens for @host on @path. Return: EXIT_NO_HOST. */
-int command_no_host(const char *command, const char *host, const char *path);
+/**
+ * command_catch() - have @handler hear of a signal, unless whoever started us has us ignore it (nohup)
+ * @flags:      of sigaction()
+ * Return: whether it will.
+ */
+bool command_catch(int number, void (*handler)(int), int flags);
 
 /** command_status_of() - Return: the exit status for an exchange that failed, or was refused, for @reason. */
 int command_status_of(Reason reason);
