@@ -392,24 +392,28 @@ static int peer_pidfd(int fd, pid_t pid, int *ret_pidfd) {
     return 0;
 }
 
+static int peer_credentials(int fd, struct ucred *ret) {
+    socklen_t bytes = sizeof(*ret);
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret, &bytes) < 0 ? error_errno() : 0;
+}
+
 int channel_uid(int fd, uid_t *ret_uid) {
     struct ucred credentials;
-    socklen_t bytes = sizeof(credentials);
+    int r = peer_credentials(fd, &credentials);
 
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) < 0)
-        return error_errno();
-    *ret_uid = credentials.uid;
-    return 0;
+    if (r == 0)
+        *ret_uid = credentials.uid;
+    return r;
 }
 
 int channel_peer(int fd, ChannelPeer *ret_peer) {
-    struct ucred credentials;
-    socklen_t bytes = sizeof(credentials);
     ChannelPeer peer = CHANNEL_PEER_NULL;
-    int r;
+    struct ucred credentials;
+    int r = peer_credentials(fd, &credentials);
 
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) < 0)
-        return error_errno();
+    if (r < 0)
+        return r;
     peer.pid = credentials.pid;
     peer.uid = credentials.uid;
     peer.gid = credentials.gid;
