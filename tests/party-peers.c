@@ -133,6 +133,15 @@ static void fill_hello(Packet *packet, PeerRole role) {
     packet->hello.timeout_ns = 100 * NS_PER_SEC;
 }
 
+int raw_connect_as(uid_t uid, PeerRole role) {
+    int fd;
+
+    ck_assert_int_eq(seteuid(uid), 0);
+    fd = raw_connect(role);
+    ck_assert_int_eq(seteuid(0), 0);
+    return fd;
+}
+
 int raw_connect(PeerRole role) {
     Packet hello;
     int fd;

@@ -224,6 +224,9 @@ void party_kill_child(Child *child);
 
 /* Connect, and say HELLO unless @role is PEER_STRANGER. */
 int raw_connect(PeerRole role);
+
+/* Likewise as this user, whom the kernel notes at that moment. */
+int raw_connect_as(uid_t uid, PeerRole role);
 void raw_say(int fd, const Packet *packet);
 
 /* The next packet, which must be of this type; its descriptors are closed unless @ret_fds. */

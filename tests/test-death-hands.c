@@ -8,7 +8,6 @@
 #include "base/units.h"
 
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 /* ---- without a claim ---- */
@@ -296,19 +295,13 @@ START_TEST(worker_that_is_thrown_out_is_killed_before_it_sees_that) {
 }
 END_TEST
 
-/* Run as another user than root, who may become root again. */
-static void set_user(uid_t uid) {
-    ck_assert_int_eq(seteuid(uid), 0);
-    ck_assert_int_eq(prctl(PR_SET_DUMPABLE, 1), 0); /* or it cannot open its own descriptors again */
-}
-
 /* Its children may still be at work: nobody can tell. */
 START_TEST(exchange_of_a_worker_that_cannot_be_killed_waits_for_its_exit) {
     Child first, second;
     Request *request;
     Client *client;
 
-    set_user(UNIT_UID);
+    unit_set_user(UNIT_UID);
     party_begin();
     party_uid = UNIT_UID;
     client = party_add_client();
@@ -321,16 +314,16 @@ START_TEST(exchange_of_a_worker_that_cannot_be_killed_waits_for_its_exit) {
     ck_assert_int_eq(request_cancel(request), 0);
     party_settle();
     ck_assert_int_eq(party_word(request).state, SLOT_CLAIMED);
-    set_user(0);
+    unit_set_user(0);
     ck_assert_int_eq(kill(first.pid, SIGKILL), 0);
-    set_user(UNIT_UID);
+    unit_set_user(UNIT_UID);
     child_check_killed(&first);
     AWAIT(request->state == REQUEST_ENDED);
     ck_assert_int_eq(request->end, SLOT_CANCELLED);
     ck_assert_uint_eq(party.host->n_redelivered, 0);
     party_kill_child(&second);
     party_end();
-    set_user(0);
+    unit_set_user(0);
 }
 END_TEST
 

@@ -17,16 +17,9 @@ static int fds[FDS_MAX]; /* connections by hand */
 static unsigned n_fds;
 static int bystander;
 
-
-/* Who connects is who the kernel says at that moment. */
 static int connect_as(uid_t uid, PeerRole role) {
-    int fd;
-
-    ck_assert_int_eq(seteuid(uid), 0);
-    fd = raw_connect(role);
-    ck_assert_int_eq(seteuid(0), 0);
     ck_assert_uint_lt(n_fds, FDS_MAX);
-    return fds[n_fds++] = fd;
+    return fds[n_fds++] = raw_connect_as(uid, role);
 }
 
 static int join_as(uid_t uid) {

@@ -10,7 +10,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #define LONG_NS (1000 * NS_PER_SEC)
@@ -71,18 +70,12 @@ static int work_well(void) {
 
 /* ---- the host ---- */
 
-/* Run as another user than root, who may become root again. */
-static void set_user(uid_t uid) {
-    ck_assert_int_eq(seteuid(uid), 0);
-    ck_assert_int_eq(prctl(PR_SET_DUMPABLE, 1), 0); /* or it cannot open its own descriptors again */
-}
-
 static void kill_child(const Child *child, int signal_number) {
     uid_t uid = geteuid();
 
-    set_user(0);
+    unit_set_user(0);
     ck_assert_int_eq(kill(child->pid, signal_number), 0);
-    set_user(uid);
+    unit_set_user(uid);
 }
 
 static void end_worker(Child *child) {
@@ -100,13 +93,13 @@ static void begin(void) {
 
 /* A host that may not kill UNIT_OTHER_UID's workers. */
 static void begin_as_user(void) {
-    set_user(UNIT_UID);
+    unit_set_user(UNIT_UID);
     begin();
 }
 
 static void end_as_user(void) {
     party_end();
-    set_user(0);
+    unit_set_user(0);
 }
 
 static Client *add_client(void) {
@@ -216,9 +209,9 @@ START_TEST(users_workers_may_be_killed_by_root_and_by_themselves_alone) {
     AWAIT(party.host->n_workers == 2);
     ck_assert(process_may_kill(own.pidfd));
     ck_assert(!process_may_kill(other.pidfd));
-    set_user(0);
+    unit_set_user(0);
     ck_assert(process_may_kill(other.pidfd));
-    set_user(UNIT_UID);
+    unit_set_user(UNIT_UID);
     end_worker(&own);
     end_worker(&other);
 }

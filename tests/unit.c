@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -113,4 +114,9 @@ int main(void) {
     n_failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+void unit_set_user(uid_t uid) {
+    ck_assert_int_eq(seteuid(uid), 0);
+    ck_assert_int_eq(prctl(PR_SET_DUMPABLE, 1), 0); /* or it cannot open its own descriptors again */
 }

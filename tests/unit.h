@@ -37,3 +37,6 @@ size_t unit_n_fds(void);
 
 /* Whether there is something to read at this moment. */
 bool unit_is_readable(int fd);
+
+/* Run as another user than root, who may become root again. */
+void unit_set_user(uid_t uid);
