@@ -202,7 +202,8 @@ static void write_ring(const End *end, Input *input) {
         write_number(&end->ring, input);
     else
         trace_write(end->ring.map, &record);
-    host->trace.look_ns = 1;
+    if (host->trace.look_ns)
+        host->trace.look_ns = 1; /* a ring stays when its last reader has gone, and then nobody looks */
 }
 
 static void write_page(End *end, Input *input) {
