@@ -444,6 +444,24 @@ START_TEST(poll_ends_when_its_time_has_come) {
 }
 END_TEST
 
+/* The kernel is told of the earlier of the two only. */
+START_TEST(poll_ends_when_its_time_or_the_timer_has_come) {
+    _cleanup_(wait_freep) Wait *wait = make();
+    uint64_t until = clock_now_ns() + NS_PER_MS;
+
+    ck_assert_int_eq(wait_set_timer(wait, UINT64_C(1) << 62), 0);
+    ck_assert_int_eq(wait_poll(wait, until), 0);
+    ck_assert_uint_ge(clock_now_ns(), until);
+    ck_assert(!wait_timer_expired(wait));
+    until = clock_now_ns() + NS_PER_MS;
+    ck_assert_int_eq(wait_set_timer(wait, until), 0);
+    ck_assert_int_eq(wait_poll(wait, UINT64_C(1) << 62), 0);
+    ck_assert_uint_ge(clock_now_ns(), until);
+    ck_assert(wait_timer_expired(wait));
+    ck_assert_int_eq(wait_poll(wait, clock_now_ns() + NS_PER_MS), 0); /* it is not waited for again */
+}
+END_TEST
+
 static void on_alarm(int number) {
 }
 
@@ -570,6 +588,7 @@ static void add_time(Suite *suite) {
     tcase_add_test(tests, timer_put_off_after_the_poll_has_not_expired);
     tcase_add_test(tests, timer_and_sources_come_in_one_poll);
     tcase_add_test(tests, poll_ends_when_its_time_has_come);
+    tcase_add_test(tests, poll_ends_when_its_time_or_the_timer_has_come);
     tcase_add_test(tests, signal_ends_a_wait_without_an_error);
     tcase_add_test(tests, clocks_never_go_back);
     tcase_add_test(tests, a_wait_nests_in_another);

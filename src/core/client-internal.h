@@ -48,6 +48,7 @@ struct Client {
     uint64_t served_ns;  /* the latest of these, by clock_coarse_ns() */
     uint64_t row_ns;     /* the first of those in a row, likewise */
     uint64_t last_bytes; /* of the latest request and response together */
+    uint64_t seen_ns;    /* when the latest answer was seen that is measured, however it came */
     uint32_t last_cpu;   /* where the latest response came from */
     uint32_t dice;       /* which exchanges are measured */
 

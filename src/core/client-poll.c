@@ -12,6 +12,7 @@
 #include "os/cpu.h"
 
 #define SERVED_NS    (10 * NS_PER_MS) /* more than the coarse clock is late */
+#define SEEN_NS      (50 * NS_PER_US) /* of those who are told: the next request follows at once */
 #define OTHERS_EVERY 16u              /* looks */
 #define BEHIND_MAX   4u
 
@@ -77,7 +78,8 @@ int client_poll(Client *client, uint64_t until_ns) {
 }
 
 bool client_was_served(const Client *client) {
-    return is_polled(client) && clock_coarse_ns() - client->served_ns < SERVED_NS;
+    return (is_polled(client) && clock_coarse_ns() - client->served_ns < SERVED_NS) ||
+           (client->seen_ns && clock_now_ns() - client->seen_ns < SEEN_NS);
 }
 
 bool client_stays_awake(const Client *client) {

@@ -52,12 +52,12 @@ static void request_end(Request *request, SlotState end, Reason reason) {
 
 /* An answer that somebody waited for: how long it was under way. */
 static void request_count(const Request *request, uint64_t ended_ns) {
-    const Client *client = request->client;
+    Client *client = request->client;
     uint64_t now_ns;
 
     if (request->weight == 0 || ended_ns == 0 || request->state != REQUEST_SENT)
         return;
-    now_ns = clock_now_ns();
+    now_ns = client->seen_ns = clock_now_ns();
     meter_record(slots_meter(client->submit.map, STAGE_REPLIED, client->n_slots),
                  now_ns > ended_ns ? now_ns - ended_ns : 0, request->weight);
 }

@@ -131,8 +131,8 @@ int client_wait(Client *client, uint64_t until_ns);
 int client_set_spin(Client *client, uint64_t ns);
 
 /**
- * client_was_served() - whether a worker that polls has answered in the last few milliseconds. Its host lived
- * a moment before.
+ * client_was_served() - whether a worker that polls has answered in the last few milliseconds, or any in the
+ * last 50 us. Their host lived a moment before.
  */
 bool client_was_served(const Client *client);
 

@@ -65,10 +65,13 @@ static int remaining_ms(uint64_t until_ns) {
     return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
+/* A time-out is a timer that the kernel sets up and takes down again: none where ours wakes us in time. */
 static int gather(Wait *wait, uint64_t until_ns) {
     struct timespec timeout;
     int n = -1;
 
+    if (wait->timer_ns && wait->timer_ns <= until_ns)
+        until_ns = UINT64_MAX;
     if (!wait->is_coarse)
         n = epoll_pwait2(wait->epoll_fd, wait->ready, READY_MAX, remaining(until_ns, &timeout), NULL);
     if (n < 0 && (wait->is_coarse || errno == ENOSYS)) {
