@@ -10,8 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* libconfig 1.5 forgets the string at which it finds a syntax error. By the name of the library: that of a
- * function is found only where there is a program that knows. Visible, for a sanitizer that is a shared one. */
+/*
+ * libconfig 1.5 forgets the string at which it finds a syntax error. By the name of the library: that of a
+ * function is found only where there is a program that knows. Visible, for a sanitizer that is shared.
+ */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) {
     return "leak:libconfig.so\n";
