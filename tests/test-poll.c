@@ -124,6 +124,62 @@ START_TEST(others_are_not_kept_waiting_by_who_is_polled) {
 }
 END_TEST
 
+/* Handles nothing until it is let go; then each takes so long that others should not wait for several. */
+static struct {
+    uint64_t clients[16]; /* whose exchanges came in, one after the other */
+    _Atomic uint32_t n;
+    _Atomic bool go;
+} line;
+
+static int work_for_long(Handler *handler, Exchange *exchange) {
+    uint64_t until_ns;
+
+    line.clients[line.n % ELEMENTS(line.clients)] = exchange->client;
+    line.n++;
+    while (!line.go)
+        sched_yield();
+    until_ns = clock_now_ns() + 2 * NS_PER_MS;
+    while (clock_now_ns() < until_ns)
+        continue;
+    return handler_echo.handle(handler, exchange);
+}
+
+static uint32_t place_of(const Client *client) {
+    uint32_t i = 0;
+
+    while (i < line.n && line.clients[i] != client_id(client))
+        i++;
+    return i;
+}
+
+START_TEST(long_exchanges_of_who_is_polled_take_turns_with_others) {
+    const HandlerKind kind = {.handle = work_for_long};
+    Handler handler = {.kind = &kind};
+    PartyWorker *worker = party_add_worker(&handler);
+    Client *client, *other = party_add_client();
+    Request *requests[8], *request;
+
+    line.go = true;
+    party.settings.requests_per_client = ELEMENTS(requests);
+    client = add_polled_client();
+    ck_assert_int_eq(client_set_spin(client, SPIN_ALWAYS), 0);
+    line.go = false;
+    line.n = 0;
+    requests[0] = post(client);
+    AWAIT_UNTOLD(line.n == 1);
+    request = party_send(other, 100);
+    for (size_t i = 1; i < ELEMENTS(requests); i++)
+        requests[i] = post(client);
+    line.go = true;
+    party_check_echo(request);
+    ck_assert_uint_le(place_of(other), 2);
+    request_release(request);
+    for (size_t i = 0; i < ELEMENTS(requests); i++)
+        see_through(client, requests[i]);
+    party_stop_worker(worker);
+}
+END_TEST
+
 START_TEST(several_clients_are_polled_at_once) {
     PartyWorker *worker = party_add_worker(NULL);
     Client *clients[3];
@@ -618,6 +674,7 @@ Suite *unit_suite(void) {
     tcase_add_test(worker, worker_that_finds_nothing_says_that_it_sleeps);
     tcase_add_test(worker, probe_is_not_polled);
     tcase_add_test(worker, others_are_not_kept_waiting_by_who_is_polled);
+    tcase_add_test(worker, long_exchanges_of_who_is_polled_take_turns_with_others);
     tcase_add_test(worker, several_clients_are_polled_at_once);
     tcase_add_test(worker, one_worker_polls_a_client);
     tcase_add_test(worker, client_that_goes_is_polled_no_more);

@@ -4,9 +4,9 @@
  * "Polling")
  *
  * A client that is polled sends no message, so this worker may not block before it has said that it polls no
- * more, and has looked once more. Nobody else is kept waiting: after IN_A_ROW exchanges, or more of them
- * that take microseconds in all, and now and then while there are none (spin_is_due()), it is seen whether a
- * descriptor has something.
+ * more, and has looked once more. Nobody else is kept waiting: after IN_A_ROW exchanges, more of them that
+ * take microseconds in all, or one that takes long, and now and then while there are none (spin_is_due()), it
+ * is seen whether a descriptor has something.
  */
 #include "core/worker-internal.h"
 
@@ -17,6 +17,7 @@
 #define IN_A_ROW_MAX 256u             /* of such that take SHORT_NS in all */
 #define ALL_EVERY    8u               /* looks */
 #define SHORT_NS     (20 * NS_PER_US)
+#define ROW_NS       NS_PER_MS        /* of what takes so long in all, others wait for no more */
 #define LONG_NS      (50 * NS_PER_US) /* past this the caller may have something to do before the next */
 
 /* Lines that another processor has: asked for together, they come in the time of one. */
@@ -142,7 +143,9 @@ void worker_poll_enter(Worker *worker, WorkerClient *client, const Job *job) {
 }
 
 static bool is_enough(const Worker *worker) {
-    return worker->n_in_a_row >= (worker->row_ns < SHORT_NS ? IN_A_ROW_MAX : IN_A_ROW);
+    uint32_t most = worker->row_ns < SHORT_NS ? IN_A_ROW_MAX : worker->row_ns < ROW_NS ? IN_A_ROW : 1;
+
+    return worker->n_in_a_row >= most;
 }
 
 int worker_poll(Worker *worker, uint64_t until_ns) {
