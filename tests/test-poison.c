@@ -276,6 +276,23 @@ START_TEST(messages_that_name_nothing_are_drained) {
 }
 END_TEST
 
+START_TEST(size_that_nobody_has_checked_is_not_counted) {
+    const SubmitRecord record = {.generation = 1, .payload_bytes = UINT64_MAX / 3};
+    Client *client = be_refused();
+    HostClient *of_host = party_client_of_host(client);
+    SlotCounts before, counts;
+
+    party_settle();
+    state_counts(of_host->states.map, of_host->n_slots, &before);
+    submit_publish(client->submit.map, of_host->n_slots - 1, &record);
+    host_repeat(party.host);
+    ck_assert(state_has_ended(of_host->states.map, of_host->n_slots - 1, 1));
+    state_counts(of_host->states.map, of_host->n_slots, &counts);
+    ck_assert_uint_eq(counts.n_failed, before.n_failed + 1);
+    ck_assert_uint_eq(counts.request_bytes, before.request_bytes);
+}
+END_TEST
+
 START_TEST(cancelled_ones_end_as_cancelled) {
     Client *client = party_add_client();
     Request *request = party_send(client, 10);
@@ -532,6 +549,7 @@ static void add_refused(TCase *tests) {
     tcase_add_test(tests, what_is_sent_by_more_than_the_queue_holds_ends_as_well);
     tcase_add_test(tests, messages_that_name_nothing_are_drained);
     tcase_add_test(tests, cancelled_ones_end_as_cancelled);
+    tcase_add_test(tests, size_that_nobody_has_checked_is_not_counted);
     tcase_add_test(tests, reason_stands_alone_where_there_is_no_memory_for_its_text);
 }
 

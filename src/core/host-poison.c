@@ -54,6 +54,7 @@ void host_refuse_slot(Host *host, HostClient *client, uint32_t slot) {
         !slots_claim(client->submit.map, client->states.map, slot, generation, SLOT_OWNER_ENDER,
                      clock_now_ns(), &claim))
         return; /* it has ended, or a worker was faster */
+    claim.request.payload_bytes = 0; /* nobody has seen whether it is true: it is not counted */
     host_fail(host, client, slot, &claim, REASON_REFUSED, host_refusal_text(host, client->account, text));
     host_trace(host, client, slot, TRACE_FAILED, REASON_REFUSED, 0, 0);
 }
