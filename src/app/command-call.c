@@ -152,7 +152,9 @@ static bool was_never_let_in(const Call *call) {
 
 /* Whatever ends every call, whoever waits for what. Return: 0 to go on, or an exit status. */
 static int look_at_client(const Call *call) {
-    if (client_state(call->client) == CLIENT_REFUSED)
+    const char *why;
+
+    if (client_refusal(call->client, &why) != REASON_NONE) /* also of one that was let in by a host before */
         return say_refused(call);
     if (client_state(call->client) == CLIENT_LOST && !was_never_let_in(call) &&
         (!call->request || call->request->state != REQUEST_ENDED))

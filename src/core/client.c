@@ -159,7 +159,9 @@ static int client_hear(Client *client, Packet *packet, int *fds, size_t n_fds) {
     case PACKET_REFUSED:
         client->refused = (Reason)packet->refused.code;
         text_copy(client->refused_text, sizeof(client->refused_text), packet->refused.text);
-        client->state = CLIENT_REFUSED;
+        /* One that was let in is hung up on next: it is lost, and may come again. */
+        if (client->state == CLIENT_CONNECTING)
+            client->state = CLIENT_REFUSED;
         return 0;
     case PACKET_RESERVED:
         client_granted(client, &packet->reserved);
