@@ -315,6 +315,52 @@ START_TEST(wait_without_a_host_is_not_without_end) {
 }
 END_TEST
 
+START_TEST(wait_for_hosts_that_all_went_away_is_not_without_end) {
+    shmipc_client *client = client_of_host();
+    shmipc_worker *worker = worker_of_host();
+    shmipc_request *kept = exchanged(client, worker, "kept"), *ended;
+
+    host_end(SIGKILL);
+    host_start();
+    sent(client, "x");
+    host_end(SIGKILL);
+    ck_assert_int_eq(shmipc_wait(client, PATIENT, &ended), 0);
+    ck_assert_int_eq(shmipc_result(ended), -ECONNRESET);
+    ck_assert_int_eq(shmipc_wait(client, SHMIPC_FOREVER, &ended), -ECONNRESET);
+    ck_assert(says(kept, "kept"));
+    shmipc_worker_free(worker);
+    shmipc_close(client);
+    host_start();
+}
+END_TEST
+
+START_TEST(what_ends_while_something_else_is_asked_is_told_by_the_descriptor) {
+    shmipc_client *client = client_of_host();
+    shmipc_worker *worker = worker_of_host();
+    struct pollfd ready = {.fd = shmipc_get_fd(client), .events = POLLIN};
+    shmipc_request *first, *second, *ended;
+
+    while (shmipc_wait(client, 0, &ended) != -ETIMEDOUT)
+        ;
+    first = sent(client, "first");
+    replied(received(worker), "first");
+    second = taken(client, 1 << 20); /* for which the host is asked, and the first seen to have ended */
+    ck_assert_int_eq(poll(&ready, 1, 0), 1);
+    ck_assert_int_eq(shmipc_send(second, 0, PATIENT), 0);
+    ck_assert_int_eq(poll(&ready, 1, 0), 1);
+    ck_assert_int_eq(shmipc_wait(client, 0, &ended), 0);
+    ck_assert_ptr_eq(ended, first);
+    ck_assert_int_eq(shmipc_wait(client, 0, &ended), -ETIMEDOUT);
+    ck_assert_int_eq(poll(&ready, 1, 0), 0);
+    replied(received(worker), "second");
+    ck_assert_int_eq(poll(&ready, 1, -1), 1);
+    ck_assert_int_eq(shmipc_wait(client, PATIENT, &ended), 0);
+    ck_assert_ptr_eq(ended, second);
+    shmipc_worker_free(worker);
+    shmipc_close(client);
+}
+END_TEST
+
 START_TEST(request_taken_from_a_host_that_went_away_is_told_so) {
     shmipc_client *client = client_of_host();
     shmipc_request *request = taken(client, 10), *ended;
@@ -339,6 +385,43 @@ START_TEST(call_to_a_stopped_host_comes_back_when_its_time_is_up) {
     ck_assert_int_eq(shmipc_call(client, "x", 1, &reply, SECOND / 100), -ETIMEDOUT);
     ck_assert_ptr_null(reply);
     ck_assert_int_eq(kill(lib_host_pid, SIGCONT), 0);
+    shmipc_close(client);
+}
+END_TEST
+
+/* Connect with so little patience that a test need not wait long, however slow the machine is. */
+static shmipc_client *impatient_client(void) {
+    shmipc_client *client;
+    int r;
+
+    do
+        r = shmipc_connect(&client, NULL, SECOND / 5);
+    while (r == -ETIMEDOUT);
+    ck_assert_int_eq(r, 0);
+    return client;
+}
+
+START_TEST(size_that_a_stopped_host_does_not_grant_leaves_the_one_before) {
+    shmipc_client *client = impatient_client();
+    shmipc_worker *worker = worker_of_host();
+    shmipc_request *request, *ended;
+    int r;
+
+    do
+        r = shmipc_take(client, 3, &request);
+    while (r == -ETIMEDOUT);
+    ck_assert_int_eq(r, 0);
+    memcpy(shmipc_data(request), "old", 3);
+    ck_assert_int_eq(kill(lib_host_pid, SIGSTOP), 0);
+    ck_assert_int_eq(shmipc_resize(request, 1 << 20), -ETIMEDOUT);
+    ck_assert_mem_eq(shmipc_data(request), "old", 3);
+    ck_assert_int_eq(shmipc_send(request, 0, SHMIPC_FOREVER), 0);
+    ck_assert_int_eq(kill(lib_host_pid, SIGCONT), 0);
+    replied(received(worker), "new");
+    ck_assert_int_eq(shmipc_wait(client, PATIENT, &ended), 0);
+    ck_assert_ptr_eq(ended, request);
+    ck_assert(says(ended, "new"));
+    shmipc_worker_free(worker);
     shmipc_close(client);
 }
 END_TEST
@@ -607,8 +690,11 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, replies_of_many_hosts_are_kept_and_let_go);
     tcase_add_test(tests, messages_that_are_owed_do_not_outlive_their_host);
     tcase_add_test(tests, wait_without_a_host_is_not_without_end);
+    tcase_add_test(tests, wait_for_hosts_that_all_went_away_is_not_without_end);
+    tcase_add_test(tests, what_ends_while_something_else_is_asked_is_told_by_the_descriptor);
     tcase_add_test(tests, request_taken_from_a_host_that_went_away_is_told_so);
     tcase_add_test(tests, call_to_a_stopped_host_comes_back_when_its_time_is_up);
+    tcase_add_test(tests, size_that_a_stopped_host_does_not_grant_leaves_the_one_before);
     tcase_add_test(tests, connection_to_a_stopped_host_times_out);
     tcase_add_test(tests, reply_of_more_than_was_reserved_shows_no_earlier_response);
     tcase_add_test(tests, reply_without_reserving_is_empty_or_an_error);

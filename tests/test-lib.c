@@ -274,6 +274,27 @@ START_TEST(request_beyond_the_memory_budget_is_refused_and_named) {
 }
 END_TEST
 
+START_TEST(memory_that_was_refused_once_can_be_had_later) {
+    shmipc_client *client;
+    shmipc_request *big, *small;
+    int r;
+
+    host_end(SIGTERM);
+    host_configure("memory = \"8M\";");
+    host_start();
+    client = client_of_host();
+    ck_assert_int_eq(shmipc_take(client, 6 << 20, &big), 0);
+    ck_assert_int_eq(shmipc_take(client, 1, &small), 0);
+    ck_assert_int_eq(shmipc_resize(small, 6 << 20), -ENOMEM);
+    shmipc_release(big);
+    do /* the host looks once a second for what nobody uses */
+        r = shmipc_resize(small, 6 << 20);
+    while (r == -ENOMEM);
+    ck_assert_int_eq(r, 0);
+    shmipc_close(client);
+}
+END_TEST
+
 START_TEST(taking_more_than_there_are_slots_says_busy) {
     shmipc_client *client = client_of_host();
     shmipc_request *requests[4], *more;
@@ -694,6 +715,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, resize_keeps_what_was_written);
     tcase_add_test(tests, request_beyond_max_payload_is_refused);
     tcase_add_test(tests, request_beyond_the_memory_budget_is_refused_and_named);
+    tcase_add_test(tests, memory_that_was_refused_once_can_be_had_later);
     tcase_add_test(tests, taking_more_than_there_are_slots_says_busy);
     tcase_add_test(tests, several_in_flight_are_handed_out_once_each);
     tcase_add_test(tests, many_are_called_at_once_and_each_has_its_own_result);

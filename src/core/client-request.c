@@ -398,6 +398,14 @@ int request_reserve(Request *request, uint64_t bytes, bool exact) {
     return segment_remap(&request->segment);
 }
 
+void request_grow_no_more(Request *request) {
+    if (request->state != REQUEST_GROWING)
+        return;
+    request->owes_ask = false;
+    request->asked_serial = 0;
+    request->state = REQUEST_TAKEN;
+}
+
 static int request_announce(Request *request) {
     Client *client = request->client;
     const Message message = {
@@ -577,8 +585,7 @@ void request_release(Request *request) {
         request_free(request);
         break;
     case REQUEST_GROWING:
-        request->owes_ask = false;
-        request->asked_serial = 0;
+        request_grow_no_more(request);
         request_free(request);
         break;
     case REQUEST_TAKEN:

@@ -287,6 +287,14 @@ int client_wait(Client *client, uint64_t until_ns) {
     return r < 0 ? r : client_work(client);
 }
 
+/* Its timer is one that has expired; whoever looks then sets it for what else there is. */
+int client_ring(Client *client) {
+    if (!client->ended.first)
+        return 0;
+    client->timer_ns = 1;
+    return wait_set_timer(client->wait, client->timer_ns);
+}
+
 bool client_is_quiet(const Client *client) {
     return client->state == CLIENT_READY && client->n_in_flight == 0 && client->n_owed == 0 &&
            wait_for_fd(client->channel, WAIT_READ, 0) == 0;

@@ -131,6 +131,13 @@ int client_wait(Client *client, uint64_t until_ns);
 int client_set_spin(Client *client, uint64_t ns);
 
 /**
+ * client_ring() - before the descriptor is waited for: have it be readable if client_pop() has something to
+ * hand out, of whose end nothing else tells any more
+ * Return: 0 or negative errno.
+ */
+int client_ring(Client *client);
+
+/**
  * client_was_served() - whether a worker that polls has answered in the last few milliseconds, or any in the
  * last 50 us. Their host lived a moment before.
  */
@@ -181,6 +188,11 @@ int client_take(Client *client, Request **ret_request);
  * CLIENT_NOT_GRANTED; or negative errno.
  */
 int request_reserve(Request *request, uint64_t bytes, bool exact);
+
+/**
+ * request_grow_no_more() - do not wait for the host's answer any longer: what the request had it has still
+ */
+void request_grow_no_more(Request *request);
 
 /**
  * request_send() - submit what is in the segment, of which payload_bytes count. Return: 0 or negative errno.

@@ -72,6 +72,14 @@ static Link *link_free(Link *link) {
 
 DEFINE_CLEANUP(Link, link_free)
 
+/* Whether nothing can end any more. */
+static bool is_lost(const shmipc_client *client) {
+    for (const Link *link = client->links; link; link = link->next)
+        if (client_state(link->client) != CLIENT_LOST)
+            return false;
+    return true;
+}
+
 /* Let go of lost connections that nobody has a request on. */
 static void reap(shmipc_client *client) {
     Link **at = &client->links;
@@ -240,9 +248,19 @@ PUBLIC int shmipc_get_fd(shmipc_client *client) {
     return wait_get_fd(client->wait);
 }
 
+/*
+ * Back to the caller, who may wait for the descriptor next. What has ended while another thing was waited for
+ * has been heard already: nothing else would tell of it.
+ */
+static int leave(shmipc_client *client, int r) {
+    for (Link *link = client->watched ? client->links : NULL; link; link = link->next)
+        (void)client_ring(link->client);
+    return r;
+}
+
 /* --- requests --- */
 
-static int reserve(shmipc_client *client, Request *request, uint64_t bytes) {
+static int try_reserve(shmipc_client *client, Request *request, uint64_t bytes) {
     uint64_t until_ns = 0;
 
     for (;;) {
@@ -261,6 +279,16 @@ static int reserve(shmipc_client *client, Request *request, uint64_t bytes) {
         if (request->state == REQUEST_GROWING && clock_now_ns() >= until_ns)
             return fail(client, -ETIMEDOUT, "the host does not answer");
     }
+}
+
+static int reserve(shmipc_client *client, Request *request, uint64_t bytes) {
+    int r;
+
+    if (request->state == REQUEST_TAKEN)
+        request->reason = REASON_NONE; /* what was refused at another time may be had by now */
+    r = try_reserve(client, request, bytes);
+    request_grow_no_more(request);
+    return r;
 }
 
 static int take(shmipc_client *client, uint64_t bytes, shmipc_request **ret_request) {
@@ -291,7 +319,7 @@ PUBLIC int shmipc_take(shmipc_client *client, uint64_t bytes, shmipc_request **r
         return -ECHILD;
     r = take(client, bytes, ret_request);
     /* A host that went away since it was last looked at is no reason to fail: there may be another by now. */
-    return r == -ECONNRESET ? take(client, bytes, ret_request) : r;
+    return leave(client, r == -ECONNRESET ? take(client, bytes, ret_request) : r);
 }
 
 PUBLIC void *shmipc_data(shmipc_request *request) {
@@ -312,7 +340,7 @@ PUBLIC int shmipc_resize(shmipc_request *request, uint64_t bytes) {
     r = reserve(client, core, bytes);
     if (r == 0)
         core->payload_bytes = bytes;
-    return r;
+    return leave(client, r);
 }
 
 PUBLIC void *shmipc_user(shmipc_request *request) {
@@ -344,7 +372,7 @@ static int send(shmipc_request *request, unsigned priority, uint64_t until_ns, b
     core->priority = priority;
     core->deadline_ns = until_ns == UINT64_MAX ? 0 : until_ns ? until_ns : clock_now_ns();
     r = waits ? request_post(core) : request_send(core);
-    return r < 0 ? fail(client, r, NULL) : 0;
+    return leave(client, r < 0 ? fail(client, r, NULL) : 0);
 }
 
 PUBLIC int shmipc_send(shmipc_request *request, unsigned priority, int64_t timeout_ns) {
@@ -358,7 +386,7 @@ PUBLIC int shmipc_cancel(shmipc_request *request) {
     if (is_stranger(client))
         return -ECHILD;
     r = request_cancel(core_of(request));
-    return r < 0 ? fail(client, r, NULL) : 0;
+    return leave(client, r < 0 ? fail(client, r, NULL) : 0);
 }
 
 /* Whatever has ended, on any connection. */
@@ -405,7 +433,7 @@ PUBLIC int shmipc_wait(shmipc_client *client, int64_t timeout_ns, shmipc_request
             *ret_request = (shmipc_request *)request;
             return 0;
         }
-        if (!client->links || (!client->links->next && client_state(client->links->client) == CLIENT_LOST))
+        if (is_lost(client))
             return fail(client, -ECONNRESET, "the host went away, and no request is left");
         if (turned && until_ns != UINT64_MAX && (until_ns == 0 || clock_now_ns() >= until_ns))
             return fail(client, -ETIMEDOUT, NULL);
@@ -465,9 +493,12 @@ PUBLIC size_t shmipc_sequence(const shmipc_request *request, char *buffer, size_
 }
 
 PUBLIC void shmipc_release(shmipc_request *request) {
-    if (!request || is_stranger(owner_of(request)))
+    shmipc_client *client = request ? owner_of(request) : NULL;
+
+    if (!request || is_stranger(client))
         return;
     request_release(core_of(request));
+    (void)leave(client, 0);
 }
 
 /* --- the simple case --- */
@@ -498,12 +529,12 @@ static int see_through(shmipc_client *client, Request *request, int64_t timeout_
         r = client_settle(request->client);
     if (r < 0) {
         request_release(request);
-        return fail(client, r, NULL);
+        return leave(client, fail(client, r, NULL));
     }
     request_pop(request);
     *ret_reply = (shmipc_request *)request;
     r = lib_result(request->end, request->reason);
-    return r < 0 ? fail(client, r, NULL) : 0;
+    return leave(client, r < 0 ? fail(client, r, NULL) : 0);
 }
 
 PUBLIC int shmipc_call_many(shmipc_request *const *requests, size_t n, int64_t timeout_ns) {
@@ -511,6 +542,8 @@ PUBLIC int shmipc_call_many(shmipc_request *const *requests, size_t n, int64_t t
     uint64_t until_ns = lib_until(timeout_ns);
     int r = 0;
 
+    if (client && is_stranger(client))
+        return -ECHILD;
     for (size_t i = 0; i < n; i++)
         if (owner_of(requests[i]) != client)
             return fail(client, -EINVAL, "the requests are of several clients");
@@ -526,6 +559,8 @@ PUBLIC int shmipc_call_many(shmipc_request *const *requests, size_t n, int64_t t
 
         r = r < 0 ? r : settled;
     }
+    if (client)
+        (void)leave(client, 0);
     return r < 0 ? fail(client, r, NULL) : 0;
 }
 
