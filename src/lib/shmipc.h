@@ -244,6 +244,11 @@ int shmipc_call_fd(shmipc_client *client, int input_fd, int output_fd, shmipc_re
  *
  * Need not find the host: it waits for it, and comes back after it was lost. This user must be in the host's
  * `workers` setting.
+ *
+ * Now and then the host asks a worker that has no job whether it is there, and kills the process if nobody
+ * has answered after ten seconds: who is stopped may hold a request that nobody knows of. shmipc_receive()
+ * answers, so a program that has no job is to be in that call, or to make it whenever
+ * shmipc_worker_get_fd() is readable.
  */
 int shmipc_worker_new(shmipc_worker **ret_worker, const char *host, int64_t timeout_ns);
 

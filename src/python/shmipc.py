@@ -517,7 +517,9 @@ class Job:
 class Worker(Party):
     """A worker of a host; it finds the host by itself, and comes back after it was lost.
 
-    `timeout` is how long one job may take; the host kills a process that holds one for longer.
+    `timeout` is how long one job may take; the host kills a process that holds one for longer. It also kills
+    one that has no job and neither is in receive() nor calls it when fileno() is readable, if it does not
+    come to that within ten seconds after the host has asked whether it is there.
     """
 
     def __init__(self, host: str | os.PathLike[str] | None = None, *, timeout: float = 300.0) -> None:
