@@ -116,7 +116,7 @@ sparse_payload() {
     echo "$file"
 }
 
-# Bytes of memory that may still be used, as far as the machine and our control group say.
+# Bytes of memory that may still be used, as far as the machine and our control group (of the newer kind) say.
 memory_available() {
     local free group limit used
     free=$(($(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo) * 1024))
@@ -366,4 +366,16 @@ refuses() {
     cat "$world/err"
     [ ! -s "$world/out" ]
     says "$world/err" "$pattern"
+}
+
+# Whether the time (-t) of the command $2… runs out where a message says so that matches $1. On a busy machine it
+# may have run out before, somewhere else: then there is more of it.
+runs_out() {
+    local pattern=$1 ms
+    shift
+    for ms in 300 1000 3000 9000 27000; do
+        refuses 5 'timed out' "$1" -t "${ms}ms" "${@:2}"
+        ! says "$world/err" "$pattern" || return 0
+    done
+    return 1
 }

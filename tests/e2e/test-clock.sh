@@ -65,15 +65,14 @@ was_healthy_twice() {
 
 # It is killed when its time is up, and what it had goes to another.
 hung_workers_are_found() {
-    start_jumping 'health_interval = "1s"' "timeout = \"1s\"; $(runs_script <<'END'
-[ "$SHMIPC_ATTEMPT" = 2 ] || { touch "$E2E_WORLD/at-work"; sleep 1000; }
+    start_jumping 'health_interval = "1s"' "timeout = \"3s\"; $(runs_script <<'END'
+read -r _ _ _ worker _ </proc/$PPID/stat
+[ "$SHMIPC_ATTEMPT" = 2 ] || kill -STOP "$worker"
 echo with another
 END
 )"
     # shellcheck disable=SC2119
     background call "$SHMIPC" call -t 60 </dev/null
-    wait_for [ -e "$world/at-work" ]
-    kill -STOP "${pids[worker]}"
     fails 137 ended worker
     start_workers worker
     fails 0 ended call

@@ -289,16 +289,20 @@ as_many_are_in_flight_as_asked_for() {
     came_back slow1 slow2 slow3 slow4
 }
 
-# The budget has room for the requests of most of them, and then for no response.
+# The budget has room for the requests of all of them, and then for no response.
 want_of_memory_makes_it_slower_only() {
     local name
-    start_pair 'memory = "20M";'
+    configure 'memory = "19M";'
+    start_host
     mkdir "$world/in"
-    for name in a b c d e f g h i j; do
+    for name in a b c d e f g h i; do
         { echo "$name"; cat "$(payload 2000000)"; } >"$world/in/$name"
     done
-    send -j 10 "$world"/in/*
-    came_back a b c d e f g h i j
+    background call "$SHMIPC" call -t 0 -j 9 -d "$world/out" "$world"/in/*
+    wait_for host_has in_flight 9
+    start_workers worker
+    fails 0 ended call
+    came_back a b c d e f g h i
     says "$world/worker.log" 'memory budget exhausted' # or this shows nothing
 }
 
@@ -324,10 +328,14 @@ folder_is_one_commands_at_a_time() {
 }
 
 no_worker_is_5() {
+    local ms
     configure
     start_host
     make_files a b
-    fails 5 send -j 2 -t 300ms "$world"/in/*
+    for ms in 300 1000 3000 9000 27000; do # as in runs_out()
+        fails 5 send -j 2 -t "${ms}ms" "$world"/in/*
+        ! says "$world/err" 'in/a: timed out; wait longer with -t' || break
+    done
     says "$world/err" 'in/a: timed out; wait longer with -t'
     says "$world/err" '0 done .*, 2 failed'
 }

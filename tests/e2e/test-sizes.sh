@@ -69,11 +69,17 @@ huge_through() { # HANDLER TEST FILE
 }
 
 huge_echoed() {
-    [ "$(call -t 0 "$1" | cksum)" = "$(cksum <"$1")" ]
+    [ "$(call -t 0 "$1" | cksum)" = "$(count_of "$1")" ]
 }
 
 huge_counted() {
-    [ "$(call -t 0 "$1")" = "$(cksum <"$1")" ]
+    [ "$(call -t 0 "$1")" = "$(count_of "$1")" ]
+}
+
+# Of a file, counted once.
+count_of() {
+    [ -e "$1.count" ] || cksum <"$1" >"$1.count"
+    cat "$1.count"
 }
 
 small() {

@@ -49,6 +49,7 @@ overview_says_what_goes_on() {
     background one call "$(payload 3000000)"
     wait_for host_has in_flight 1
     background two call "$(payload 5000)"
+    wait_for host_has in_flight 2
     wait_for host_has waiting 1
     status >"$world/status"
     cat "$world/status"
@@ -75,6 +76,7 @@ each_table_is_there() {
     start_waiting '' worker
     background one call "$(payload 100000)"
     wait_for host_has in_flight 1
+    wait_for host_has waiting 0
     says <(status workers) '^WORKER +INSTANCE +USER'
     says <(status workers -n -o INSTANCE,STATE,WHOSE) '^worker +busy +shmipc call$'
     says <(status clients -n -o program,in-flight 2>&1) 'in-flight. is no column of .clients'

@@ -14,7 +14,7 @@ read -r word
 read -r _ _ _ worker _ </proc/$PPID/stat
 case $word in
 bad) echo "not that one" >&2; exit 3 ;;
-slow) sleep 0.3 ;;
+slowly) sleep 0.3 ;;
 die) kill -KILL "$worker"; sleep 1000 ;;
 dieonce) [ "$SHMIPC_ATTEMPT" != 1 ] || { kill -KILL "$worker"; sleep 1000; } ;;
 esac
@@ -38,6 +38,9 @@ send() {
     echo "$1" | call >/dev/null 2>"$world/err"
 }
 
+# The line of what was sent as `slowly`.
+slow_one=' 7B +11B +[0-9.]+[a-z]+ +([0-9]{3}ms|[0-9.]+s) done '
+
 # The lines of $1, without their heading.
 lines_of() {
     sed '/^TIME /d' "$world/$1.log"
@@ -51,9 +54,9 @@ exchanges_are_shown_as_they_end() {
     send good
     fails 1 send bad
     id=$(sed -n 's/.*it was exchange \([0-9-]*\);.*/\1/p' "$world/err")
-    send slow
-    wait_for says "$world/all.log" ' [0-9]{3}ms done '
-    wait_for says "$world/wide.log" ' [0-9]{3}ms done '
+    send slowly
+    wait_for says "$world/all.log" "$slow_one"
+    wait_for says "$world/wide.log" "$slow_one"
     cat "$world/all.log" "$world/wide.log"
     [ "$(lines_of all | wc -l)" = 3 ]
     says "$world/all.log" '^[0-9:.]{12} [0-9]+-0-1 +1 +5B +9B +[0-9.]+[a-z]+ +[0-9.]+[a-z]+ done +-$'
@@ -70,22 +73,22 @@ wishes_are_granted() {
     follow failed --failed
     follow slower --slower 100ms
     follow nobody --uid 61186
-    follow me --uid "$(id -u)"
+    follow me --uid "$(id -u)" -o +TOTAL
     follow other-worker --worker 99
     follow this-worker --worker 1
     background two "$SHMIPC" trace -n 2 --noheadings
     send good
     fails 1 send bad
-    send slow
-    client=$(lines_of me | awk 'NR == 2 { sub("-.*", "", $2); print $2 }')
+    send slowly
     for name in me this-worker; do
-        wait_for says "$world/$name.log" ' [0-9]{3}ms done '
+        wait_for says "$world/$name.log" "$slow_one"
         [ "$(lines_of "$name" | wc -l)" = 3 ]
     done
+    client=$(lines_of me | awk 'NR == 2 { sub("-.*", "", $2); print $2 }')
+    wait_for says "$world/failed.log" ' failed handler failed'
     [ "$(lines_of failed | wc -l)" = 1 ]
-    says "$world/failed.log" ' failed handler failed'
-    [ "$(lines_of slower | wc -l)" = 1 ]
-    says "$world/slower.log" ' [0-9]{3}ms done '
+    wait_for says "$world/slower.log" "$slow_one"
+    [ "$(lines_of slower | wc -l)" = "$(lines_of me | grep -cE ' ([0-9]{3}ms|[0-9.]+s)$')" ] # a busy one has more
     [ -z "$(lines_of nobody)" ]
     [ -z "$(lines_of other-worker)" ]
     fails 0 ended two
@@ -104,6 +107,7 @@ lines_are_json() {
     start_obedient '' worker
     background json "$SHMIPC" trace --json -n 2
     wait_for is_looked_at
+    wait_for is_looked_at "${pids[worker]}"
     send good
     fails 1 send bad
     fails 0 ended json

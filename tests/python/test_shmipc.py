@@ -408,8 +408,8 @@ class Failures(Case):
             self.assertEqual(host.call(b"x"), b"x")
 
     def test_interrupt_ends_a_wait(self):
-        program = ("import shmipc, signal\nsignal.setitimer(signal.ITIMER_REAL, 0.3)\n"
-                   "signal.signal(signal.SIGALRM, signal.default_int_handler)\nhost = shmipc.connect()\n"
+        program = ("import shmipc, signal\nsignal.signal(signal.SIGALRM, signal.default_int_handler)\n"
+                   "signal.setitimer(signal.ITIMER_REAL, 0.3)\nhost = shmipc.connect()\n"
                    "host.call(b'x', timeout=None)")
         ended = run_python(program)
         self.assertIn(b"KeyboardInterrupt", ended.stderr)
