@@ -6,7 +6,7 @@
 #include "unit.h"
 
 #define SECOND  INT64_C(1000000000)
-#define PATIENT (20 * SECOND) /* far beyond what anything here takes: a hang is told from a slow machine */
+#define PATIENT (50 * SECOND) /* far beyond what anything here takes: a hang is told from a slow machine */
 
 extern pid_t lib_host_pid;
 

@@ -35,13 +35,21 @@ int __wrap_madvise(void *map, size_t bytes, int advice);
 
 static int refusal; /* errno of each MADV_COLLAPSE; 0: the kernel's own answer */
 static unsigned n_collapses;
+static bool is_out; /* the kernel itself had no 2 MiB in one piece */
 
 int __wrap_madvise(void *map, size_t bytes, int advice) {
-    n_collapses += advice == MADV_COLLAPSE;
-    if (advice != MADV_COLLAPSE || refusal == 0)
+    int r;
+
+    if (advice != MADV_COLLAPSE)
         return __real_madvise(map, bytes, advice);
-    errno = refusal;
-    return -1;
+    n_collapses++;
+    if (refusal != 0) {
+        errno = refusal;
+        return -1;
+    }
+    r = __real_madvise(map, bytes, advice);
+    is_out = is_out || (r < 0 && (errno == ENOMEM || errno == EBUSY));
+    return r;
 }
 
 /* --- segments --- */
@@ -124,9 +132,14 @@ static uint64_t huge_bytes_at(const void *map) {
     return kib * 1024;
 }
 
-static uint64_t huge_bytes(const Segment *segment) {
+/* So much of it, unless the kernel has said that it has no more. */
+static void check_huge(const Segment *segment, uint64_t bytes) {
+    uint64_t found;
+
     touch(segment);
-    return huge_bytes_at(segment->map);
+    found = huge_bytes_at(segment->map);
+    if (!is_out || found > bytes)
+        ck_assert_uint_eq(found, bytes);
 }
 
 START_TEST(whole_blocks_are_huge_pages_for_writer_and_reader) {
@@ -135,8 +148,8 @@ START_TEST(whole_blocks_are_huge_pages_for_writer_and_reader) {
     grow(&writer, 4 * MIB);
     mark(&writer, 0);
     reader = reader_of(&writer);
-    ck_assert_uint_eq(huge_bytes(&writer), 4 * MIB);
-    ck_assert_uint_eq(huge_bytes(&reader), 4 * MIB);
+    check_huge(&writer, 4 * MIB);
+    check_huge(&reader, 4 * MIB);
     ck_assert(is_marked(&reader, 4 * MIB));
     segment_close(&reader);
     segment_close(&writer);
@@ -165,7 +178,7 @@ START_TEST(segment_holds_exactly_its_bytes_at_each_boundary) {
         ck_assert(is_marked(&segment, stays));
         ck_assert(is_zero(&segment, stays));
         if (from <= to)
-            ck_assert_uint_eq(huge_bytes(&segment), to / HUGE_BYTES * HUGE_BYTES);
+            check_huge(&segment, to / HUGE_BYTES * HUGE_BYTES);
     }
     ck_assert_int_eq(segment_resize(&segment, 0), 0);
     ck_assert_uint_eq(usage(&segment), 0);
@@ -181,10 +194,10 @@ START_TEST(window_that_begins_within_a_block_has_the_whole_ones_in_it) {
     grow(&left, 3 * MIB);
     mark(&left, 0);
     grow(&segment, 2 * MIB);
-    ck_assert_uint_eq(huge_bytes(&segment), 0); /* from 3 to 5 MiB there is none whole */
+    check_huge(&segment, 0); /* from 3 to 5 MiB there is none whole */
     grow(&segment, 6 * MIB);
     mark(&segment, 0);
-    ck_assert_uint_eq(huge_bytes(&segment), 4 * MIB);
+    check_huge(&segment, 4 * MIB);
     ck_assert_uint_eq(usage(&segment), 9 * MIB);
     ck_assert(is_marked(&left, 3 * MIB));
     segment_disconnect(&left);
@@ -199,7 +212,7 @@ START_TEST(never_is_never) {
     n_collapses = 0;
     grow(&segment, 4 * MIB);
     ck_assert_uint_eq(n_collapses, 0);
-    ck_assert_uint_eq(huge_bytes(&segment), 0);
+    check_huge(&segment, 0);
     segment_close(&segment);
 }
 END_TEST
@@ -236,7 +249,7 @@ START_TEST(small_pages_do_where_there_are_no_huge_ones) {
     ck_assert(is_marked(&segment, MIB));
     ck_assert(is_zero(&segment, MIB));
     ck_assert_uint_eq(usage(&segment), 5 * MIB);
-    ck_assert_uint_eq(huge_bytes(&segment), 0);
+    check_huge(&segment, 0);
     /* There may be some another time, unless the kernel makes none. */
     ck_assert_int_eq(segment.huge, refusals[_i] == EINVAL ? HUGE_NEVER : HUGE_AUTO);
     segment_close(&segment);
@@ -251,7 +264,7 @@ START_TEST(process_that_may_have_no_huge_pages_has_small_ones) {
     grow(&segment, 4 * MIB);
     mark(&segment, 0);
     ck_assert_uint_eq(usage(&segment), 4 * MIB);
-    ck_assert_uint_eq(huge_bytes(&segment), 0);
+    check_huge(&segment, 0);
     segment_close(&segment);
 }
 END_TEST
@@ -271,7 +284,7 @@ START_TEST(page_that_somebody_holds_stays_as_it_is) {
     ck_assert(is_marked(&segment, MIB));
     ck_assert(is_zero(&segment, MIB));
     ck_assert_uint_eq(usage(&segment), 4 * MIB);
-    ck_assert_uint_eq(huge_bytes(&segment), 2 * MIB); /* the second block */
+    check_huge(&segment, 2 * MIB); /* the second block */
     ck_assert_int_eq(segment.huge, HUGE_AUTO);
     ck_assert_int_eq(read(fds[0], &found, sizeof(found)), sizeof(found));
     ck_assert_uint_eq(found, PAGES(3));
@@ -294,7 +307,7 @@ START_TEST(full_file_system_leaves_the_segment_as_it_was) {
     ck_assert(is_marked(&segment, MIB));
     grow(&segment, 4 * MIB);
     ck_assert(is_marked(&segment, MIB));
-    ck_assert_uint_eq(huge_bytes(&segment), 4 * MIB);
+    check_huge(&segment, 4 * MIB);
     segment_close(&segment);
 }
 END_TEST
@@ -315,9 +328,9 @@ START_TEST(block_that_its_owner_punches_and_collapses_shows_others_no_wrong_byte
     ck_assert_int_eq(object_punch(owner.fd, PAGES(1), PAGES(1)), 0); /* splits the first block */
     memcpy((char *)owner.map + PAGES(1), &(uint64_t){PAGES(1)}, sizeof(uint64_t));
     ck_assert(is_marked(&reader, 4 * MIB));
-    ck_assert_int_eq(mapping_collapse(owner.fd, 0, 4 * MIB), 0);
+    ck_assert(mapping_collapse(owner.fd, 0, 4 * MIB) == 0 || is_out);
     ck_assert(is_marked(&reader, 4 * MIB));
-    ck_assert_uint_eq(huge_bytes(&reader), 4 * MIB);
+    check_huge(&reader, 4 * MIB);
     ck_assert_int_eq(object_punch(owner.fd, 0, N_WINDOW), 0);
     ck_assert(is_zero(&reader, 0));
     ck_assert(is_marked(&neighbour, 2 * MIB));
@@ -578,9 +591,8 @@ START_TEST(client_that_takes_memory_for_responses_is_thrown_out) {
     segment_init(&window, client->responses_fd, false, 0, client->stride);
     segment_published(&window, HUGE_BYTES);
     ck_assert_int_eq(segment_remap(&window), 0);
-    ck_assert_int_eq(_i ? madvise(window.map, HUGE_BYTES, MADV_COLLAPSE)
-                        : ((volatile char *)window.map)[PAGES(7)],
-                     0);
+    if (_i == 0 || (madvise(window.map, HUGE_BYTES, MADV_COLLAPSE) < 0 && is_out))
+        ck_assert_int_eq(((volatile char *)window.map)[PAGES(7)], 0);
     ck_assert_uint_gt(party_resident(client), party_reserved(client));
     party_tick();
     AWAIT(client_state(client) == CLIENT_LOST);

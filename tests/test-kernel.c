@@ -82,6 +82,12 @@ START_TEST(queue_over_the_users_bytes_is_emfile) {
 }
 END_TEST
 
+/* A user that is nobody else, not even in another namespace: the kernel counts its bytes of queues in all of
+ * them. */
+static uid_t own_uid(void) {
+    return 50000 + (uid_t)getpid() % 10000;
+}
+
 /* Return: 0, or at which step the kernel did something else. */
 static int spend_queue_bytes(void *data) {
     rlim_t cost = DEPTH * (BYTES + 96);
@@ -105,7 +111,7 @@ static int spend_queue_bytes(void *data) {
 }
 
 START_TEST(queue_is_paid_for_until_its_last_descriptor_closes) {
-    ck_assert_int_eq(unit_as_uid(UNIT_UID, spend_queue_bytes, NULL), 0);
+    ck_assert_int_eq(unit_as_uid(own_uid(), spend_queue_bytes, NULL), 0);
 }
 END_TEST
 
@@ -118,7 +124,7 @@ static int fill_namespace(void *data) {
 }
 
 START_TEST(queue_over_queues_max_is_enospc) {
-    ck_assert_int_eq(unit_as_uid(UNIT_UID, fill_namespace, NULL), ENOSPC);
+    ck_assert_int_eq(unit_as_uid(own_uid(), fill_namespace, NULL), ENOSPC);
 }
 END_TEST
 

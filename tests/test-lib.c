@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define SECOND  INT64_C(1000000000)
-#define PATIENT (20 * SECOND) /* far beyond what anything here takes: a hang is told from a slow machine */
+#define PATIENT (50 * SECOND) /* far beyond what anything here takes: a hang is told from a slow machine */
 
 /* --- a worker in a thread --- */
 

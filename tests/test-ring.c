@@ -90,7 +90,7 @@ START_TEST(ring_that_is_overrun_loses_the_oldest_and_says_how_many) {
 }
 END_TEST
 
-#define N_WRITTEN 3000000u
+#define N_WRITTEN 1000000u
 
 static void *write_beside(void *data) {
     write_many(1, N_WRITTEN);
