@@ -11,18 +11,23 @@
 
 #define SEED     UINT64_C(0x2545f4914f6cdd1d)
 #define RECORD   512u /* room for the largest record that a channel carries */
+#define BEYOND   (RECORD + 8)
 #define FDS_MANY 9u
 
 enum { CLIENT = 1u << PEER_CLIENT, WORKER = 1u << PEER_WORKER, STATUS = 1u << PEER_STATUS };
 enum { HOST = 1u << PEER_HOST, STRANGER = 1u << PEER_STRANGER };
 
-/* The table of docs/protocol.md, section 2: type, size of the whole packet, descriptors, who may send it. */
+/*
+ * The table of docs/protocol.md, section 2: type, size of the whole packet, descriptors, who may send it; the
+ * least size of what may grow at its end.
+ */
 typedef struct Row {
     PacketType type;
     size_t bytes;
     size_t fds_min;
     size_t fds_max;
     unsigned senders;
+    size_t bytes_min; /* 0: it has one size */
 } Row;
 
 static const Row rows[] = {
@@ -44,17 +49,17 @@ static const Row rows[] = {
     {PACKET_LEAVING, 16, 0, 0, WORKER},
     {PACKET_CANCEL, 16 + 16, 0, 0, HOST},
     {PACKET_STATUS, 16, 0, 0, STATUS},
-    {PACKET_STATUS_HOST, sizeof(PacketStatusHost), 0, 0, HOST},
-    {PACKET_STATUS_CLIENT, sizeof(PacketStatusClient), 0, 0, HOST},
-    {PACKET_STATUS_WORKER, sizeof(PacketStatusWorker), 0, 0, HOST},
-    {PACKET_STATUS_END, 16, 0, 0, HOST},
+    {PACKET_STATUS_HOST, sizeof(PacketStatusHost), 0, 0, HOST, 384},
+    {PACKET_STATUS_CLIENT, sizeof(PacketStatusClient), 0, 0, HOST, 168},
+    {PACKET_STATUS_WORKER, sizeof(PacketStatusWorker), 0, 0, HOST, 136},
+    {PACKET_STATUS_END, 16, 0, 0, HOST, 16},
     {PACKET_AGAIN, 16 + 8, 0, 0, HOST},
     {PACKET_HOLDS, 16 + 8, 0, 0, WORKER},
     {PACKET_STATUS_SLOTS, 16, 0, 0, STATUS},
-    {PACKET_STATUS_SLOT, sizeof(PacketStatusSlot), 0, 0, HOST},
-    {PACKET_STATUS_STAGE, sizeof(PacketStatusStage), 0, 0, HOST},
+    {PACKET_STATUS_SLOT, sizeof(PacketStatusSlot), 0, 0, HOST, 88},
+    {PACKET_STATUS_STAGE, sizeof(PacketStatusStage), 0, 0, HOST, 488},
     {PACKET_TRACE, 16 + 32, 0, 0, STATUS},
-    {PACKET_TRACED, 16 + 400, 0, 0, HOST},
+    {PACKET_TRACED, 16 + 400, 0, 0, HOST, 416},
     {PACKET_RING, 16, 1, 1, HOST},
     {PACKET_UNRING, 16, 0, 0, HOST},
 };
@@ -68,11 +73,15 @@ static PeerRole sender_of(const Row *row) {
     ck_abort();
 }
 
+static bool is_size_of(const Row *row, size_t bytes) {
+    return row->bytes_min ? bytes >= row->bytes_min && bytes <= RECORD : bytes == row->bytes;
+}
+
 /* A record as it comes: a packet that says it has @bytes, in a buffer that really has them. */
 static const char *check(const Row *row, uint32_t says, size_t bytes, size_t n_fds, PeerRole from) {
     union {
         Packet packet;
-        uint8_t bytes[RECORD];
+        uint8_t bytes[BEYOND];
     } record;
 
     memset(&record, 0, sizeof(record));
@@ -101,13 +110,42 @@ START_TEST(packet_is_taken_from_those_who_may_send_it) {
 }
 END_TEST
 
-START_TEST(packet_is_taken_in_its_one_size) {
+START_TEST(packet_is_taken_in_the_sizes_that_it_may_have) {
     const Row *row = &rows[_i];
     PeerRole from = sender_of(row);
 
-    for (size_t bytes = 0; bytes <= RECORD; bytes++)
-        ck_assert_msg(!check(row, (uint32_t)bytes, bytes, row->fds_min, from) == (bytes == row->bytes),
+    for (size_t bytes = 0; bytes <= BEYOND; bytes++)
+        ck_assert_msg(!check(row, (uint32_t)bytes, bytes, row->fds_min, from) == is_size_of(row, bytes),
                       "type %d of %zu bytes", (int)row->type, bytes);
+}
+END_TEST
+
+/* Exchanges depend on the rest: it has one size in this version of the protocol. */
+START_TEST(only_what_a_host_says_to_those_who_look_may_grow) {
+    const Row *row = &rows[_i];
+
+    if (row->bytes_min)
+        ck_assert_uint_eq(row->senders, HOST);
+    if (row->bytes_min && row->type != PACKET_TRACED)
+        ck_assert(row->type >= PACKET_STATUS_HOST && row->type <= PACKET_STATUS_STAGE);
+    ck_assert_uint_le(row->bytes_min, row->bytes);
+}
+END_TEST
+
+/* Whatever the record before it has left in the buffer. */
+START_TEST(what_an_older_host_does_not_say_is_zero) {
+    const Row *row = &rows[_i];
+    Packet packet;
+
+    for (size_t bytes = row->bytes_min; bytes && bytes <= RECORD; bytes++) {
+        memset(&packet, '#', sizeof(packet));
+        packet.header = (PacketHeader){.type = row->type, .bytes = (uint32_t)bytes};
+        ck_assert_ptr_null(packet_check(&packet, bytes, 0, PEER_HOST));
+        for (size_t i = bytes; i < row->bytes; i++)
+            ck_assert_uint_eq(packet.bytes[i], 0);
+        if (bytes > sizeof(packet.header) && row->type != PACKET_TRACED) /* which ends with a text */
+            ck_assert_uint_eq(packet.bytes[bytes - 1], '#');
+    }
 }
 END_TEST
 
@@ -185,6 +223,23 @@ START_TEST(texts_that_came_without_an_end_have_one_afterwards) {
     ck_assert_ptr_null(packet_check(&packet, row->bytes, 0, sender_of(row)));
     text = (const char *)&packet + texts[_i].at;
     ck_assert_uint_eq(strnlen(text, texts[_i].bytes), texts[_i].bytes - 1);
+}
+END_TEST
+
+/* The socket may be a stranger's, and what its host says goes to a terminal. */
+START_TEST(texts_of_a_host_steer_no_terminal) {
+    Packet packet;
+    size_t bytes = packet_init(&packet, PACKET_STATUS_HOST, 0);
+
+    strcpy(packet.status_host.name, "a\x1b[2Jb\n\xff");
+    strcpy(packet.status_host.version, "1.2\r");
+    ck_assert_ptr_null(packet_check(&packet, bytes, 0, PEER_HOST));
+    ck_assert_str_eq(packet.status_host.name, "a?[2Jb??");
+    ck_assert_str_eq(packet.status_host.version, "1.2?");
+    bytes = packet_init(&packet, PACKET_REFUSED, 0);
+    strcpy(packet.refused.text, "no\x1b[31m `place`");
+    ck_assert_ptr_null(packet_check(&packet, bytes, 0, PEER_HOST));
+    ck_assert_str_eq(packet.refused.text, "no?[31m `place`");
 }
 END_TEST
 
@@ -425,11 +480,15 @@ static uint64_t random_next(void) {
     return random_state * UINT64_C(2685821657736338717);
 }
 
+static const Row *row_of(const PacketHeader *header) {
+    return header->type >= 1 && header->type < _PACKET_N ? &rows[header->type - 1] : NULL;
+}
+
 /* Whether the rows above let it in. */
 static bool may_pass(const PacketHeader *header, size_t bytes, size_t n_fds, PeerRole from) {
-    const Row *row = header->type >= 1 && header->type < _PACKET_N ? &rows[header->type - 1] : NULL;
+    const Row *row = row_of(header);
 
-    return row && header->bytes == bytes && bytes == row->bytes && n_fds >= row->fds_min &&
+    return row && header->bytes == bytes && is_size_of(row, bytes) && n_fds >= row->fds_min &&
            n_fds <= row->fds_max && row->senders & 1u << from;
 }
 
@@ -457,11 +516,14 @@ START_TEST(random_records_pass_only_as_the_table_says) {
     printf("# seed %#llx\n", (unsigned long long)random_state);
     fflush(stdout);
     for (int i = 0; i < 200000; i++) {
-        uint8_t record[RECORD] = {0};
+        _Alignas(Packet) uint8_t record[RECORD] = {0};
         size_t bytes = random_record(record), n_fds = random_next() % (FDS_MANY + 1) * (random_next() % 2);
         PeerRole from = PEER_CLIENT + (PeerRole)(random_next() % 5);
-        /* A buffer of the very size, so that a sanitizer sees whoever reads beyond it. */
-        Packet *packet = aligned_alloc(16, (bytes + 15) / 16 * 16);
+        const Row *row = row_of((const PacketHeader *)(const void *)record);
+        /* A buffer of the very size, so that a sanitizer sees whoever reads beyond it; or of that of a row
+         * which lacks its end. */
+        size_t room = row && row->bytes_min && bytes < row->bytes ? row->bytes : bytes;
+        Packet *packet = aligned_alloc(16, (room + 15) / 16 * 16);
         bool may;
 
         memcpy(packet, record, bytes);
@@ -513,12 +575,15 @@ Suite *unit_suite(void) {
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, every_type_has_a_row);
     tcase_add_loop_test(tests, packet_is_taken_from_those_who_may_send_it, 0, N_ROWS);
-    tcase_add_loop_test(tests, packet_is_taken_in_its_one_size, 0, N_ROWS);
+    tcase_add_loop_test(tests, packet_is_taken_in_the_sizes_that_it_may_have, 0, N_ROWS);
+    tcase_add_loop_test(tests, only_what_a_host_says_to_those_who_look_may_grow, 0, N_ROWS);
+    tcase_add_loop_test(tests, what_an_older_host_does_not_say_is_zero, 0, N_ROWS);
     tcase_add_loop_test(tests, packet_that_says_another_size_than_it_has_is_refused, 0, N_ROWS);
     tcase_add_loop_test(tests, packet_is_taken_with_the_descriptors_that_belong_to_it, 0, N_ROWS);
     tcase_add_loop_test(tests, init_makes_what_the_door_lets_in, 0, N_ROWS);
     tcase_add_test(tests, unknown_types_are_refused_from_everybody);
     tcase_add_loop_test(tests, texts_that_came_without_an_end_have_one_afterwards, 0, 7);
+    tcase_add_test(tests, texts_of_a_host_steer_no_terminal);
     tcase_add_test(tests, text_copy_cuts_ends_and_pads);
     tcase_add_test(tests, random_records_pass_only_as_the_table_says);
     suite_add_tcase(suite, tests);

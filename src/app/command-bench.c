@@ -9,6 +9,7 @@
 #include "app/load.h"
 #include "app/output.h"
 #include "app/plot.h"
+#include "app/status.h"
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -109,6 +110,8 @@ static int await_welcome(const Bench *bench, uint64_t until_ns) {
             return say_not_connected(bench, -ETIMEDOUT);
         r = client_wait(bench->client, until_ns);
     }
+    if (r == -EBADMSG)
+        return status_explain("bench", r, &(Status){0}, bench->host, bench->path);
     if (r < 0)
         return fail_errno(r, "waiting for the host");
     if (client_state(bench->client) == CLIENT_READY)
@@ -116,7 +119,7 @@ static int await_welcome(const Bench *bench, uint64_t until_ns) {
     if (client_state(bench->client) == CLIENT_LOST)
         return say_host_lost(bench);
     reason = client_refusal(bench->client, &text);
-    return fail(command_status_of(reason), "refused by the host: %s", text);
+    return command_refused("bench", reason, text);
 }
 
 static int connect_to_host(Bench *bench) {

@@ -9,6 +9,7 @@
 #include "app/command.h"
 #include "core/endpoint.h"
 #include "app/progress.h"
+#include "app/status.h"
 
 #include "base/error.h"
 #include "base/units.h"
@@ -132,7 +133,7 @@ static int say_refused(const Call *call) {
     const char *text;
     Reason reason = client_refusal(call->client, &text);
 
-    return fail(command_status_of(reason), "refused by the host: %s", text);
+    return command_refused("call", reason, text);
 }
 
 static int say_host_lost(const Call *call) {
@@ -173,6 +174,8 @@ static int wait_once(Call *call, uint64_t grace_ns) {
         return say_timed_out(call);
     progress_show(&call->progress);
     r = client_wait(call->client, progress_until(&call->progress, until_ns));
+    if (r == -EBADMSG)
+        return status_explain("call", r, &(Status){0}, call->host, call->path);
     if (r < 0)
         return fail_errno(r, "waiting for the host");
     return look_at_client(call);

@@ -195,7 +195,7 @@ static int follow(Trace *trace, const sigset_t *while_waiting) {
             r = call_host(trace);
         if (r == 0 && trace->line.fd >= 0)
             r = hear_until_told(trace, while_waiting);
-        if (r < 0 && trace->begun && !trace->status.refused && r != -ENOMEM) {
+        if (r < 0 && trace->begun && !trace->status.refused && r != -ENOMEM && r != -EBADMSG) {
             lose_host(trace);
             r = 0;
         }

@@ -105,3 +105,8 @@ int command_status_of(Reason reason) {
         return EXIT_HANDLER;
     }
 }
+
+int command_refused(const char *command, Reason reason, const char *text) {
+    return command_fail(command, command_status_of(reason), "refused by the host: %s%s", text,
+                        reason == REASON_VERSION ? " (this is shmipc " SHMIPC_VERSION ")" : "");
+}

@@ -34,6 +34,9 @@ int command_fail(const char *command, int status, const char *text, ...)
 /** command_no_host() - likewise, that nobody listens for @host on @path. Return: EXIT_NO_HOST. */
 int command_no_host(const char *command, const char *host, const char *path);
 
+/** command_refused() - likewise, that the host did not let us in. Return: the exit status for that. */
+int command_refused(const char *command, Reason reason, const char *text);
+
 /**
  * command_end() - the end of every command: what it has said on standard output must have arrived
  * @command:    as for command_fail(); NULL for none

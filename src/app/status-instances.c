@@ -119,6 +119,7 @@ static int add_host(Instances *list, const char *name) {
     if (r < 0) {
         row.state = r == -EACCES || r == -EPERM                         ? "not allowed"
                     : r == -ENOENT || r == -ECONNREFUSED || r == -EPIPE ? "not running"
+                    : r == -EBADMSG || r == -EPROTO                     ? "other version"
                                                                         : "no answer";
         return add(list, row);
     }

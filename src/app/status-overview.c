@@ -144,6 +144,14 @@ static void show_peers(const StatusRows *rows) {
 
 /* --- what is wrong, and what to do --- */
 
+static void warn_of_age(const PacketStatusHost *host) {
+    if (strcmp(host->version, SHMIPC_VERSION) != 0)
+        warn("the host runs shmipc %s, and this is shmipc " SHMIPC_VERSION
+             ", which may not understand all of it: `systemctl restart shmipc@%s` starts what is installed, "
+             "and loses nothing",
+             host->version, host->name);
+}
+
 static void warn_of_workers(const StatusRows *rows) {
     const PacketStatusHost *host = &rows->status->host;
 
@@ -219,6 +227,7 @@ int overview_show(const StatusRows *rows, bool noheadings) {
     show_peers(rows);
     if (rows->status->host.partial)
         say_line("You", "see your own clients only; root and members of the host's group see all");
+    warn_of_age(&rows->status->host);
     warn_of_workers(rows);
     warn_of_stuck(rows);
     warn_of_limits(rows);

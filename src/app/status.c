@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define ANSWER_NS (10 * NS_PER_SEC)
+#define AT_ONCE   64 /* packets, before anything else is looked at */
 
 void status_deinit(Status *status) {
     free(status->clients);
@@ -37,16 +38,20 @@ static int append(void **rows, size_t *n, const void *row, size_t bytes) {
 }
 
 static int refused(Status *status, const PacketRefused *packet) {
-    status->refused = true;
+    status->refused = (Reason)packet->code;
     memcpy(status->refused_text, packet->text, sizeof(status->refused_text));
-    return error_origin(packet->code == REASON_LIMIT ? -EBUSY : -EACCES);
+    return error_origin(packet->code == REASON_LIMIT     ? -EBUSY
+                        : packet->code == REASON_VERSION ? -EPROTO
+                                                         : -EACCES);
 }
 
-/* What a host says is no more trusted than what anybody says: numbers that lead nowhere are left out. */
+/* What a host says is no more trusted than what anybody says. */
 static int take_stage(Status *status, const PacketStatusStage *packet) {
     Histogram *histogram;
 
-    if (packet->stage >= _STAGE_N || packet->n_entries > STAGE_ENTRIES)
+    if (packet->stage >= _STAGE_N)
+        return 0; /* a newer host has more of them */
+    if (packet->n_entries > STAGE_ENTRIES)
         return error_origin(-EBADMSG);
     if (!status->stages)
         status->stages = calloc(_STAGE_N, sizeof(*status->stages));
@@ -69,6 +74,11 @@ static int take_stage(Status *status, const PacketStatusStage *packet) {
     return 0;
 }
 
+/* What only a newer host says is passed over. */
+static bool is_news(const Packet *packet) {
+    return packet->header.type >= _PACKET_N;
+}
+
 /* Return: 0 to go on, 1 at the end, or negative errno. */
 static int take(Status *status, const Packet *packet) {
     switch (packet->header.type) {
@@ -87,11 +97,11 @@ static int take(Status *status, const Packet *packet) {
     case PACKET_STATUS_STAGE:
         return take_stage(status, &packet->status_stage);
     case PACKET_STATUS_END:
-        return 1;
+        return status->host.header.type == PACKET_STATUS_HOST ? 1 : error_origin(-EBADMSG);
     case PACKET_REFUSED:
         return refused(status, &packet->refused);
     default:
-        return error_origin(-EBADMSG);
+        return is_news(packet) ? 0 : error_origin(-EBADMSG);
     }
 }
 
@@ -124,6 +134,8 @@ static int receive(int fd, Packet *ret) {
         return r;
     for (size_t i = 0; i < n_fds; i++)
         fd_close(fds[i]);
+    if (bytes >= sizeof(ret->header) && ret->header.bytes == bytes && is_news(ret))
+        return 0;
     return packet_check(ret, bytes, n_fds, PEER_HOST) ? error_origin(-EBADMSG) : 0;
 }
 
@@ -137,15 +149,15 @@ int status_begin(StatusLine *line, bool slots) {
 }
 
 int status_hear(StatusLine *line, Status *ret) {
-    Packet packet;
-    int r;
+    int r = 0;
 
-    while ((r = receive(line->fd, &packet)) == 0) {
-        if (packet.header.serial != line->serial && packet.header.type != PACKET_REFUSED)
-            continue; /* of a question that was given up */
-        r = take(ret, &packet);
-        if (r != 0)
-            return r;
+    for (size_t n = 0; n < AT_ONCE && r == 0; n++) {
+        Packet packet;
+
+        r = receive(line->fd, &packet);
+        /* Others are of a question that was given up. */
+        if (r == 0 && (packet.header.serial == line->serial || packet.header.type == PACKET_REFUSED))
+            r = take(ret, &packet);
     }
     return r == -EAGAIN ? 0 : r;
 }
@@ -187,29 +199,60 @@ int status_hear_traced(StatusLine *line, Status *status, PacketTraced *ret) {
         return r == -EAGAIN ? 0 : r;
     if (packet.header.type == PACKET_REFUSED)
         return refused(status, &packet.refused);
+    if (is_news(&packet))
+        return 0;
     if (packet.header.type != PACKET_TRACED || packet.traced.n_records > TRACED_MAX)
         return error_origin(-EBADMSG);
     *ret = packet.traced;
     return 1;
 }
 
+/* Which version answers there; "" if none does. It stands in the first row, which each one understands. */
+static void find_version(const char *path, char ret[static VERSION_BYTES]) {
+    _cleanup_(status_hang_up) StatusLine line = STATUS_LINE_NULL;
+    _cleanup_(status_deinit) Status said = {0};
+
+    if (status_connect(&line, path, "shmipc status") == 0)
+        (void)status_ask(&line, false, &said);
+    text_copy(ret, VERSION_BYTES, said.host.version);
+}
+
+/* An older one hangs up where it does not know what it is asked; but so does one that ends. */
+static int explain_nonsense(const char *command, int r, const Status *status, const char *host,
+                            const char *path) {
+    char version[VERSION_BYTES];
+
+    text_copy(version, sizeof(version), status->host.version);
+    if (!*version)
+        find_version(path, version);
+    if (r == -EPIPE && !*version)
+        return command_no_host(command, host, path);
+    if (r == -EPIPE && strcmp(version, SHMIPC_VERSION) == 0)
+        return command_fail(command, EXIT_NO_HOST,
+                            "the host `%s` at %s has hung up, and is there; `journalctl -u shmipc@%s -p "
+                            "warning` may say why",
+                            host, path, host);
+    return command_fail(command, EXIT_NO_HOST,
+                        "the host `%s` at %s runs %s%s, and this is shmipc " SHMIPC_VERSION
+                        ": they do not understand each other; `systemctl restart shmipc@%s` starts what is "
+                        "installed, and loses nothing",
+                        host, path, *version ? "shmipc " : "another version", version, host);
+}
+
 int status_explain(const char *command, int r, const Status *status, const char *host, const char *path) {
     if (status->refused)
-        return command_fail(command, r == -EBUSY ? EXIT_BUSY : EXIT_NOT_ALLOWED, "refused by the host: %s",
-                            status->refused_text);
+        return command_refused(command, status->refused, status->refused_text);
     switch (r) {
     case -ENOENT:
     case -ECONNREFUSED:
-    case -EPIPE:
         return command_no_host(command, host, path);
+    case -EPIPE:
+    case -EBADMSG:
+        return explain_nonsense(command, r, status, host, path);
     case -ETIMEDOUT:
         return command_fail(command, EXIT_HANDLER,
                             "the host `%s` at %s does not answer; `journalctl -u shmipc@%s` may say why",
                             host, path, host);
-    case -EBADMSG:
-        return command_fail(command, EXIT_NO_HOST,
-                            "the host `%s` at %s is of another version than this program; restart it", host,
-                            path);
     case -EAGAIN:
         return command_fail(command, EXIT_BUSY, "%s: more wait to be let in than the host takes; try again",
                             path);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "wire/hello.h"
+#include "wire/reason.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +22,7 @@ typedef struct Status {
     PacketStatusSlot *slots;
     size_t n_slots;
     Histogram *stages; /* _STAGE_N, of all exchanges since the host's start */
-    bool refused;
+    Reason refused; /* why; REASON_NONE: it was not */
     char refused_text[REFUSED_TEXT_BYTES];
 } Status;
 
@@ -45,8 +46,9 @@ void status_hang_up(StatusLine *line);
  * @slots:      of slots, too
  * @ret:        a zeroed one; to be deinitialized, also on failure
  *
- * Return: 0; -ETIMEDOUT; -EACCES or -EBUSY if the host refused, and ret->refused_text says why; -EPIPE where
- * it has hung up; or another negative errno.
+ * Return: 0; -ETIMEDOUT; -EACCES, -EBUSY or, for its version, -EPROTO if the host refused, and
+ * ret->refused_text says why; -EPIPE where it has hung up; -EBADMSG for what cannot be understood; or another
+ * negative errno.
  */
 int status_ask(StatusLine *line, bool slots, Status *ret);
 

@@ -326,6 +326,17 @@ static void refuse_stranger(Peer *peer, const char *setting) {
                 (unsigned)peer->who.uid, setting, peer->host->name);
 }
 
+/* Who is of another age hears of both versions, and what to do. */
+static void refuse_version(Peer *peer, const PacketHello *hello, const char *text) {
+    bool is_newer = hello->version_min > PROTOCOL_VERSION;
+
+    peer_refuse(peer, REASON_VERSION,
+                "%s: it is shmipc " SHMIPC_VERSION " and speaks version %u of the protocol, you %u; %s%s%s",
+                text, PROTOCOL_VERSION, is_newer ? hello->version_min : hello->version_max,
+                is_newer ? "once upgraded, `systemctl restart shmipc@" : "start again with the new library",
+                is_newer ? peer->host->name : "", is_newer ? "` loses nothing" : "");
+}
+
 static int hear_hello(Peer *peer, const PacketHello *hello) {
     const HostSettings *settings = peer->host->settings;
     bool may_call = peer->is_probe || is_among(&settings->access, &peer->who);
@@ -334,7 +345,9 @@ static int hear_hello(Peer *peer, const PacketHello *hello) {
     int r = hello_check(hello, &text);
 
     text_copy(peer->name, sizeof(peer->name), hello->name);
-    if (r > 0)
+    if (r == REASON_VERSION)
+        refuse_version(peer, hello, text);
+    else if (r > 0)
         peer_refuse(peer, (Reason)r, "%s", text);
     else if (hello->role == PEER_WORKER && !may_work)
         refuse_stranger(peer, "workers");

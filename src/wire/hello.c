@@ -7,12 +7,16 @@
 
 #define BY(role) (1u << (role))
 
-/* One row a packet: its size, how many descriptors may come with it, and who may send it. */
+/*
+ * One row a packet: its size, how many descriptors may come with it, and who may send it; of what may grow at
+ * its end, how many bytes say enough. That number stays when the struct grows.
+ */
 static const struct {
     uint16_t bytes;
     uint8_t fds_min;
     uint8_t fds_max;
     uint8_t senders;
+    uint16_t bytes_min; /* 0: it has one size */
 } packets[_PACKET_N] = {
     [PACKET_HELLO] = {sizeof(PacketHello), 0, 0, BY(PEER_STRANGER)},
     [PACKET_WELCOME] = {sizeof(PacketWelcome), 0, WELCOME_N_FDS, BY(PEER_HOST)},
@@ -32,24 +36,24 @@ static const struct {
     [PACKET_LEAVING] = {sizeof(PacketEmpty), 0, 0, BY(PEER_WORKER)},
     [PACKET_CANCEL] = {sizeof(PacketCancel), 0, 0, BY(PEER_HOST)},
     [PACKET_STATUS] = {sizeof(PacketEmpty), 0, 0, BY(PEER_STATUS)},
-    [PACKET_STATUS_HOST] = {sizeof(PacketStatusHost), 0, 0, BY(PEER_HOST)},
-    [PACKET_STATUS_CLIENT] = {sizeof(PacketStatusClient), 0, 0, BY(PEER_HOST)},
-    [PACKET_STATUS_WORKER] = {sizeof(PacketStatusWorker), 0, 0, BY(PEER_HOST)},
-    [PACKET_STATUS_END] = {sizeof(PacketEmpty), 0, 0, BY(PEER_HOST)},
+    [PACKET_STATUS_HOST] = {sizeof(PacketStatusHost), 0, 0, BY(PEER_HOST), 384},
+    [PACKET_STATUS_CLIENT] = {sizeof(PacketStatusClient), 0, 0, BY(PEER_HOST), 168},
+    [PACKET_STATUS_WORKER] = {sizeof(PacketStatusWorker), 0, 0, BY(PEER_HOST), 136},
+    [PACKET_STATUS_END] = {sizeof(PacketEmpty), 0, 0, BY(PEER_HOST), 16},
     [PACKET_AGAIN] = {sizeof(PacketAgain), 0, 0, BY(PEER_HOST)},
     [PACKET_HOLDS] = {sizeof(PacketId), 0, 0, BY(PEER_WORKER)},
     [PACKET_STATUS_SLOTS] = {sizeof(PacketEmpty), 0, 0, BY(PEER_STATUS)},
-    [PACKET_STATUS_SLOT] = {sizeof(PacketStatusSlot), 0, 0, BY(PEER_HOST)},
-    [PACKET_STATUS_STAGE] = {sizeof(PacketStatusStage), 0, 0, BY(PEER_HOST)},
+    [PACKET_STATUS_SLOT] = {sizeof(PacketStatusSlot), 0, 0, BY(PEER_HOST), 88},
+    [PACKET_STATUS_STAGE] = {sizeof(PacketStatusStage), 0, 0, BY(PEER_HOST), 488},
     [PACKET_TRACE] = {sizeof(PacketTrace), 0, 0, BY(PEER_STATUS)},
-    [PACKET_TRACED] = {sizeof(PacketTraced), 0, 0, BY(PEER_HOST)},
+    [PACKET_TRACED] = {sizeof(PacketTraced), 0, 0, BY(PEER_HOST), 416},
     [PACKET_RING] = {sizeof(PacketEmpty), 1, 1, BY(PEER_HOST)},
     [PACKET_UNRING] = {sizeof(PacketEmpty), 0, 0, BY(PEER_HOST)},
 };
 
 _Static_assert(sizeof(PacketHello) == 112 && sizeof(PacketWelcome) == 64, "docs/protocol.md, section 2");
 _Static_assert(sizeof(PacketRefused) == 256 && sizeof(PacketReserved) == 176, "docs/protocol.md, section 2");
-_Static_assert(sizeof(Packet) <= 512, "a record's size");
+_Static_assert(sizeof(Packet) == PACKET_BYTES_MAX, "a record's size");
 
 size_t packet_init(Packet *packet, PacketType type, uint64_t serial) {
     memset(packet, 0, sizeof(*packet));
@@ -67,42 +71,50 @@ size_t packet_init_hello(Packet *packet, PeerRole role, const char *name) {
     return bytes;
 }
 
-/* A stranger's name goes to logs and terminals: nothing in it may steer them, or break their lines. */
-static void name_clean(char name[static NAME_BYTES]) {
-    name[NAME_BYTES - 1] = 0;
-    for (; *name; name++)
-        if (*name < ' ' || *name > '~')
-            *name = '?';
+/* A stranger's words go to logs and terminals: nothing in them may steer these, or break their lines. */
+static void text_clean(char *text, size_t bytes) {
+    text[bytes - 1] = 0;
+    for (; *text; text++)
+        if (*text < ' ' || *text > '~')
+            *text = '?';
 }
 
-static void texts_terminate(Packet *packet) {
+#define TEXT_CLEAN(field) text_clean((field), sizeof(field))
+
+static void texts_clean(Packet *packet) {
     switch (packet->header.type) {
     case PACKET_HELLO:
-        name_clean(packet->hello.name);
+        TEXT_CLEAN(packet->hello.name);
         break;
     case PACKET_REFUSED:
-        packet->refused.text[REFUSED_TEXT_BYTES - 1] = 0;
+        TEXT_CLEAN(packet->refused.text);
         break;
     case PACKET_RESERVED:
-        packet->reserved.text[RESERVED_TEXT_BYTES - 1] = 0;
+        TEXT_CLEAN(packet->reserved.text);
         break;
     case PACKET_STATUS_HOST:
-        packet->status_host.name[NAME_BYTES - 1] = 0;
-        packet->status_host.version[sizeof(packet->status_host.version) - 1] = 0;
+        TEXT_CLEAN(packet->status_host.name);
+        TEXT_CLEAN(packet->status_host.version);
         break;
     case PACKET_STATUS_CLIENT:
-        packet->status_client.name[NAME_BYTES - 1] = 0;
+        TEXT_CLEAN(packet->status_client.name);
         break;
     case PACKET_STATUS_WORKER:
-        packet->status_worker.name[NAME_BYTES - 1] = 0;
+        TEXT_CLEAN(packet->status_worker.name);
         break;
     case PACKET_TRACED:
         for (size_t i = 0; i < TRACED_MAX; i++)
-            packet->traced.records[i].name[TRACED_NAME_BYTES - 1] = 0;
+            TEXT_CLEAN(packet->traced.records[i].name);
         break;
     default:
         break;
     }
+}
+
+static bool size_fits(uint32_t type, size_t bytes) {
+    if (packets[type].bytes_min == 0)
+        return bytes == packets[type].bytes;
+    return bytes >= packets[type].bytes_min && bytes <= PACKET_BYTES_MAX;
 }
 
 const char *packet_check(Packet *packet, size_t bytes, size_t n_fds, PeerRole from) {
@@ -112,13 +124,15 @@ const char *packet_check(Packet *packet, size_t bytes, size_t n_fds, PeerRole fr
         return "a packet that does not have the size it says";
     if (type == 0 || type >= _PACKET_N)
         return "a packet of an unknown type";
-    if (bytes != packets[type].bytes)
+    if (!size_fits(type, bytes))
         return "a packet of the wrong size for its type";
     if (!(packets[type].senders & BY(from)))
         return from == PEER_STRANGER ? "a packet before its HELLO" : "a packet that its role does not send";
     if (n_fds < packets[type].fds_min || n_fds > packets[type].fds_max)
         return "a packet with the wrong number of descriptors";
-    texts_terminate(packet);
+    if (bytes < packets[type].bytes)
+        memset((char *)packet + bytes, 0, packets[type].bytes - bytes);
+    texts_clean(packet);
     return NULL;
 }
 
@@ -128,13 +142,11 @@ int hello_check(const PacketHello *hello, const char **ret_text) {
         return REASON_BAD_REQUEST;
     }
     if (hello->version_min > PROTOCOL_VERSION) {
-        *ret_text =
-            "this host is too old for you: it speaks version 1 of the protocol; upgrade it and restart it";
+        *ret_text = "this host is too old for you";
         return REASON_VERSION;
     }
     if (hello->version_max < PROTOCOL_VERSION) {
-        *ret_text = "you are too old for this host: it speaks version 1 of the protocol; upgrade the program "
-                    "and its library";
+        *ret_text = "you are too old for this host";
         return REASON_VERSION;
     }
     if (hello->role < PEER_CLIENT || hello->role > PEER_STATUS) {

@@ -5,6 +5,11 @@
  * The structs are the bytes on the socket. packet_check() is the door: what passes it has the right size, the
  * right number of descriptors and a sender that may say so; texts in it end with a NUL. Values are checked by
  * whoever uses them.
+ *
+ * What exchanges depend on has one size, and never another in this version of the protocol. What a host says
+ * to those who only look (STATUS_* and TRACED) may grow at its end, since they may be of another age than the
+ * host that runs: of an older host's row the rest is 0, which must mean that it was not said; of a newer
+ * host's the rest is not looked at.
  */
 #pragma once
 
@@ -60,7 +65,9 @@ typedef enum PacketType {
     _PACKET_N,
 } PacketType;
 
+#define PACKET_BYTES_MAX    512 /* of any age */
 #define NAME_BYTES          64
+#define VERSION_BYTES       32
 #define REFUSED_TEXT_BYTES  232
 #define RESERVED_TEXT_BYTES 128
 
@@ -204,7 +211,7 @@ typedef struct PacketCancel {
 typedef struct PacketStatusHost {
     PacketHeader header;
     char name[NAME_BYTES];
-    char version[32];
+    char version[VERSION_BYTES];
     uint64_t pid;
     uint64_t uptime_ns;
     uint64_t memory_bytes;          /* reserved by segments */
@@ -246,7 +253,8 @@ typedef struct PacketStatusHost {
     uint64_t private_bytes;         /* of memory_bytes: workers' copies of requests */
     uint32_t huge_pages;            /* in use: HugePages, or STATUS_HUGE_MOUNT */
     uint32_t reserved;
-    uint64_t settings_ns;           /* since it was given its settings: at its start, or by a reload */
+    /* since it was given its settings: at its start, or by a reload; 0: not said */
+    uint64_t settings_ns;
 } PacketStatusHost;
 
 #define STATUS_HUGE_MOUNT 3u /* of a PacketStatusHost: /dev/shm is mounted so that it has no others */
@@ -292,7 +300,7 @@ typedef struct PacketStatusWorker {
     uint32_t leaving;
     uint32_t reserved;
     uint64_t private_bytes;         /* reserved for its copies of requests */
-    uint64_t timeout_ns;            /* past which it is taken for stuck */
+    uint64_t timeout_ns;            /* past which it is taken for stuck; 0: not said */
 } PacketStatusWorker;
 
 /* What is the matter with a slot. */
@@ -401,6 +409,7 @@ typedef union Packet {
     PacketStatusStage status_stage;
     PacketTrace trace;
     PacketTraced traced;
+    uint8_t bytes[PACKET_BYTES_MAX];
 } Packet;
 
 /**
@@ -417,7 +426,8 @@ size_t packet_init_hello(Packet *packet, PeerRole role, const char *name);
 /**
  * packet_check() - whether @bytes bytes that were received with @n_fds descriptors are a packet that @from
  * may send
- * Return: 0, with its texts NUL-terminated; or a text that says what is wrong.
+ * Return: NULL, with its texts printable and NUL-terminated, and what an older host does not say 0; or a text
+ * that says what is wrong.
  */
 const char *packet_check(Packet *packet, size_t bytes, size_t n_fds, PeerRole from);
 

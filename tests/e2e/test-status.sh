@@ -63,6 +63,7 @@ overview_says_what_goes_on() {
     let_go one two
     says <(status) '^Exchanges +2 done, 0 failed'
     fails 1 grep '^Warning: 1 exchange' <(status)
+    fails 1 grep '^Warning: the host runs' <(status)
 }
 
 no_worker_is_a_warning() {
@@ -217,6 +218,67 @@ metrics_replace_a_file_in_one_go() {
     refuses 2 'goes with no table' status --openmetrics clients
 }
 
+# A host of version 9.8.7 that answers each question with a row of itself of $1 bytes, one of a client of $2,
+# one that nobody knows yet, and the end; or with a trace of $3 bytes.
+start_host_of_another_age() {
+    background old python3 -c '
+import os, socket, struct, sys
+host, client, traced = map(int, sys.argv[2:])
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+listener.bind(sys.argv[1] + ".new")
+listener.listen()
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+def row(type, serial, size, body=b""):
+    return struct.pack("=IIQ", type, size, serial) + body.ljust(size - 16, b"\0")
+while True:
+    peer = listener.accept()[0]
+    peer.recv(512)
+    asked, _, serial = struct.unpack_from("=IIQ", peer.recv(512))
+    if asked == 28:
+        rows = [row(29, serial, traced)]
+    else:
+        rows = [row(19, serial, host, struct.pack("=64s32s6Q", b"host", b"9.8.7", 1, 1, 1, 1, 1, 4711)),
+                row(20, serial, client), row(9999, serial, 64), row(22, serial, 16)]
+    try:
+        for each in rows: peer.send(each)
+    except OSError: # it has heard enough
+        pass
+    peer.close()
+' "$SHMIPC_SOCKET" "$@"
+    wait_for [ -S "$SHMIPC_SOCKET" ]
+}
+end_host_of_another_age() {
+    murder old
+    rm "$SHMIPC_SOCKET"
+}
+
+host_of_another_age_is_understood() {
+    local sizes
+    for sizes in '384 168 416' '512 512 512'; do
+        # shellcheck disable=SC2086 # three words
+        start_host_of_another_age $sizes
+        status >"$world/status"
+        says "$world/status" '^Host host: not known yet, shmipc 9.8.7, pid 1, '
+        tr -s ' \n' ' ' <"$world/status" >"$world/words"
+        says "$world/words" 'Warning: the host runs shmipc 9.8.7, and this is shmipc .*: `systemctl restart shmipc@host`'
+        says <(status --json) '"done": 4711'
+        status --openmetrics | tee "$world/metrics" | python3 "$e2e_folder/openmetrics.py"
+        says "$world/metrics" '^shmipc_build_info\{host="host",version="9.8.7"\} 1$'
+        end_host_of_another_age
+    done
+}
+
+host_that_is_not_understood_is_exit_3() {
+    local wish age='runs shmipc 9.8.7, and this is shmipc [0-9.]+: they do not understand each other; `systemctl restart shmipc@host`'
+    start_host_of_another_age 512 160 408
+    for wish in status 'status --json' 'status --openmetrics' 'status slots' trace; do
+        # shellcheck disable=SC2086 # a word or two
+        refuses 3 "$age" bounded "$SHMIPC" $wish
+    done
+    [ ! -x "${SHMIPC%/*}/shmipc-top" ] || refuses 3 "$age" bounded "$SHMIPC" top -b
+    end_host_of_another_age
+}
+
 bad_usage_is_2() {
     refuses 2 'there is no table .client.: clients, workers' status client
     refuses 2 'takes one table at a time' status clients workers
@@ -238,6 +300,8 @@ scenario 'metrics are as the format wants them' metrics_are_as_the_format_wants_
 scenario 'metrics replace a file in one go' metrics_replace_a_file_in_one_go
 scenario_if has_uids 'users see what is their own' users_see_their_own
 scenario_if has_uids 'members of the group of the host see all' members_of_the_hosts_group_see_all
+scenario 'a host that is older or newer is understood' host_of_another_age_is_understood
+scenario 'one that is not is told with both versions, and is exit 3' host_that_is_not_understood_is_exit_3
 scenario 'bad usage is exit 2' bad_usage_is_2
 
 finish

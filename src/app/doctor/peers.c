@@ -328,7 +328,8 @@ static void take_answer(const Doctor *doctor, const char *name, const Status *st
 
     if (host && (uint64_t)host->pid == status->host.pid) {
         host->memory_bytes = status->host.memory_bytes;
-        host->settings_ns = now_ns - status->host.settings_ns;
+        if (status->host.settings_ns)
+            host->settings_ns = now_ns - status->host.settings_ns;
     }
     for (size_t i = 0; i < status->n_workers; i++) {
         const PacketStatusWorker *row = &status->workers[i];
@@ -348,6 +349,12 @@ static void look_at_silence(Doctor *doctor, const char *name, int r, const Statu
     } else if (r == -ETIMEDOUT || r == -EAGAIN) {
         doctor_note(doctor, VERDICT_FAIL, name, "listens at %s, but does not answer", path);
         doctor_cure(doctor, "systemctl restart shmipc@%s", name);
+    } else if (r == -EBADMSG || r == -EPROTO) {
+        doctor_note(doctor, VERDICT_WARN, name,
+                    "listens at %s, but does not understand this shmipc " SHMIPC_VERSION
+                    ", or the other way round: %s",
+                    path, status->refused ? status->refused_text : "one of them is older");
+        doctor_cure(doctor, doctor->has_systemd ? "systemctl restart shmipc@%s" : "restart %s", name);
     } else if (status->refused || r == -EACCES) {
         doctor_note(doctor, VERDICT_WARN, name, "does not let this user in: %s",
                     status->refused ? status->refused_text : path);

@@ -299,7 +299,7 @@ static int ask_or_hear(Show *show) {
         show->next_ns = clock_now_ns() + show->delay_ns;
         r = ask(show);
     }
-    if (r >= 0 || r == -ENOMEM || show->coming.refused || !show->top.has)
+    if (r >= 0 || r == -ENOMEM || r == -EBADMSG || show->coming.refused || !show->top.has)
         return r;
     hang_up(show); /* it was there: it may come back */
     show->next_ns = clock_now_ns() + show->delay_ns;
