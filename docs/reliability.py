@@ -240,8 +240,9 @@ def write_head(results):
     print("Generated: do not edit. To run everything again and write this page anew, with a build in `build`:\n")
     print("    meson compile -C build && docs/reliability.py run build && docs/reliability.py run build --suite long "
           "&& docs/reliability.py write >docs/reliability.md\n")
-    print("`ci` is what every change goes through, a sample with a seed that is printed; `long` is the suite `long`, on "
-          "demand, with time limits of its own. A seed repeats its run. What has no results says so.\n")
+    print("`ci` is what every change goes through, a sample with a seed that is printed (`.ci/run` has the same "
+          "each time); `long` is the suite `long`, on demand, with time limits of its own. A seed repeats its run. "
+          "What has no results says so.\n")
     print("Load is the machine's over the last 15 minutes of the run. Where it was above the number of CPUs, others were "
           "at work there: seconds and rates mean nothing, and what was judged (counts, bytes, what is left) is worth "
           "more, since there each party stops at more places.\n")
