@@ -8,6 +8,7 @@
 #include "os/queue.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/eventfd.h>
 
 typedef struct FakeHost {
@@ -73,6 +74,29 @@ START_TEST(welcome_without_a_number_is_no_welcome) {
     packet.welcome.id = (uint64_t)SLOT_OWNER_MAX + 1;
     fake_say(&fake, &packet, NULL, 0);
     fake_accept(&fake);
+    fake_end(&fake);
+}
+END_TEST
+
+/* Its WELCOME says more than ours. It is told once, however often the worker comes, and named a version. */
+START_TEST(host_of_another_version_is_told_once) {
+    Packet packet;
+    FakeHost fake;
+    Event event;
+
+    fake_begin(&fake);
+    for (int i = 0; i < 3; i++) {
+        packet_init(&packet, PACKET_WELCOME, 0);
+        packet.welcome.id = 1;
+        packet.header.bytes += 8;
+        fake_say(&fake, &packet, NULL, 0);
+        fake_accept(&fake);
+    }
+    AWAIT(party_worker_told(fake.worker, EVENT_HOST_REFUSED) == 1);
+    party_worker_event(fake.worker, EVENT_HOST_REFUSED, &event);
+    ck_assert_int_eq(event.reason, REASON_VERSION);
+    ck_assert_ptr_nonnull(strstr(event.text, "shmipc " SHMIPC_VERSION));
+    ck_assert_ptr_nonnull(strstr(event.text, "restart"));
     fake_end(&fake);
 }
 END_TEST
@@ -210,6 +234,7 @@ Suite *unit_suite(void) {
     TCase *tests = party_add_case(suite, "bad-hosts", party_begin, party_end);
 
     tcase_add_test(tests, welcome_without_a_number_is_no_welcome);
+    tcase_add_test(tests, host_of_another_version_is_told_once);
     tcase_add_test(tests, garbage_from_a_host_makes_its_worker_come_again);
     tcase_add_test(tests, one_queue_twice_makes_its_worker_come_again);
     tcase_add_test(tests, what_is_no_queue_makes_its_worker_come_again);

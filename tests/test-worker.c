@@ -97,6 +97,22 @@ START_TEST(worker_that_is_refused_says_why_and_tries_again) {
 }
 END_TEST
 
+START_TEST(worker_that_waited_for_its_host_says_that_this_one_refuses_it) {
+    const Principals workers = party.settings.workers;
+    PartyWorker *worker;
+
+    party_stop_host();
+    worker = party_start_worker(NULL);
+    AWAIT(party_worker_told(worker, EVENT_HOST_MISSING) == 1);
+    party.settings.workers = (Principals){0};
+    party_start_host();
+    AWAIT(party_worker_told(worker, EVENT_HOST_REFUSED) == 1);
+    party.settings.workers = workers;
+    AWAIT(party_worker_state(worker) == WORKER_ATTACHED);
+    party_stop_worker(worker);
+}
+END_TEST
+
 START_TEST(worker_that_is_told_to_stop_finishes_what_it_has) {
     PartyWorker *first, *second;
     Request *requests[2];
@@ -620,6 +636,7 @@ static void add_hosts(TCase *tests) {
     tcase_add_test(tests, worker_comes_back_to_a_host_that_was_restarted);
     tcase_add_test(tests, worker_whose_host_goes_while_it_works_finishes_and_comes_back);
     tcase_add_test(tests, worker_that_is_refused_says_why_and_tries_again);
+    tcase_add_test(tests, worker_that_waited_for_its_host_says_that_this_one_refuses_it);
     tcase_add_test(tests, worker_that_is_told_to_stop_finishes_what_it_has);
     tcase_add_test(tests, workers_share_what_there_is);
     tcase_add_test(tests, worker_without_descriptors_begins_again_and_serves_everybody);

@@ -94,7 +94,7 @@ struct Worker {
     bool is_terse;       /* as worker_set_terse() */
     uint64_t max_payload; /* of the host: bytes of a response */
     uint64_t retry_ns;   /* how long to wait before the next try to connect */
-    bool told_missing;   /* the journal knows that the host is missing, or refuses */
+    EventKind told_host; /* what was last told of the host: that it is missing, refuses, has us */
     bool lost;           /* the host hung up; to be torn down when no exchange is in hand */
     bool unsaid;         /* the question that worker_ask() has in hand is still to be said, or again */
     bool owes_holds;     /* a new host is still to be told whose memory is held here */

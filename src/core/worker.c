@@ -79,11 +79,18 @@ static int say_hello(Worker *worker) {
     return worker_say(worker, &packet);
 }
 
-static int host_is_missing(Worker *worker, int error) {
-    if (!worker->told_missing) {
-        Event *event = tell(worker, EVENT_HOST_MISSING);
+/* Why there is no host for this worker is told once; another reason, once more. Return: NULL if it was. */
+static Event *tell_missing(Worker *worker, EventKind kind) {
+    if (worker->told_host == kind)
+        return NULL;
+    worker->told_host = kind;
+    return tell(worker, kind);
+}
 
-        worker->told_missing = true;
+static int host_is_missing(Worker *worker, int error) {
+    Event *event = tell_missing(worker, EVENT_HOST_MISSING);
+
+    if (event) {
         event->status = -error;
         snprintf(event->text, sizeof(event->text), "%s: %s", worker->path, strerror(-error));
     }
@@ -137,18 +144,18 @@ static int hear_welcome(Worker *worker, const PacketWelcome *welcome) {
     worker->max_payload = welcome->max_payload;
     worker->state = WORKER_ATTACHED;
     worker->retry_ns = RETRY_FIRST_NS;
-    worker->told_missing = false;
+    worker->told_host = EVENT_HOST_ATTACHED;
     tell(worker, EVENT_HOST_ATTACHED);
     return 0;
 }
 
-static void hear_refusal(Worker *worker, const PacketRefused *refused) {
-    if (!worker->told_missing) {
-        Event *event = tell(worker, EVENT_HOST_REFUSED);
+/* This host is none for us; another may come in its place. */
+static void give_up_host(Worker *worker, Reason reason, const char *text) {
+    Event *event = tell_missing(worker, EVENT_HOST_REFUSED);
 
-        event->reason = (Reason)refused->code;
-        text_copy(event->text, sizeof(event->text), refused->text);
-        worker->told_missing = true;
+    if (event) {
+        event->reason = reason;
+        text_copy(event->text, sizeof(event->text), text);
     }
     worker->lost = true;
 }
@@ -185,7 +192,7 @@ static int hear(Worker *worker, const Packet *packet, int *fds) {
     case PACKET_WELCOME:
         return hear_welcome(worker, &packet->welcome);
     case PACKET_REFUSED:
-        hear_refusal(worker, &packet->refused);
+        give_up_host(worker, (Reason)packet->refused.code, packet->refused.text);
         return 0;
     case PACKET_QUEUE:
         return add_queue(worker, packet->number.number, &fds[0]);
@@ -424,7 +431,9 @@ int worker_wait(Worker *worker, uint64_t until_ns) {
     if (r == WORKER_POLLS_NOT || r == WORKER_POLL_READY)
         r = turn(worker, r == WORKER_POLL_READY ? 0 : until_ns);
     if (r == -EBADMSG)
-        worker->lost = true; /* no host of ours: let go, and try again */
+        give_up_host(worker, REASON_VERSION,
+                     "they do not understand each other; this is shmipc " SHMIPC_VERSION
+                     ", and the host is of another version: restart it, which loses nothing");
     else if (r < 0)
         return r;
     return worker->lost ? lose_host(worker) : 0;
