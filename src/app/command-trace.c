@@ -59,6 +59,7 @@ typedef struct Trace {
     const char *host;
     char path[CHANNEL_PATH_MAX];
     OutputTable table;
+    OutputChoice choice; /* of its columns */
     PacketTrace wish;
     uint64_t n_left; /* lines; 0: without end */
     bool json;
@@ -97,34 +98,34 @@ static void catch_signals(sigset_t *ret_while_waiting) {
 
 /* --- lines --- */
 
-static int show_record(Trace *trace, const TracedRecord *record) {
+static void show_record(Trace *trace, const TracedRecord *record) {
     TraceRow row;
 
     trace_row_init(&row, record, trace->json);
+    if (trace->json)
+        output_json_line(&trace->table, &trace->choice, &row, stdout);
+    else
+        output_line(&trace->table, &trace->choice, &row, stdout);
     if (trace->n_left > 0 && --trace->n_left == 0)
         trace->ends = true;
-    return trace->json ? output_json_line(&trace->table, &row, stdout)
-                       : output_line(&trace->table, &row, stdout);
 }
 
 /* The names come when the host has begun to look: from then on nothing is missed. */
-static int begin(Trace *trace) {
-    bool first = !trace->begun;
-
+static void begin(Trace *trace) {
     if (trace->lost)
         fprintf(stderr, "shmipc trace: host `%s` is there again\n", trace->host);
+    if (!trace->begun && !trace->json && !trace->table.noheadings)
+        output_headings(&trace->table, &trace->choice, stdout);
     trace->begun = true;
     trace->lost = false;
-    return first && !trace->json && !trace->table.noheadings ? output_headings(&trace->table, stdout) : 0;
 }
 
-static int show(Trace *trace, const PacketTraced *traced) {
-    int r = trace->begun && !trace->lost ? 0 : begin(trace);
-
+static void show(Trace *trace, const PacketTraced *traced) {
+    if (!trace->begun || trace->lost)
+        begin(trace);
     trace->n_lost += traced->n_lost;
-    for (uint32_t i = 0; i < traced->n_records && !trace->ends && r == 0; i++)
-        r = show_record(trace, &traced->records[i]);
-    return r;
+    for (uint32_t i = 0; i < traced->n_records && !trace->ends; i++)
+        show_record(trace, &traced->records[i]);
 }
 
 static void tell_missed(const Trace *trace) {
@@ -147,14 +148,14 @@ static int call_host(Trace *trace) {
 /* Return: 0 to go on, or negative errno. */
 static int hear(Trace *trace) {
     PacketTraced traced;
-    int r = 0, shown = 0;
+    int r = 0;
 
-    while (!trace->ends && !told_to_end && shown == 0 &&
+    while (!trace->ends && !told_to_end &&
            (r = status_hear_traced(&trace->line, &trace->status, &traced)) > 0)
-        shown = show(trace, &traced);
+        show(trace, &traced);
     if (!command_flush())
         trace->ends = true; /* which is said at the end */
-    return shown < 0 ? shown : trace->ends ? 0 : r;
+    return trace->ends ? 0 : r;
 }
 
 /* Whoever reads our lines may take long, or not read at all. */
@@ -352,6 +353,8 @@ int command_trace(int argc, char **argv) {
     Trace trace = {.host = endpoint_default_host(), .table = trace_table(), .line = STATUS_LINE_NULL};
     int r = take_options(&trace, argc, argv);
 
+    if (r == 0 && output_choose(&trace.table, trace.json, &trace.choice) < 0)
+        r = wants("-o names too many columns.");
     if (r > 0)
         return r - 1;
     r = run(&trace);

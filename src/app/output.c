@@ -15,20 +15,14 @@ static void table_unrefp(struct libscols_table **table) {
     scols_unref_table(*table);
 }
 
-/* Which columns of a table are written, and in what order. */
-typedef struct Choice {
-    uint8_t columns[OUTPUT_COLUMNS_MAX];
-    size_t n;
-} Choice;
-
-static int choose(Choice *choice, size_t column) {
+static int choose(OutputChoice *choice, size_t column) {
     if (choice->n == OUTPUT_COLUMNS_MAX)
         return error_origin(-E2BIG);
     choice->columns[choice->n++] = (uint8_t)column;
     return 0;
 }
 
-static int choose_shown(Choice *choice, const OutputTable *table, bool json) {
+static int choose_shown(OutputChoice *choice, const OutputTable *table, bool json) {
     int r = 0;
 
     for (size_t i = 0; i < table->n_columns && r == 0; i++)
@@ -51,7 +45,7 @@ static size_t find_column(const OutputTable *table, const char *name, size_t len
 }
 
 /* Return: 0; -ENOENT with @ret_fault; or another negative errno. */
-static int choose_wished(Choice *choice, const OutputTable *table, const char *wish, char **ret_fault) {
+static int choose_wished(OutputChoice *choice, const OutputTable *table, const char *wish, char **ret_fault) {
     for (const char *name = wish, *end;; name = end + 1) {
         size_t length, column;
         int r;
@@ -69,7 +63,7 @@ static int choose_wished(Choice *choice, const OutputTable *table, const char *w
     }
 }
 
-static int choose_all(Choice *choice, const OutputTable *table, bool json, const char *wish,
+static int choose_all(OutputChoice *choice, const OutputTable *table, bool json, const char *wish,
                       char **ret_fault) {
     int r = 0;
 
@@ -81,7 +75,7 @@ static int choose_all(Choice *choice, const OutputTable *table, bool json, const
 }
 
 int output_check_wish(const OutputTable *table, const char *wish, char **ret_fault) {
-    Choice choice = {0};
+    OutputChoice choice = {0};
 
     return choose_all(&choice, table, false, wish, ret_fault);
 }
@@ -127,7 +121,7 @@ static int add_column(struct libscols_table *table, const OutputColumn *column, 
                                       column->kind == OUTPUT_TEXT ? SCOLS_JSON_STRING : SCOLS_JSON_NUMBER);
 }
 
-static int add_row(struct libscols_table *table, const OutputTable *source, const Choice *choice,
+static int add_row(struct libscols_table *table, const OutputTable *source, const OutputChoice *choice,
                    const void *row, bool json) {
     struct libscols_line *line = scols_table_new_line(table, NULL);
     int r = 0;
@@ -141,7 +135,7 @@ static int add_row(struct libscols_table *table, const OutputTable *source, cons
 
 static int build(struct libscols_table *table, const OutputTable *source, bool json) {
     _cleanup_free_ char *fault = NULL;
-    Choice choice = {0};
+    OutputChoice choice = {0};
     int r = choose_all(&choice, source, json, source->wish, &fault);
 
     if (r == 0)
@@ -218,27 +212,32 @@ static void put_cell(const OutputColumn *column, const char *text, bool last, FI
 }
 
 /* @row: NULL for the headings. */
-static int put_line(const OutputTable *table, const void *row, FILE *stream) {
-    _cleanup_free_ char *fault = NULL;
-    Choice choice = {0};
-    int r = choose_all(&choice, table, false, table->wish, &fault);
-
-    for (size_t i = 0; i < choice.n && r == 0; i++) {
-        const OutputColumn *column = &table->columns[choice.columns[i]];
+static void put_line(const OutputTable *table, const OutputChoice *choice, const void *row, FILE *stream) {
+    for (size_t i = 0; i < choice->n; i++) {
+        const OutputColumn *column = &table->columns[choice->columns[i]];
         char buffer[UNITS_TEXT_MAX];
         const char *text = row ? cell_text(column, row, false, buffer) : column->title;
 
-        put_cell(column, text, i + 1 == choice.n, stream);
+        put_cell(column, text, i + 1 == choice->n, stream);
     }
+}
+
+int output_choose(const OutputTable *table, bool json, OutputChoice *ret) {
+    _cleanup_free_ char *fault = NULL;
+    OutputChoice choice = {0};
+    int r = choose_all(&choice, table, json, table->wish, &fault);
+
+    if (r == 0)
+        *ret = choice;
     return r;
 }
 
-int output_headings(const OutputTable *table, FILE *stream) {
-    return put_line(table, NULL, stream);
+void output_headings(const OutputTable *table, const OutputChoice *choice, FILE *stream) {
+    put_line(table, choice, NULL, stream);
 }
 
-int output_line(const OutputTable *table, const void *row, FILE *stream) {
-    return put_line(table, row, stream);
+void output_line(const OutputTable *table, const OutputChoice *choice, const void *row, FILE *stream) {
+    put_line(table, choice, row, stream);
 }
 
 static void put_json_text(const char *text, FILE *stream) {
@@ -251,13 +250,9 @@ static void put_json_text(const char *text, FILE *stream) {
     fputc('"', stream);
 }
 
-int output_json_line(const OutputTable *table, const void *row, FILE *stream) {
-    _cleanup_free_ char *fault = NULL;
-    Choice choice = {0};
-    int r = choose_all(&choice, table, true, table->wish, &fault);
-
-    for (size_t i = 0; i < choice.n && r == 0; i++) {
-        const OutputColumn *column = &table->columns[choice.columns[i]];
+void output_json_line(const OutputTable *table, const OutputChoice *choice, const void *row, FILE *stream) {
+    for (size_t i = 0; i < choice->n; i++) {
+        const OutputColumn *column = &table->columns[choice->columns[i]];
         char buffer[UNITS_TEXT_MAX];
         const char *text = cell_text(column, row, true, buffer);
 
@@ -268,5 +263,4 @@ int output_json_line(const OutputTable *table, const void *row, FILE *stream) {
             fputs(text ? text : "null", stream);
     }
     fputs("}\n", stream);
-    return r;
 }

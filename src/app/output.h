@@ -56,6 +56,12 @@ typedef struct OutputTable {
     const char *wish; /* of columns, as `-o` has it; NULL: people see all but extra ones, programs see all */
 } OutputTable;
 
+/* Which columns of a table are written, and in what order. */
+typedef struct OutputChoice {
+    uint8_t columns[OUTPUT_COLUMNS_MAX];
+    size_t n;
+} OutputChoice;
+
 /**
  * output_check_wish() - whether a list of columns "NAME,NAME" (in this order) or "+NAME" (added to those that
  * are shown anyway) can be had
@@ -73,15 +79,15 @@ int output_check_wish(const OutputTable *table, const char *wish, char **ret_fau
 /** output_people() - write one table with a heading. Return: 0 or negative errno. */
 int output_people(const OutputTable *table, FILE *stream);
 
-/**
- * output_headings() / output_line() - a line of names, or of one row, for people
- * Return: 0 or negative errno, which is none of the stream's: that says so itself.
- */
-int output_headings(const OutputTable *table, FILE *stream);
-int output_line(const OutputTable *table, const void *row, FILE *stream);
+/** output_choose() - the columns of all lines, as table->wish has them. Return: as output_check_wish(). */
+int output_choose(const OutputTable *table, bool json, OutputChoice *ret);
 
-/** output_json_line() - one row as an object in a line. Return: likewise. */
-int output_json_line(const OutputTable *table, const void *row, FILE *stream);
+/** output_headings() / output_line() - a line of names, or of one row, for people. */
+void output_headings(const OutputTable *table, const OutputChoice *choice, FILE *stream);
+void output_line(const OutputTable *table, const OutputChoice *choice, const void *row, FILE *stream);
+
+/** output_json_line() - one row as an object in a line. */
+void output_json_line(const OutputTable *table, const OutputChoice *choice, const void *row, FILE *stream);
 
 /** output_json() - write one object with a list for each table. Return: 0 or negative errno. */
 int output_json(const OutputTable *tables, size_t n_tables, FILE *stream);
