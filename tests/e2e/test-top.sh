@@ -40,6 +40,22 @@ several_pictures_come_one_after_the_other() {
     [ "$(grep -c 'since start' "$world/top")" = 1 ]
 }
 
+has_pictures() { # NUMBER
+    [ "$(grep -c '^shmipc top' "$world/pictures.log")" -ge "$1" ]
+}
+
+# As nohup does.
+who_has_it_ignore_a_hang_up_sees_it_go_on() {
+    local n
+    start_pair
+    background pictures sh -c 'trap "" HUP; exec "$SHMIPC" top -b -d 50ms' </dev/null
+    wait_for has_pictures 1
+    kill -HUP "${pids[pictures]}"
+    n=$(grep -c '^shmipc top' "$world/pictures.log")
+    wait_for has_pictures $((n + 3))
+    stop pictures
+}
+
 start_two_clients() {
     configure
     start_host
@@ -245,6 +261,7 @@ terminal_that_cannot_is_said() {
 
 scenario 'one picture is written for scripts' one_picture_is_written_for_scripts
 scenario 'several pictures come one after the other' several_pictures_come_one_after_the_other
+scenario 'a hang-up that it is to ignore does not end it' who_has_it_ignore_a_hang_up_sees_it_go_on
 scenario 'clients are sorted' clients_are_sorted
 scenario 'bad usage is exit 2, no host 3' bad_usage_is_2
 scenario 'a host that says nothing is exit 1' no_answer_is_1_for_scripts

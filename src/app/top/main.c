@@ -77,15 +77,15 @@ static void on_signal(int number) {
 /* They come only while we wait. */
 static void catch_signals(sigset_t *ret_while_waiting) {
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = on_signal};
     sigset_t blocked;
 
     sigemptyset(&blocked);
     sigprocmask(SIG_BLOCK, NULL, ret_while_waiting);
     for (size_t i = 0; i < ELEMENTS(ends); i++) {
+        if (!command_catch(ends[i], on_signal, 0))
+            continue;
         sigaddset(&blocked, ends[i]);
         sigdelset(ret_while_waiting, ends[i]);
-        sigaction(ends[i], &action, NULL);
     }
     sigaddset(&blocked, SIGWINCH);
     sigdelset(ret_while_waiting, SIGWINCH);
