@@ -246,7 +246,7 @@ exchanges_have_been_done() {
 }
 
 stopped_worker_with_a_request_is_replaced() {
-    configure 'health_interval = "1s";' "timeout = \"500ms\"; $(stopping_handler)"
+    configure 'health_interval = "1s";' "timeout = \"3s\"; $(stopping_handler)"
     start_host
     start_workers worker worker-2
     [ "$(echo twice | call)" = twice ]

@@ -156,7 +156,7 @@ queue_depth_over_the_limit_fails_until_it_is_raised() {
 
 too_few_queues_are_a_warning() {
     configure 'max_clients = 60000; memory = "16M";'
-    start_host
+    start_host prlimit --msgqueue=819200
     start_workers worker
     doctor 0 env
     found warn queues 'fs.mqueue.queues_max is [0-9]+, and 60003 is needed.*=> sysctl -w fs.mqueue.queues_max=60003'
@@ -470,7 +470,11 @@ scenario 'what runs by an older configuration is a warning' older_than_the_confi
 scenario_if has_namespaces 'an IPC namespace of its own is wrong on the plain wire only' \
     namespace_of_its_own_is_wrong_on_the_plain_wire_only
 scenario_if has_uids 'a slow clock source is a warning' slow_clock_is_a_warning
-scenario_if has_uids 'huge pages that are denied are a warning' denied_huge_pages_are_a_warning
+if [ -e /sys/kernel/mm/transparent_hugepage/shmem_enabled ]; then
+    scenario_if has_uids 'huge pages that are denied are a warning' denied_huge_pages_are_a_warning
+else
+    skip 'huge pages that are denied are a warning' 'a kernel without huge pages'
+fi
 scenario 'a program that was replaced is a warning' replaced_program_is_a_warning
 scenario_if has_uids 'a stranger is told what it cannot see' stranger_is_told_what_it_cannot_see
 scenario 'what runs with another configuration is not looked at' configuration_of_others_is_not_ours

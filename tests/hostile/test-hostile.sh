@@ -116,7 +116,7 @@ END
     wait_for host_has workers 2
     siege "$ALICE" 1 "$1"
     nobody_is_hurt 2
-    fails 1 pgrep -U "$WORKER,$OTHER" sleep
+    wait_for fails 1 pgrep -U "$WORKER,$OTHER" sleep
 }
 
 # What the siege has measured, below its test.

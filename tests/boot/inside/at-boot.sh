@@ -15,7 +15,7 @@ boot_made_what_they_need() {
 }
 
 enabled_instances_run() {
-    within 30 all_run shmipc.target shmipc@host shmipc@worker
+    within 60 all_run shmipc.target shmipc@host shmipc@worker
     call_echoes boot
 }
 
@@ -23,7 +23,7 @@ target_stops_and_starts_them() {
     systemctl stop shmipc.target
     none_runs shmipc@host shmipc@worker
     systemctl start shmipc.target
-    within 30 all_run shmipc@host shmipc@worker
+    within 60 all_run shmipc@host shmipc@worker
     call_echoes 'started again'
 }
 
@@ -31,7 +31,7 @@ disabled_instance_is_not_started() {
     systemctl disable shmipc@worker
     systemctl stop shmipc.target
     systemctl start shmipc.target
-    within 30 all_run shmipc@host
+    within 60 all_run shmipc@host
     none_runs shmipc@worker
 }
 

@@ -25,7 +25,7 @@ class Answer(socketserver.BaseRequestHandler):
         self.request.sendall(b"from the network\n")
 socketserver.TCPServer(("127.0.0.1", 7777), Answer).serve_forever()
 '
-    within 10 bash -c 'cat </dev/tcp/127.0.0.1/7777'
+    within 60 bash -c 'cat </dev/tcp/127.0.0.1/7777'
 }
 
 handler_of_home() {
@@ -67,7 +67,7 @@ crowded_host_names_the_limit() {
     systemctl restart shmipc@host shmipc@worker
     fails 8 shmipc call -t 30 </dev/null 2>/tmp/err
     grep -F fs.mqueue.queues_max /tmp/err
-    within 10 logged host MESSAGE_ID="$LIMIT_REACHED"
+    within 60 logged host MESSAGE_ID="$LIMIT_REACHED"
 }
 
 private_host_is_not_crowded_out() {

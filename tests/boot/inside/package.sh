@@ -50,7 +50,7 @@ runs_when_enabled() {
     call_echoes enabled
     useradd --create-home --groups shmipc alice
     [ "$(echo hello | runuser -u alice -- shmipc call)" = hello ]
-    within 10 logged host MESSAGE_ID="$HEALTH_CHANGED"
+    within 60 logged host MESSAGE_ID="$HEALTH_CHANGED"
     journalctl -x -q -b -u shmipc@host MESSAGE_ID="$HEALTH_CHANGED" | grep -F 'sends a probe of its own'
 }
 

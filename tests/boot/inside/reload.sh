@@ -20,12 +20,12 @@ host: { role = "host"; log_level = "debug"; };
 worker: { role = "worker"; log_level = "debug"; };
 EOF
     systemctl reload shmipc@host shmipc@worker shmipc@worker-2
-    within 10 logged host MESSAGE_ID="$CONFIG_RELOADED"
-    within 10 logged worker MESSAGE_ID="$CONFIG_RELOADED"
-    within 10 logged worker-2 MESSAGE_ID="$CONFIG_RELOADED"
+    within 60 logged host MESSAGE_ID="$CONFIG_RELOADED"
+    within 60 logged worker MESSAGE_ID="$CONFIG_RELOADED"
+    within 60 logged worker-2 MESSAGE_ID="$CONFIG_RELOADED"
     systemctl stop shmipc@worker-2
     call_echoes reload
-    within 10 logged worker PRIORITY=7
+    within 60 logged worker PRIORITY=7
 }
 
 # Those who call from then on are under the new limit.
@@ -37,7 +37,7 @@ EOF
     systemctl reload shmipc@host
     head -c 4096 /dev/zero >/tmp/fits
     head -c 4097 /dev/zero >/tmp/too-large
-    within 10 fails 6 shmipc call -o /tmp/out /tmp/too-large
+    within 60 fails 6 shmipc call -o /tmp/out /tmp/too-large
     shmipc call /tmp/fits | cmp - /tmp/fits
 }
 
@@ -48,7 +48,7 @@ other: { role = "host"; };
 worker: { role = "worker"; serves = "other"; };
 EOF
     systemctl reload shmipc@host
-    within 10 logged host MESSAGE_ID="$CONFIG_INVALID"
+    within 60 logged host MESSAGE_ID="$CONFIG_INVALID"
     journalctl -q -b -o cat -u shmipc@host MESSAGE_ID="$CONFIG_INVALID" | grep restart
     call_echoes 'still a host'
 }
@@ -60,12 +60,12 @@ bad_file_fails_the_reload_and_changes_nothing() {
     fails 1 systemctl reload shmipc@worker
     [ "$(main_pid worker)" = "$pid" ]
     call_echoes 'bad file'
-    within 10 sh -c 'journalctl -q -b -o cat -u shmipc@worker | grep -E "shmipc.conf:3: .*handlr"'
+    within 60 sh -c 'journalctl -q -b -o cat -u shmipc@worker | grep -E "shmipc.conf:3: .*handlr"'
 }
 
 bad_file_and_a_signal_change_nothing() {
     kill -HUP "$(main_pid worker)"
-    within 10 logged worker MESSAGE_ID="$CONFIG_INVALID"
+    within 60 logged worker MESSAGE_ID="$CONFIG_INVALID"
     call_echoes 'signal'
 }
 

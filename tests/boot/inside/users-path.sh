@@ -41,7 +41,7 @@ doctor_says_how_to_start() {
 }
 
 doctor_is_content() {
-    within 10 sh -c 'shmipc doctor && shmipc doctor | grep "^ok *hosts of host: answers, with 1 worker"'
+    within 60 sh -c 'shmipc doctor && shmipc doctor | grep "^ok *hosts of host: answers, with 1 worker"'
     [ -z "$(shmipc doctor -q)" ]
     runuser -u alice -- shmipc doctor
     runuser -u bob -- shmipc doctor | grep 'does not let this user in'
@@ -74,8 +74,8 @@ doctor_sees_as_units_do() {
 host: { role = "host"; };
 worker: { role = "worker"; handler = { type = "exec"; command = [ "/home/alice/handler" ]; }; };
 EOF
-    within 10 edited_file_is_seen host
-    within 10 edited_file_is_seen worker
+    within 60 edited_file_is_seen host
+    within 60 edited_file_is_seen worker
     doctor_says '^FAIL +commands of worker: .*/home/alice/handler`, which its unit does not let it see \(ProtectHome='
     sed -i 's,/home/alice/handler,ldconfig,' /etc/shmipc.conf # which is in /sbin: not in the PATH of every shell
     systemctl reload shmipc@host shmipc@worker
@@ -95,8 +95,8 @@ instances_run_as_their_user() {
 }
 
 journal_tells_that_the_path_works() {
-    within 10 logged worker MESSAGE_ID="$HOST_ATTACHED"
-    within 10 logged host MESSAGE_ID="$HEALTH_CHANGED"
+    within 60 logged worker MESSAGE_ID="$HOST_ATTACHED"
+    within 60 logged host MESSAGE_ID="$HEALTH_CHANGED"
 }
 
 catalog_explains() {
@@ -120,7 +120,7 @@ group_member_may_call() {
 
 stranger_is_told_so() {
     fails 4 runuser -u bob -- shmipc call </dev/null
-    within 10 logged host MESSAGE_ID="$CLIENT_REFUSED"
+    within 60 logged host MESSAGE_ID="$CLIENT_REFUSED"
 }
 
 status_tells_who_is_there() {
@@ -141,7 +141,7 @@ failure_reaches_caller_and_journal() {
     fails 1 shmipc call </dev/null >/tmp/out 2>/tmp/err
     [ ! -s /tmp/out ]
     grep -F 'no such luck' /tmp/err
-    within 10 logged worker MESSAGE_ID="$EXCHANGE_FAILED" PAYLOAD_SIZE=0
+    within 60 logged worker MESSAGE_ID="$EXCHANGE_FAILED" PAYLOAD_SIZE=0
 }
 
 messages_have_fields() {
