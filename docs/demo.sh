@@ -13,7 +13,6 @@ shmipc=$PWD/$build/src/app/shmipc
 
 folder=$(mktemp -d)
 export SHMIPC_SOCKET=$folder/host.sock # so that a host of this machine is not disturbed
-before=$(ls /dev/shm /dev/mqueue 2>/dev/null || true)
 pids=
 end() {
     # shellcheck disable=SC2086 # a list of numbers
@@ -21,6 +20,12 @@ end() {
     rm -rf "$folder"
 }
 trap end EXIT
+
+# Of the names there, those that are ours: others come and go.
+names() {
+    find /dev/shm /dev/mqueue -name '*shmipc*' 2>/dev/null || true
+}
+before=$(names)
 
 say() { printf '\n%s\n' "$*"; }
 start() {
@@ -66,7 +71,7 @@ sha256sum <README.md | cmp - "$folder/answer" && echo 'The answer is equal to th
 stop
 
 say '3. What is left:'
-after=$(ls /dev/shm /dev/mqueue 2>/dev/null || true)
+after=$(names)
 [ "$before" = "$after" ] || { echo "in /dev/shm or /dev/mqueue: before: $before, after: $after"; exit 1; }
 [ -z "$(ls -A "$folder" | grep sock || true)" ] || { echo 'the socket'; exit 1; }
 echo 'nothing in /dev/shm, nothing in /dev/mqueue, no socket.'
