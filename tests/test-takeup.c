@@ -11,10 +11,13 @@
 #include "os/queue.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* ---- who stays ---- */
 
@@ -570,7 +573,39 @@ END_TEST
 
 /* ---- suite ---- */
 
+/* Whoever keeps a client's socket does not have to close what lies in it, which may take for ever. */
+START_TEST(what_a_client_has_left_in_its_socket_is_not_the_keepers) {
+    const int yes = 1;
+    int kept, fd, pipe_fds[2];
+    struct pollfd end;
+    Packet packet;
+
+    (void)setsockopt(party.host->listener, SOL_SOCKET, 83 /* SO_PASSRIGHTS */, &yes, sizeof(yes));
+    party.host->fds_may_come = true; /* as before Linux 6.16 */
+    fd = raw_connect(PEER_CLIENT);
+    raw_expect(fd, PACKET_WELCOME, &packet, NULL);
+    ck_assert_uint_eq(party_n_kept("c0"), KEPT_N_FDS);
+    kept = fcntl(((Peer *)table_at(&party.host->peers, party.host->peers.n - 1))->fd, F_DUPFD_CLOEXEC, 3);
+    ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC), 0);
+    packet_init(&packet, PACKET_HELLO, 0);
+    ck_assert_int_eq(channel_send(fd, &packet, packet.header.bytes, &pipe_fds[1], 1), 0);
+    ck_assert_int_eq(channel_send(fd, &packet, packet.header.bytes, NULL, 0), 0);
+    ck_assert_int_eq(send(fd, "", 0, MSG_NOSIGNAL), 0);
+    ck_assert_int_eq(channel_send(fd, &packet, 1, (const int[]){pipe_fds[1], pipe_fds[1]}, 2), 0);
+    fd_close(pipe_fds[1]);
+    raw_expect_end(fd);
+    AWAIT(party_n_kept("c0") == 0);
+    end = (struct pollfd){.fd = pipe_fds[0]};
+    ck_assert_int_eq(poll(&end, 1, -1), 1);
+    ck_assert_int_eq(end.revents, POLLHUP); /* nobody has it any more, though the socket is open */
+    fd_close(kept);
+    fd_close(pipe_fds[0]);
+    fd_close(fd);
+}
+END_TEST
+
 static void add_peers(TCase *tests) {
+    tcase_add_test(tests, what_a_client_has_left_in_its_socket_is_not_the_keepers);
     tcase_add_test(tests, clients_and_workers_keep_their_connections);
     tcase_add_test(tests, many_restarts_lose_nobody_and_leave_nothing);
     tcase_add_test(tests, numbers_are_never_given_again);

@@ -111,8 +111,11 @@ void peer_free(Peer *peer) {
     table_remove(&host->peers, peer->number);
     wait_remove(&peer->source);
     channel_peer_deinit(&peer->who);
-    if (host->store.keeper && !host->store.closing)
+    if (host->store.keeper && !host->store.closing) {
         channel_hang_up(peer->fd); /* the service manager has it, too, and takes its time */
+        if (host->fds_may_come && peer->role == PEER_CLIENT)
+            channel_empty(peer->fd); /* it should not have to close what a stranger has sent */
+    }
     if (host->fds_may_come)
         descriptor_close_aside(peer->fd);
     else

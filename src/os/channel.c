@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/units.h"
+#include "os/descriptor.h"
 #include "os/wait.h"
 
 #include <errno.h>
@@ -527,4 +528,50 @@ int channel_receive(int fd, void *data, size_t room, size_t *ret_bytes, int fds[
     *ret_bytes = (size_t)n;
     *ret_n_fds = n_fds;
     return 0;
+}
+
+/* ---- what nobody receives ---- */
+
+#define RECORD_FDS_MAX 253 /* that the kernel takes along with one */
+
+typedef union Everything {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(RECORD_FDS_MAX * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+} Everything;
+
+/* Open what the next record brings, and leave it. Return: whether there is one, and all of it is open. */
+static bool open_next(int fd, int fds[static RECORD_FDS_MAX], size_t *ret_n_fds) {
+    Everything control;
+    char byte;
+    struct iovec vector = {.iov_base = &byte, .iov_len = sizeof(byte)};
+    struct msghdr message = {
+        .msg_iov = &vector,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = sizeof(control),
+    };
+
+    *ret_n_fds = 0;
+    if (recvmsg(fd, &message, MSG_DONTWAIT | MSG_PEEK | MSG_CMSG_CLOEXEC) < 0)
+        return false;
+    *ret_n_fds = take_fds(&message, fds);
+    /* Who sent it is said of each record, an empty one, too, and not at the end. */
+    return message.msg_controllen > 0 && !(message.msg_flags & MSG_CTRUNC);
+}
+
+/* They are open here as they leave the socket: so it is not this that closes them. */
+void channel_empty(int fd) {
+    const int yes = 1;
+    int fds[RECORD_FDS_MAX];
+    size_t n_fds;
+    bool is_open;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0)
+        return;
+    do {
+        is_open = open_next(fd, fds, &n_fds);
+        if (is_open)
+            (void)recv(fd, NULL, 0, MSG_DONTWAIT);
+        descriptors_close_aside(fds, n_fds);
+    } while (is_open);
 }

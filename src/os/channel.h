@@ -70,6 +70,15 @@ int channel_refuse_fds(int fd);
 bool channel_next_has_fds(int fd);
 
 /**
+ * channel_empty() - take out what lies in a socket after channel_hang_up(), descriptors with it
+ *
+ * Whoever closes a socket last closes what lies in it. Where that is a service manager that has it as well,
+ * and only one thread, it would do nothing else for as long as the stranger likes. Here they are closed in
+ * threads of their own. Where this process may not have that many, the rest stays.
+ */
+void channel_empty(int fd);
+
+/**
  * channel_accept() - take one connection
  * Return: 0, -EAGAIN when nobody waits, or negative errno (-EMFILE, -ENFILE: see channel_shed()).
  */

@@ -9,6 +9,8 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,30 +40,55 @@ int descriptor_identify(int fd, uint64_t *ret_device, uint64_t *ret_inode) {
     return 0;
 }
 
-static void *close_one(void *data) {
-    (void)close((int)(intptr_t)data);
+typedef struct Closing {
+    size_t n;
+    int fds[];
+} Closing;
+
+static void *close_all(void *data) {
+    Closing *closing = data;
+
+    for (size_t i = 0; i < closing->n; i++)
+        (void)close(closing->fds[i]);
+    free(closing);
     return NULL;
 }
 
 /* Signals are for the thread that made it. */
-void descriptor_close_aside(int fd) {
+static int start_thread(Closing *closing) {
     pthread_attr_t attributes;
     sigset_t all, before;
     pthread_t thread;
     int r;
 
-    if (fd < 0)
-        return;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     (void)pthread_attr_init(&attributes);
     (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     (void)pthread_attr_setstacksize(&attributes, CLOSER_STACK_BYTES);
-    r = pthread_create(&thread, &attributes, close_one, (void *)(intptr_t)fd);
+    r = pthread_create(&thread, &attributes, close_all, closing);
     (void)pthread_attr_destroy(&attributes);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (r != 0)
-        (void)close(fd);
+    return r;
+}
+
+void descriptors_close_aside(const int *fds, size_t n) {
+    Closing *closing = n > 0 ? malloc(sizeof(*closing) + n * sizeof(*fds)) : NULL;
+
+    if (closing) {
+        closing->n = n;
+        memcpy(closing->fds, fds, n * sizeof(*fds));
+        if (start_thread(closing) == 0)
+            return;
+        free(closing);
+    }
+    for (size_t i = 0; i < n; i++)
+        (void)close(fds[i]);
+}
+
+void descriptor_close_aside(int fd) {
+    if (fd >= 0)
+        descriptors_close_aside(&fd, 1);
 }
 
 bool descriptor_same(int a, int b) {

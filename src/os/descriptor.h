@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /** descriptor_reopen() - @flags as for open(); close-on-exec is added. Return: 0 or negative errno. */
@@ -25,6 +26,9 @@ int descriptor_identify(int fd, uint64_t *ret_device, uint64_t *ret_inode);
  * here.
  */
 void descriptor_close_aside(int fd);
+
+/** descriptors_close_aside() - likewise, all of them in one thread. */
+void descriptors_close_aside(const int *fds, size_t n);
 
 /** descriptor_same() - whether both lead to one object, as fstat says. */
 bool descriptor_same(int a, int b);
