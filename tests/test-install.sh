@@ -75,8 +75,8 @@ installs_nothing_else() {
 }
 
 names_no_folder_of_the_build() {
-    ! grep -rlF -e "$build" -e "$source" "$pc" "$dest/usr/include" "$module" "$dest/etc" \
-        "$dest/usr/share/man"
+    ! grep -rlF -e "$build" -e "$source/src" -e "$source/tests" -e "$source/docs" "$pc" "$dest/usr/include" "$module" \
+        "$dest/etc" "$dest/usr/share/man" # the tree itself may be called /shmipc
 }
 
 # --- what can be built with it ---

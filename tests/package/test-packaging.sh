@@ -73,10 +73,10 @@ symbols_are_those_of_the_library() {
         <(sed -n 's/^ \(shmipc_[a-z_]*\)@LIBSHMIPC_0 [0-9.]*$/\1/p' "$debian/libshmipc0.symbols")
 }
 
-# What builds it on a bare system, but for the compiler, which every Debian build has, and what meson brings.
+# What builds it on a bare system, but for what every Debian build has, and what meson brings.
 builds_with_what_ci_installs() {
     local package
-    sed -n 's/^build //p' "$source/.ci/packages" | grep -vxE 'gcc|libc6-dev|ninja-build' |
+    sed -n 's/^build //p' "$source/.ci/packages" | grep -vxE 'dpkg-dev|gcc|libc6-dev|ninja-build' |
         while read -r package; do
             grep -qE "^ $package( |,)" "$debian/control" || { echo "no Build-Depends: $package"; return 1; }
         done
