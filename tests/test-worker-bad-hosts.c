@@ -225,6 +225,7 @@ START_TEST(client_that_does_not_hang_together_makes_its_worker_come_again) {
         fake_accept(&fake);
     }
     fd_close(queue);
+    ck_assert_uint_eq(party_worker_told(fake.worker, EVENT_HOST_REFUSED), 1);
     fake_end(&fake);
 }
 END_TEST

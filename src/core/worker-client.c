@@ -127,11 +127,15 @@ int worker_meet_client(Worker *worker, uint64_t id, uid_t uid, WorkerClient **re
     r = worker_ask(worker, &question, PACKET_CLIENT, &answer, fds, &n_fds);
     if (r < 0)
         return r == -ENOTCONN ? 0 : r;
-    if (hear_client(worker, &answer.client, id, uid, fds, n_fds, ret) < 0)
-        /* no memory, no descriptors: begin again with nothing in hand, and the host announces anew */
-        worker->lost = true;
+    r = hear_client(worker, &answer.client, id, uid, fds, n_fds, ret);
     for (size_t i = 0; i < n_fds; i++)
         fd_close(fds[i]);
+    if (r == -EBADMSG)
+        return r;
+    if (r < 0) /* no memory, no descriptors: begin again with nothing in hand, and the host announces anew */
+        worker->lost = true;
+    else if (*ret && worker->misunderstood)
+        worker_understands(worker);
     return 0;
 }
 

@@ -94,6 +94,7 @@ struct Worker {
     bool is_terse;       /* as worker_set_terse() */
     uint64_t max_payload; /* of the host: bytes of a response */
     uint64_t retry_ns;   /* how long to wait before the next try to connect */
+    bool misunderstood;  /* what its host says, as far as it has shown */
     EventKind told_host; /* what was last told of the host: that it is missing, refuses, has us */
     bool lost;           /* the host hung up; to be torn down when no exchange is in hand */
     bool unsaid;         /* the question that worker_ask() has in hand is still to be said, or again */
@@ -166,6 +167,9 @@ void worker_trace_long(const Job *job, SlotState end);
  * client or nothing can be had; or negative errno.
  */
 int worker_meet_client(Worker *worker, uint64_t id, uid_t uid, WorkerClient **ret);
+
+/* Its host is one of ours: the next trouble with it is told, and soon tried to be mended. */
+void worker_understands(Worker *worker);
 
 /*
  * The host said that it is gone: let go of it, now or when its jobs have ended. Return: 0 or negative errno.

@@ -137,14 +137,20 @@ static void remove_queue(Worker *worker, uid_t uid) {
         queue_free(queue);
 }
 
+void worker_understands(Worker *worker) {
+    worker->misunderstood = false;
+    worker->retry_ns = RETRY_FIRST_NS;
+    worker->told_host = EVENT_HOST_ATTACHED;
+}
+
 static int hear_welcome(Worker *worker, const PacketWelcome *welcome) {
     if (welcome->id == 0 || welcome->id > SLOT_OWNER_MAX)
         return error_origin(-EBADMSG);
     worker->number = (uint32_t)welcome->id;
     worker->max_payload = welcome->max_payload;
     worker->state = WORKER_ATTACHED;
-    worker->retry_ns = RETRY_FIRST_NS;
-    worker->told_host = EVENT_HOST_ATTACHED;
+    if (!worker->misunderstood)
+        worker_understands(worker);
     tell(worker, EVENT_HOST_ATTACHED);
     return 0;
 }
@@ -158,6 +164,14 @@ static void give_up_host(Worker *worker, Reason reason, const char *text) {
         text_copy(event->text, sizeof(event->text), text);
     }
     worker->lost = true;
+}
+
+/* It may let us in again and again: it is asked less and less often, until it has shown that it is ours. */
+static void give_up_stranger(Worker *worker) {
+    worker->misunderstood = true;
+    give_up_host(worker, REASON_VERSION,
+                 "they do not understand each other; this is shmipc " SHMIPC_VERSION
+                 ", and the host is of another version: restart it, which loses nothing");
 }
 
 static int answer_ping(Worker *worker) {
@@ -431,9 +445,7 @@ int worker_wait(Worker *worker, uint64_t until_ns) {
     if (r == WORKER_POLLS_NOT || r == WORKER_POLL_READY)
         r = turn(worker, r == WORKER_POLL_READY ? 0 : until_ns);
     if (r == -EBADMSG)
-        give_up_host(worker, REASON_VERSION,
-                     "they do not understand each other; this is shmipc " SHMIPC_VERSION
-                     ", and the host is of another version: restart it, which loses nothing");
+        give_up_stranger(worker);
     else if (r < 0)
         return r;
     return worker->lost ? lose_host(worker) : 0;
