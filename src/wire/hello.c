@@ -54,6 +54,8 @@ static const struct {
 _Static_assert(sizeof(PacketHello) == 112 && sizeof(PacketWelcome) == 64, "docs/protocol.md, section 2");
 _Static_assert(sizeof(PacketRefused) == 256 && sizeof(PacketReserved) == 176, "docs/protocol.md, section 2");
 _Static_assert(sizeof(Packet) == PACKET_BYTES_MAX, "a record's size");
+/* Who speaks the same version of the protocol must know the pages, too. */
+_Static_assert(PROTOCOL_VERSION == 1 && SLOTS_VERSION == 2, "other pages: another version of the protocol");
 
 size_t packet_init(Packet *packet, PacketType type, uint64_t serial) {
     memset(packet, 0, sizeof(*packet));

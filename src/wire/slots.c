@@ -9,7 +9,6 @@
 
 #define SUBMIT_MAGIC UINT32_C(0x53484d50)
 #define STATE_MAGIC  UINT32_C(0x53484d53)
-#define VERSION      2u
 #define USER_WORDS   (SLOT_USER_BYTES / sizeof(uint64_t))
 #define PAGE         4096u
 #define ANSWER_USER  1u                  /* flag */
@@ -237,7 +236,7 @@ Meter *slots_meter(const void *page, Stage stage, uint32_t n_slots) {
 static void page_format(void *page, uint32_t magic, uint32_t n_slots) {
     Head *head = page;
 
-    SET(head->version, VERSION);
+    SET(head->version, SLOTS_VERSION);
     SET(head->n_slots, n_slots);
     atomic_store_explicit(&head->magic, magic, memory_order_release);
 }
@@ -246,7 +245,7 @@ static bool page_is_valid(const void *page, uint32_t magic, uint32_t n_slots) {
     Head *head = (Head *)(uintptr_t)page;
 
     return atomic_load_explicit(&head->magic, memory_order_acquire) == magic &&
-           GET(head->version) == VERSION && GET(head->n_slots) == n_slots;
+           GET(head->version) == SLOTS_VERSION && GET(head->n_slots) == n_slots;
 }
 
 void submit_page_format(void *page, uint32_t n_slots) {

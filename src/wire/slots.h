@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SLOTS_VERSION   2u /* of the layout of the pages */
 #define SLOTS_MAX       1024u
 #define SLOT_OWNER_MAX     0xfffffdu /* workers' numbers have 24 bits; 0 is nobody */
 #define SLOT_OWNER_ENDER   0xfffffeu /* the host, which is about to end the exchange: parks or refuses it */
