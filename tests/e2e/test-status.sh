@@ -279,6 +279,24 @@ host_that_is_not_understood_is_exit_3() {
     end_host_of_another_age
 }
 
+# They wait for a host that is gone; but not for ever at one that they do not understand.
+those_who_look_end_at_such_a_host() {
+    local name names=trace
+    configure
+    start_host
+    background trace "$SHMIPC" trace </dev/null
+    [ ! -x "${SHMIPC%/*}/shmipc-top" ] || { names='trace top'; background top "$SHMIPC" top -b -d 50ms </dev/null; }
+    for name in $names; do wait_for [ -s "$world/$name.log" ]; done
+    stop host
+    for name in $names; do wait_for says "$world/$name.log" 'is gone'; done
+    start_host_of_another_age 512 160 408
+    for name in $names; do
+        fails 3 ended "$name"
+        says "$world/$name.log" 'runs shmipc 9.8.7, and this is shmipc'
+    done
+    end_host_of_another_age
+}
+
 bad_usage_is_2() {
     refuses 2 'there is no table .client.: clients, workers' status client
     refuses 2 'takes one table at a time' status clients workers
@@ -302,6 +320,7 @@ scenario_if has_uids 'users see what is their own' users_see_their_own
 scenario_if has_uids 'members of the group of the host see all' members_of_the_hosts_group_see_all
 scenario 'a host that is older or newer is understood' host_of_another_age_is_understood
 scenario 'one that is not is told with both versions, and is exit 3' host_that_is_not_understood_is_exit_3
+scenario 'those who look already end there, too' those_who_look_end_at_such_a_host
 scenario 'bad usage is exit 2' bad_usage_is_2
 
 finish
