@@ -123,6 +123,8 @@ START_TEST(exchange_that_kills_its_workers_is_given_up) {
     ck_assert_uint_eq(party.host->n_workers, 1); /* the third has not seen it */
     ck_assert_uint_eq(party_n_events(EVENT_WORKER_DIED), 2);
     ck_assert_uint_eq(party_n_events(EVENT_EXCHANGE_FAILED), 1);
+    ck_assert_uint_eq(party_event(EVENT_EXCHANGE_FAILED)->request_bytes, 100);
+    ck_assert_uint_gt(party_event(EVENT_EXCHANGE_FAILED)->duration_ns, 0);
     for (size_t i = 0; i < ELEMENTS(workers); i++) {
         kill(workers[i].pid, SIGKILL);
         child_check_killed(&workers[i]);
