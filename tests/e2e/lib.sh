@@ -311,7 +311,7 @@ start_pair() {
 # Wait until what is called $1 has ended. Return: its exit status.
 ended() {
     local pid=${pids[$1]}
-    wait_for has_ended "$pid"
+    wait_for has_ended "$pid" || return # also where fails() asks, or it would wait without end
     unset "pids[$1]"
     wait "$pid"
 }
