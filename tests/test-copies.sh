@@ -27,9 +27,9 @@ stop_all() {
     [ -z "$pids" ] || { kill $pids; wait $pids; } 2>/dev/null || true
     pids=
 }
-trap 'stop_all; rm -rf "$work"' EXIT
+trap 'rm -rf "$work"' EXIT
 
-start() { # in the background, until stop_all
+start() { # in the background, until its test ends
     "$@" >>"$work/log" 2>&1 &
     pids="$pids $!"
 }
@@ -58,6 +58,7 @@ is_about() { # BYTES WANTED
 start_host() { # [SETTINGS [HANDLER]]
     printf '%s: { role = "%s"; log_level = "err"; %s };\n' \
         host host "${1-}" worker worker "${2-}" >"$work/conf"
+    trap stop_all EXIT # of the test's own shell, also where it fails
     start "$daemon" run host -c "$work/conf"
     within 60 "$daemon" status
 }
@@ -77,7 +78,6 @@ in_place_client_moves_nothing() {
     is_about "$(moved worker)" 0
     [ "$(moved client sendmsg)" -gt 0 ] # it was watched
     [ "$(moved worker sendmsg)" -gt 0 ]
-    stop_all
 }
 
 untrusted_request_is_read_once() {
@@ -85,7 +85,6 @@ untrusted_request_is_read_once() {
     is_about "$(moved client)" 0
     is_about "$(moved worker)" "$payload"
     is_about "$(moved worker pread64)" "$payload"
-    stop_all
 }
 
 call_and_worker() { # SETTINGS HANDLER
@@ -106,7 +105,6 @@ call_reads_and_writes_once() {
     is_about "$(moved client read)" "$payload"
     is_about "$(moved client write)" "$payload"
     is_about "$(moved worker)" 0
-    stop_all
 }
 
 exec_splices_and_reads_once() { # SETTINGS: whoever asks
@@ -114,7 +112,6 @@ exec_splices_and_reads_once() { # SETTINGS: whoever asks
     is_about "$(moved worker)" $((2 * payload))
     is_about "$(moved worker splice)" "$payload"
     is_about "$(moved worker read)" "$payload"
-    stop_all
 }
 
 python_moves_nothing() {
@@ -130,7 +127,6 @@ with shmipc.connect() as host:
         assert len(reply) == $payload and reply[-3:] == b'cba'"
     is_about "$(moved client '(pread|pwrite|write|send|recv|splice).*')" 0
     [ "$(moved client)" -lt $((payload / 8)) ] # modules are read
-    stop_all
 }
 
 check 'C, in place: no payload in any system call, of client or worker' in_place_client_moves_nothing
