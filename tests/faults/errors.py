@@ -68,6 +68,7 @@ ERRORS = {
     "pwritev64v2": "EAGAIN ENOSPC EOPNOTSUPP",
     "read": "EINTR EIO",
     "readlink": "EACCES ENOENT",
+    "recv": "EINTR ENOMEM",
     "recvmsg": "EAGAIN ECONNRESET EINTR ENOMEM",
     "sendmsg": "EAGAIN EINTR ENOBUFS EPIPE ETOOMANYREFS",
     "setgid": "EPERM",
