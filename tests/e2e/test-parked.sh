@@ -25,7 +25,8 @@ END
 start_poisonable() {
     configure "$1" "$(poisonable_handler)"
     mkdir -m 711 "$world/state" # of the host, which may be another user
-    [ "$has_uids" = no ] || chown "${2-0}" "$world/state"
+    mkdir -m 700 "$world/state/host" # where there is none, the machine's own is looked at
+    [ "$has_uids" = no ] || chown "${2-0}" "$world/state" "$world/state/host"
     start_host ${2:+as "$2"}
     start_workers worker worker-2 worker-3
 }
