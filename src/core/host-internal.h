@@ -275,8 +275,8 @@ void peer_becomes(Peer *peer, PeerRole role); /* no stranger any more */
  */
 int peer_say(Peer *peer, const Packet *packet, const int *fds, size_t n_fds);
 
-/* An answer that the peer waits for: one that does not fit costs the connection. */
-void peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds);
+/* An answer that the peer waits for: one that does not fit costs the connection. Return: as peer_say(). */
+int peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds);
 
 /* End the connection because of what it said; @what is a text that stays. */
 void peer_misbehaved(Peer *peer, const char *what);

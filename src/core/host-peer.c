@@ -187,7 +187,7 @@ int peer_say(Peer *peer, const Packet *packet, const int *fds, size_t n_fds) {
     return channel_send(peer->fd, packet, packet->header.bytes, fds, n_fds);
 }
 
-void peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds) {
+int peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds) {
     int r = peer_say(peer, packet, fds, n_fds);
 
     if (r == -EAGAIN)
@@ -195,6 +195,7 @@ void peer_answer(Peer *peer, const Packet *packet, const int *fds, size_t n_fds)
     else if (r < 0 && r != -EPIPE)
         peer_hung_up(peer);
     /* One that has hung up is seen by its own event, and heard to its end: it may have said that it left. */
+    return r;
 }
 
 int peer_say_again(Peer *peer) {

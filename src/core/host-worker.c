@@ -186,8 +186,8 @@ void worker_attach(Peer *peer, const PacketHello *hello) {
     packet.welcome.max_payload = host->settings->max_payload;
     packet.welcome.uid = worker->uid;
     tell(host, worker, EVENT_WORKER_ATTACHED);
-    if (peer_say(peer, &packet, NULL, 0) < 0)
-        return; /* it has hung up; that is seen by its own event */
+    if (peer_answer(peer, &packet, NULL, 0) < 0)
+        return; /* else it would wait for that for ever, and the host count on it */
     worker_sync(worker, host);
     host_count_workers(host);
     host->probe.due = true;

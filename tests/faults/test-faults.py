@@ -41,6 +41,8 @@ SWEPT_LATER = ("connect", "getsockopt", "mq_unlink", "shm_unlink", "socket", "un
 # A worker's reply finds the queue full only while the client that reads it has something to wake up for. Failing
 # otherwise, it would leave the client asleep until its time is over.
 NEVER = {party: [("mq_timedsend", "EAGAIN")] for party in ("echo", "exec", "plugin", "worker")}
+# EPIPE is said of a peer that has hung up, and that it has is heard next.
+NEVER["host"] = [("sendmsg", "EPIPE")]
 COMMANDS = ("status", "doctor", "bench", "files")
 # Without memory glibc ends the program itself here and there.
 LIBC_GAVE_UP = re.compile(r"nss_database\.c:.*Assertion|cannot allocate memory for thread-local data: ABORT")
@@ -161,7 +163,11 @@ class World:
         self.keep_up_host()
 
     def worker_is_attached(self):
-        return self.worker.says("attached") or self.host.ended() or self.fault[0] in ("write", "pwritev64v2")
+        return self.worker.says("attached") or self.host.ended() or self.is_line_lost()
+
+    def is_line_lost(self):
+        """Whether that may be what failed."""
+        return self.fault[0] in ("write", "pwritev64v2")
 
     def keep_up(self):
         """As a service manager would: who has ended by itself is started again, and has no further failure."""
@@ -205,7 +211,7 @@ class World:
     def reload(self):
         if not self.host.ended():
             self.host.process.send_signal(signal.SIGHUP)
-            self.host.await_that(lambda: self.host.says("reload"))
+            self.host.await_that(lambda: self.host.says("reload") or self.is_line_lost())
 
     # --- a life ---
 
