@@ -258,28 +258,9 @@ END_TEST
 
 /* ---- what people are told ---- */
 
-/* Standard error is from now on what said() reads. */
-static int stderr_to_pipe(void) {
-    int ends[2];
-
-    ck_assert_int_eq(pipe(ends), 0);
-    ck_assert_int_eq(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
-    close(ends[1]);
-    return ends[0];
-}
-
-static const char *said(int fd) {
-    static char text[1024];
-    ssize_t n = read(fd, text, sizeof(text) - 1);
-
-    ck_assert_int_gt(n, 0);
-    text[n] = '\0';
-    return text;
-}
-
 START_TEST(refusal_for_the_version_is_told_with_ours) {
     _cleanup_(status_deinit) Status status = {0};
-    int fd = stderr_to_pipe(), r;
+    int fd = unit_stderr_to(false), r;
     const char *text;
     Packet row;
 
@@ -290,7 +271,7 @@ START_TEST(refusal_for_the_version_is_told_with_ours) {
     r = status_ask(&line, false, &status);
     ck_assert_int_eq(r, -EPROTO);
     ck_assert_int_eq(status_explain("status", r, &status, "host", "/nowhere"), EXIT_NO_HOST);
-    text = said(fd);
+    text = unit_said(fd);
     ck_assert_ptr_nonnull(strstr(text, "too old"));
     ck_assert_ptr_nonnull(strstr(text, "shmipc " SHMIPC_VERSION));
     close(fd);
@@ -341,9 +322,9 @@ START_TEST(host_that_does_not_answer_as_it_should_is_told_with_both_versions_and
         answer_once(listener, silent[_i].version);
         _exit(0);
     }
-    fd = stderr_to_pipe();
+    fd = unit_stderr_to(false);
     ck_assert_int_eq(status_explain("top", silent[_i].error, &(Status){0}, "host", path), EXIT_NO_HOST);
-    text = said(fd);
+    text = unit_said(fd);
     ck_assert_ptr_nonnull(strstr(text, silent[_i].said));
     if (strstr(text, "understand"))
         ck_assert_ptr_nonnull(strstr(text, "`systemctl restart shmipc@host` starts what is installed"));

@@ -3,40 +3,12 @@
 #include "app/progress.h"
 #include "unit.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Standard error is from now on the other end of what is returned. */
-static int stderr_to(bool terminal) {
-    int ends[2];
-
-    if (terminal) {
-        ends[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-        ck_assert_int_eq(grantpt(ends[0]), 0);
-        ck_assert_int_eq(unlockpt(ends[0]), 0);
-        ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
-    } else
-        ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-    ck_assert_int_ge(ends[1], 0);
-    ck_assert_int_eq(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
-    close(ends[1]);
-    return ends[0];
-}
-
-static const char *said(int fd) {
-    static char text[256];
-    ssize_t n = read(fd, text, sizeof(text) - 1);
-
-    ck_assert_int_gt(n, 0);
-    text[n] = '\0';
-    return text;
-}
-
 START_TEST(line_is_due_after_a_while_and_then_again) {
-    int fd = stderr_to(_i);
+    int fd = unit_stderr_to(_i);
     Progress progress;
 
     progress_init(&progress);
@@ -45,13 +17,13 @@ START_TEST(line_is_due_after_a_while_and_then_again) {
     ck_assert(progress_is_due(&progress));
     progress_line(&progress, "1 of 2");
     ck_assert(progress.next_ns > progress.started_ns);
-    ck_assert_str_eq(said(fd), _i ? "\r\033[K1 of 2" : "1 of 2\n");
+    ck_assert_str_eq(unit_said(fd), _i ? "\r\033[K1 of 2" : "1 of 2\n");
     close(fd);
 }
 END_TEST
 
 START_TEST(line_of_a_terminal_is_cut_and_taken_away) {
-    int fd = stderr_to(true);
+    int fd = unit_stderr_to(true);
     char wide[200], wanted[200];
     Progress progress;
 
@@ -60,36 +32,36 @@ START_TEST(line_of_a_terminal_is_cut_and_taken_away) {
     snprintf(wanted, sizeof(wanted), "\r\033[K%.79s", wide);
     progress_init(&progress);
     progress_line(&progress, wide);
-    ck_assert_str_eq(said(fd), wanted);
+    ck_assert_str_eq(unit_said(fd), wanted);
     progress_clear(&progress);
-    ck_assert_str_eq(said(fd), "\r\033[K");
+    ck_assert_str_eq(unit_said(fd), "\r\033[K");
     close(fd);
 }
 END_TEST
 
 /* What is written after it would be taken away with it. */
 START_TEST(line_elsewhere_stays) {
-    int fd = stderr_to(false);
+    int fd = unit_stderr_to(false);
     Progress progress;
 
     progress_init(&progress);
     progress_line(&progress, "1 of 2");
     progress_clear(&progress);
     progress_line(&progress, "2 of 2");
-    ck_assert_str_eq(said(fd), "1 of 2\n2 of 2\n");
+    ck_assert_str_eq(unit_said(fd), "1 of 2\n2 of 2\n");
     close(fd);
 }
 END_TEST
 
 START_TEST(one_call_says_nothing_where_there_is_no_terminal) {
-    int fd = stderr_to(false);
+    int fd = unit_stderr_to(false);
     Progress progress;
 
     progress_init(&progress);
     progress.next_ns = 0;
     progress_show(&progress);
     progress_line(&progress, "only this");
-    ck_assert_str_eq(said(fd), "only this\n");
+    ck_assert_str_eq(unit_said(fd), "only this\n");
     close(fd);
 }
 END_TEST

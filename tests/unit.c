@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <sched.h>
@@ -96,6 +97,36 @@ static void enter_ipc_namespace(void) {
     write_file("/proc/self/gid_map", gids);
 }
 
+void unit_set_user(uid_t uid) {
+    ck_assert_int_eq(seteuid(uid), 0);
+    ck_assert_int_eq(prctl(PR_SET_DUMPABLE, 1), 0); /* or it cannot open its own descriptors again */
+}
+
+int unit_stderr_to(bool terminal) {
+    int ends[2];
+
+    if (terminal) {
+        ends[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+        ck_assert_int_eq(grantpt(ends[0]), 0);
+        ck_assert_int_eq(unlockpt(ends[0]), 0);
+        ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    } else
+        ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    ck_assert_int_ge(ends[1], 0);
+    ck_assert_int_eq(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    close(ends[1]);
+    return ends[0];
+}
+
+const char *unit_said(int fd) {
+    static char text[1024];
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+
+    ck_assert_int_gt(n, 0);
+    text[n] = '\0';
+    return text;
+}
+
 int main(void) {
     SRunner *runner;
     int n_failed;
@@ -114,9 +145,4 @@ int main(void) {
     n_failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-void unit_set_user(uid_t uid) {
-    ck_assert_int_eq(seteuid(uid), 0);
-    ck_assert_int_eq(prctl(PR_SET_DUMPABLE, 1), 0); /* or it cannot open its own descriptors again */
 }

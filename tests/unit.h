@@ -40,3 +40,9 @@ bool unit_is_readable(int fd);
 
 /* Run as another user than root, who may become root again. */
 void unit_set_user(uid_t uid);
+
+/* Standard error is from now on the other end of what is returned. */
+int unit_stderr_to(bool terminal);
+
+/* What was written there since the last time, as it came in one read. */
+const char *unit_said(int fd);
