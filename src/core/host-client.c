@@ -391,6 +391,13 @@ static void tell_owner(Host *host, HostClient *client, const PacketSlot *look) {
         client->told_cancel[look->slot] = raw;
 }
 
+bool host_read_request(const HostClient *client, uint32_t slot, uint32_t generation, SubmitRecord *ret) {
+    submit_copy(client->submit.map, slot, ret);
+    if (ret->payload_bytes > client->stride)
+        ret->payload_bytes = 0;
+    return ret->generation == generation;
+}
+
 SlotState host_end_wished(Host *host, const HostClient *client, uint32_t slot, uint64_t now_ns) {
     SlotState end = slots_look(client->submit.map, client->states.map, slot, !client->peer, now_ns);
 

@@ -370,6 +370,12 @@ void host_client_gone(Host *host, HostClient *client);
 void host_client_free(Host *host, HostClient *client);
 void client_hear_look(Host *host, HostClient *client, const PacketSlot *look);
 
+/*
+ * What a client says of its request. Its payload_bytes are 0 where it could not have sent so many. Return:
+ * whether it is of this generation.
+ */
+bool host_read_request(const HostClient *client, uint32_t slot, uint32_t generation, SubmitRecord *ret);
+
 /* End what no worker has, if its client wishes so or is gone. Return: as slots_look(). */
 SlotState host_end_wished(Host *host, const HostClient *client, uint32_t slot, uint64_t now_ns);
 void host_notify(HostClient *client, uint32_t slot, uint32_t generation);

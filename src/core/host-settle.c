@@ -45,20 +45,11 @@ void host_free_losses(HostClient *client) {
 
 /* --- ends --- */
 
-/* As its client says, if it can be so. */
-static uint64_t request_bytes(const HostClient *client, uint32_t slot, uint32_t generation) {
-    SubmitRecord request;
-
-    submit_copy(client->submit.map, slot, &request);
-    if (request.generation != generation || request.payload_bytes > client->stride)
-        return 0;
-    return request.payload_bytes;
-}
-
 static void tell_end(Host *host, const HostClient *client, uint32_t slot, uint32_t owner, SlotState end,
                      Reason reason, uint64_t claimed_ns) {
     Event *event = event_push(&host->events, EVENT_EXCHANGE_FAILED);
     SlotWord word = state_load(client->states.map, slot, NULL);
+    SubmitRecord request;
 
     event->worker = owner <= SLOT_OWNER_MAX ? owner : 0;
     event->client = client->id;
@@ -67,7 +58,8 @@ static void tell_end(Host *host, const HostClient *client, uint32_t slot, uint32
     event->generation = word.generation;
     event->attempt = word.attempts;
     event->reason = end == SLOT_FAILED ? reason : REASON_NONE;
-    event->request_bytes = request_bytes(client, slot, word.generation);
+    if (host_read_request(client, slot, word.generation, &request))
+        event->request_bytes = request.payload_bytes;
     event->duration_ns = claimed_ns ? clock_now_ns() - claimed_ns : 0;
     text_copy(event->text, sizeof(event->text),
               end == SLOT_FAILED      ? "its worker died, and it is not tried again"

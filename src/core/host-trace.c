@@ -174,17 +174,14 @@ static void add(Host *host, const HostClient *client, const TraceRecord *record,
     text_copy(traced->name, sizeof(traced->name), client->name);
 }
 
-/* Of what a client says itself nothing is believed but what it could have sent. */
 static void fill_request(const HostClient *client, uint32_t slot, TraceRecord *record) {
     SubmitRecord request;
 
-    submit_copy(client->submit.map, slot, &request);
-    if (request.generation != record->generation)
+    if (!host_read_request(client, slot, record->generation, &request))
         return;
     if (request.submitted_ns <= record->ended_ns)
         record->submitted_ns = request.submitted_ns;
-    if (request.payload_bytes <= client->stride)
-        record->request_bytes = request.payload_bytes;
+    record->request_bytes = request.payload_bytes;
 }
 
 void host_trace(Host *host, const HostClient *client, uint32_t slot, TraceEnd end, Reason reason,
